@@ -1,0 +1,356 @@
+//! The one error type: what failed, where, and what would help.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+
+/// A [`std::result::Result`] with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it was, sorted by what the caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input's bytes are damaged or are not what they claim to be.
+    Corrupt,
+    /// The input is sound, but does not fit the schema or the given options.
+    Mismatch,
+    /// A feature that must be there is missing.
+    MissingFeature,
+    /// The input is sound, but of a kind this crate cannot read.
+    Unsupported,
+    /// The options contradict each other or the input; nothing was read.
+    Config,
+    /// A limit on lengths, sizes or depth was reached.
+    Limit,
+    /// The input does not exist.
+    NotFound,
+    /// The output exists already.
+    AlreadyExists,
+    /// The operating system reported an error.
+    Io,
+    /// The work was stopped from outside.
+    Interrupted,
+}
+
+/// Where something happened; every part that is known is filled in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Location {
+    /// The file, folder or stream.
+    pub source: Option<Arc<str>>,
+    /// The record or element, counted from 0 within `source`.
+    pub record: Option<u64>,
+    /// The byte within `source`, after decompression if it is compressed.
+    pub offset: Option<u64>,
+    /// The column, component or feature.
+    pub column: Option<Arc<str>>,
+}
+
+impl Location {
+    fn is_empty(&self) -> bool {
+        self.source.is_none() && self.record.is_none() && self.offset.is_none() && self.column.is_none()
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sep = "";
+        if let Some(source) = &self.source {
+            write!(f, "{source}")?;
+            sep = ", ";
+        }
+        if let Some(record) = self.record {
+            write!(f, "{sep}record {record}")?;
+            sep = ", ";
+        }
+        if let Some(offset) = self.offset {
+            write!(f, "{sep}byte {offset}")?;
+            sep = ", ";
+        }
+        if let Some(column) = &self.column {
+            write!(f, "{sep}column `{column}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// An error of this crate: its [kind](Error::kind), its [location](Error::location) and a message
+/// that says what was expected, what was found, and what would help.
+///
+/// One word wide.
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    what: String,
+    mismatch: Option<(String, String)>,
+    location: Location,
+    hint: Option<String>,
+    cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+const _: () = assert!(size_of::<Error>() == size_of::<usize>());
+
+impl Error {
+    /// An error of `kind` that says `what` failed (lower case, no full stop).
+    #[must_use]
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            what: what.into(),
+            mismatch: None,
+            location: Location::default(),
+            hint: None,
+            cause: None,
+        }))
+    }
+
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt, what)
+    }
+
+    pub(crate) fn config(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, what)
+    }
+
+    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported, what)
+    }
+
+    pub(crate) fn mismatch(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Mismatch, what)
+    }
+
+    pub(crate) fn limit(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Limit, what)
+    }
+
+    pub(crate) fn io(what: impl Into<String>, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            std::io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
+            _ => ErrorKind::Io,
+        };
+        Self::new(kind, what).with_cause(error)
+    }
+
+    /// Says what was expected and what was found.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        self.0.mismatch = Some((expected.into(), found.into()));
+        self
+    }
+
+    /// Adds what would help: a flag, an option, another command.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the lower error that led to this one.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Names the file or stream, unless a lower layer did already.
+    #[must_use]
+    pub fn in_source(mut self, source: impl Into<Arc<str>>) -> Self {
+        self.0.location.source.get_or_insert_with(|| source.into());
+        self
+    }
+
+    /// Names the record, unless a lower layer did already.
+    #[must_use]
+    pub fn at_record(mut self, record: u64) -> Self {
+        self.0.location.record.get_or_insert(record);
+        self
+    }
+
+    /// Names the byte, unless a lower layer did already.
+    #[must_use]
+    pub fn at_offset(mut self, offset: u64) -> Self {
+        self.0.location.offset.get_or_insert(offset);
+        self
+    }
+
+    /// Adds `base` to an offset that a lower layer gave within its slice; sets it to `base` if
+    /// there was none.
+    #[must_use]
+    pub(crate) fn rebase(mut self, base: u64) -> Self {
+        let offset = self.0.location.offset.unwrap_or(0);
+        self.0.location.offset = Some(base.saturating_add(offset));
+        self
+    }
+
+    /// Names the column, unless a lower layer did already.
+    #[must_use]
+    pub fn in_column(mut self, column: impl Into<Arc<str>>) -> Self {
+        self.0.location.column.get_or_insert_with(|| column.into());
+        self
+    }
+
+    /// The kind of failure.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Where it happened.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.0.location
+    }
+
+    /// What would help, if anything is known to.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The message without location and hint.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match &self.0.mismatch {
+            Some((expected, found)) => {
+                format!("{}: expected {expected}, found {found}", self.0.what)
+            }
+            None => self.0.what.clone(),
+        }
+    }
+
+    /// Whether one record's bytes or values are at fault, so that a reader may go on with the
+    /// next record.
+    #[must_use]
+    pub fn is_data(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Corrupt | ErrorKind::Mismatch | ErrorKind::MissingFeature | ErrorKind::Limit
+        )
+    }
+
+    /// Whether the reader of our output went away (a closed pipe).
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> =
+            self.0.cause.as_deref().map(|e| e as &(dyn std::error::Error + 'static));
+        while let Some(error) = cause {
+            if let Some(io) = error.downcast_ref::<std::io::Error>() {
+                if io.kind() == std::io::ErrorKind::BrokenPipe {
+                    return true;
+                }
+            }
+            if let Some(ArrowError::IoError(_, io)) = error.downcast_ref::<ArrowError>() {
+                if io.kind() == std::io::ErrorKind::BrokenPipe {
+                    return true;
+                }
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())?;
+        if let Some(cause) = &self.0.cause {
+            write!(f, ": {cause}")?;
+        }
+        if !self.0.location.is_empty() {
+            write!(f, " ({})", self.0.location)?;
+        }
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("message", &self.message())
+            .field("location", &self.0.location)
+            .field("hint", &self.0.hint)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}
+
+// The cause is part of the message, so that `source()` must not give it again.
+impl std::error::Error for Error {}
+
+impl From<ArrowError> for Error {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(what, io) => Self::io(format!("Arrow input or output: {what}"), io),
+            ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(inner) => Self::new(ErrorKind::Io, "Arrow").with_cause(inner),
+            },
+            other => Self::new(ErrorKind::Unsupported, "Arrow").with_cause(other),
+        }
+    }
+}
+
+impl From<Error> for ArrowError {
+    fn from(error: Error) -> Self {
+        ArrowError::ExternalError(Box::new(error))
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => std::io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => std::io::ErrorKind::AlreadyExists,
+            ErrorKind::Corrupt | ErrorKind::Mismatch | ErrorKind::MissingFeature => {
+                std::io::ErrorKind::InvalidData
+            }
+            ErrorKind::Config => std::io::ErrorKind::InvalidInput,
+            ErrorKind::Unsupported => std::io::ErrorKind::Unsupported,
+            _ => std::io::ErrorKind::Other,
+        };
+        std::io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_names_the_place_and_the_way_out() {
+        let error = Error::mismatch("wrong number of values")
+            .expected("1", "3")
+            .in_column("label")
+            .at_offset(96)
+            .at_record(4)
+            .in_source("a.tfrecord")
+            .with_hint("pass --feature label:int64[]");
+        assert_eq!(
+            error.to_string(),
+            "wrong number of values: expected 1, found 3 (a.tfrecord, record 4, byte 96, column `label`); \
+             pass --feature label:int64[]"
+        );
+    }
+
+    #[test]
+    fn the_innermost_location_wins_and_offsets_are_rebased() {
+        let error = Error::corrupt("x").at_offset(3).rebase(100).at_offset(7);
+        assert_eq!(error.location().offset, Some(103));
+    }
+
+    #[test]
+    fn broken_pipe_is_seen_through_arrow() {
+        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let error = Error::from(ArrowError::IoError("write".into(), pipe));
+        assert!(error.is_broken_pipe());
+    }
+}

@@ -1,0 +1,402 @@
+//! `tf.train.Example`, visited in place: keys and values are slices of the record.
+//!
+//! The messages are defined by `tensorflow/core/example/{example,feature}.proto`. The rules are
+//! protobuf's: fields in any order, unknown fields skipped, packed and unpacked lists, a repeated
+//! message field merged. A map key that occurs twice is visited twice; the last one counts.
+
+use std::borrow::Cow;
+
+use crate::wire::proto::{self, Cursor, FIXED32, Fault, LEN, VARINT, WireError};
+
+/// Which list of a `Feature` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// No list: the feature is there, but says nothing.
+    None,
+    /// `bytes_list`.
+    Bytes,
+    /// `float_list`.
+    Float,
+    /// `int64_list`.
+    Int64,
+}
+
+impl Kind {
+    /// The dtype's name in TensorFlow's terms.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::None => "no value",
+            Kind::Bytes => "bytes",
+            Kind::Float => "float",
+            Kind::Int64 => "int64",
+        }
+    }
+}
+
+/// One feature of a record: its kind and the serialized list of that kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Feature<'a> {
+    pub(crate) kind: Kind,
+    /// A serialized `BytesList`, `FloatList` or `Int64List`.
+    pub(crate) list: &'a [u8],
+}
+
+/// What a visitor's run ended with.
+#[derive(Debug)]
+pub(crate) enum VisitError<E> {
+    /// The record is not a sound message.
+    Wire(WireError),
+    /// The visitor refused a feature.
+    Visitor(E),
+}
+
+/// Takes the features of a record, in the order in which they stand there.
+pub(crate) trait FeatureVisitor {
+    /// What the visitor can fail with.
+    type Error;
+
+    /// One feature. `key` is what stands in the record, which should be UTF-8.
+    fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), Self::Error>;
+}
+
+/// Visits every feature of a serialized `tf.train.Example`.
+///
+/// # Errors
+/// The bytes break a rule of protobuf's encoding, or the visitor fails.
+pub(crate) fn visit_example<V: FeatureVisitor>(
+    record: &[u8],
+    visitor: &mut V,
+) -> Result<(), VisitError<V::Error>> {
+    let mut cursor = Cursor::new(record);
+    while !cursor.is_empty() {
+        let (field, wire_type) = cursor.tag().map_err(VisitError::Wire)?;
+        if field == 1 && wire_type == LEN {
+            let features = cursor.bytes().map_err(VisitError::Wire)?;
+            let base = cursor.position() - features.len();
+            visit_features(features, base, visitor)?;
+        } else {
+            cursor.skip(field, wire_type).map_err(VisitError::Wire)?;
+        }
+    }
+    Ok(())
+}
+
+/// Visits every feature of a serialized `Features` that begins at byte `base` of its record.
+pub(crate) fn visit_features<V: FeatureVisitor>(
+    features: &[u8],
+    base: usize,
+    visitor: &mut V,
+) -> Result<(), VisitError<V::Error>> {
+    let mut cursor = Cursor::new(features);
+    while !cursor.is_empty() {
+        let (field, wire_type) = cursor.tag().map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        if field != 1 || wire_type != LEN {
+            cursor.skip(field, wire_type).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+            continue;
+        }
+        let entry = cursor.bytes().map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        let base = base + (cursor.position() - entry.len());
+        let (key, value) = map_entry(entry).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        // The value ends where the entry ends, but for messages written in unusual order.
+        let base = base + (entry.len() - value.len().min(entry.len()));
+        let value = feature(&value).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        visitor.feature(key, Feature { kind: value.0, list: &value.1 }).map_err(VisitError::Visitor)?;
+    }
+    Ok(())
+}
+
+/// Key and value of a `map<string, message>` entry. A missing key is empty, as is a missing value.
+#[inline]
+pub(crate) fn map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireError> {
+    let mut cursor = Cursor::new(entry);
+    if cursor.peek() == Some(0x0a) {
+        cursor.take(1)?;
+        let key = cursor.bytes()?;
+        if cursor.peek() == Some(0x12) {
+            cursor.take(1)?;
+            let value = cursor.bytes()?;
+            if cursor.is_empty() {
+                return Ok((key, Cow::Borrowed(value)));
+            }
+        }
+    }
+    unusual_map_entry(entry)
+}
+
+#[cold]
+fn unusual_map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireError> {
+    let mut key: &[u8] = b"";
+    let mut value: Option<Cow<'_, [u8]>> = None;
+    let mut cursor = Cursor::new(entry);
+    while !cursor.is_empty() {
+        match cursor.tag()? {
+            (1, LEN) => key = cursor.bytes()?,
+            (2, LEN) => merge(&mut value, cursor.bytes()?),
+            (field, wire_type) => cursor.skip(field, wire_type)?,
+        }
+    }
+    Ok((key, value.unwrap_or_default()))
+}
+
+/// Merges two messages: the serialized forms one after the other.
+fn merge<'a>(value: &mut Option<Cow<'a, [u8]>>, more: &'a [u8]) {
+    match value {
+        Some(value) => value.to_mut().extend_from_slice(more),
+        None => *value = Some(Cow::Borrowed(more)),
+    }
+}
+
+/// The kind of a serialized `Feature` and its list.
+#[inline]
+pub(crate) fn feature(feature: &[u8]) -> Result<(Kind, Cow<'_, [u8]>), WireError> {
+    let mut cursor = Cursor::new(feature);
+    let kind = match cursor.peek() {
+        Some(0x0a) => Kind::Bytes,
+        Some(0x12) => Kind::Float,
+        Some(0x1a) => Kind::Int64,
+        None => return Ok((Kind::None, Cow::Borrowed(&[]))),
+        Some(_) => return unusual_feature(feature),
+    };
+    cursor.take(1)?;
+    let list = cursor.bytes()?;
+    if cursor.is_empty() { Ok((kind, Cow::Borrowed(list))) } else { unusual_feature(feature) }
+}
+
+/// The lists are a `oneof`: the last kind counts, and lists of that kind since the kind last
+/// changed are merged.
+#[cold]
+fn unusual_feature(feature: &[u8]) -> Result<(Kind, Cow<'_, [u8]>), WireError> {
+    let mut kind = Kind::None;
+    let mut list: Option<Cow<'_, [u8]>> = None;
+    let mut cursor = Cursor::new(feature);
+    while !cursor.is_empty() {
+        let found = match cursor.tag()? {
+            (1, LEN) => Kind::Bytes,
+            (2, LEN) => Kind::Float,
+            (3, LEN) => Kind::Int64,
+            (field, wire_type) => {
+                cursor.skip(field, wire_type)?;
+                continue;
+            }
+        };
+        if found != kind {
+            kind = found;
+            list = None;
+        }
+        merge(&mut list, cursor.bytes()?);
+    }
+    Ok((kind, list.unwrap_or_default()))
+}
+
+/// The packed bytes of a list that is one packed run and nothing else, as every writer makes it.
+#[inline]
+fn single_packed_run(list: &[u8]) -> Option<&[u8]> {
+    if list.first() != Some(&0x0a) {
+        return None;
+    }
+    let mut cursor = Cursor::new(list);
+    cursor.take(1).ok()?;
+    let run = cursor.bytes().ok()?;
+    cursor.is_empty().then_some(run)
+}
+
+/// Appends the values of a serialized `FloatList`.
+///
+/// # Errors
+/// The list is not sound; `out` may then have grown.
+#[inline]
+pub(crate) fn extend_floats(list: &[u8], out: &mut Vec<f32>) -> Result<(), WireError> {
+    if let Some(run) = single_packed_run(list) {
+        return extend_packed_floats(run, out);
+    }
+    let mut cursor = Cursor::new(list);
+    while !cursor.is_empty() {
+        match cursor.tag()? {
+            (1, LEN) => {
+                let run = cursor.bytes()?;
+                let base = cursor.position() - run.len();
+                extend_packed_floats(run, out).map_err(|e| e.rebase(base))?;
+            }
+            (1, FIXED32) => out.push(f32::from_le_bytes(cursor.fixed32()?)),
+            (field, wire_type) => cursor.skip(field, wire_type)?,
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn extend_packed_floats(run: &[u8], out: &mut Vec<f32>) -> Result<(), WireError> {
+    let (values, rest) = run.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(WireError::new(run.len() - rest.len(), Fault::RaggedPacked));
+    }
+    out.extend(values.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+    Ok(())
+}
+
+/// The value of a `FloatList` of exactly one value, written as writers do; `None` says that the
+/// list must be read with [`extend_floats`].
+#[inline]
+pub(crate) fn single_float(list: &[u8]) -> Option<f32> {
+    match *list {
+        [0x0a, 4, a, b, c, d] | [0x0d, a, b, c, d] => Some(f32::from_le_bytes([a, b, c, d])),
+        _ => None,
+    }
+}
+
+/// Appends the values of a serialized `Int64List`.
+///
+/// # Errors
+/// The list is not sound; `out` may then have grown.
+#[inline]
+pub(crate) fn extend_int64s(list: &[u8], out: &mut Vec<i64>) -> Result<(), WireError> {
+    if let Some(run) = single_packed_run(list) {
+        return proto::extend_varints(run, out);
+    }
+    let mut cursor = Cursor::new(list);
+    while !cursor.is_empty() {
+        match cursor.tag()? {
+            (1, LEN) => {
+                let run = cursor.bytes()?;
+                let base = cursor.position() - run.len();
+                proto::extend_varints(run, out).map_err(|e| e.rebase(base))?;
+            }
+            (1, VARINT) => out.push(cursor.varint()?.cast_signed()),
+            (field, wire_type) => cursor.skip(field, wire_type)?,
+        }
+    }
+    Ok(())
+}
+
+/// The value of an `Int64List` of exactly one value, written as writers do; `None` says that the
+/// list must be read with [`extend_int64s`].
+#[inline]
+pub(crate) fn single_int64(list: &[u8]) -> Option<i64> {
+    let run = match list {
+        [0x0a, len, run @ ..] if usize::from(*len) == run.len() => run,
+        [0x08, run @ ..] => run,
+        _ => return None,
+    };
+    let mut cursor = Cursor::new(run);
+    let value = cursor.varint().ok()?;
+    cursor.is_empty().then_some(value.cast_signed())
+}
+
+/// Gives every value of a serialized `BytesList` to `take`.
+///
+/// # Errors
+/// The list is not sound, or `take` fails.
+#[inline]
+pub(crate) fn for_each_bytes<'a, E: From<WireError>>(
+    list: &'a [u8],
+    mut take: impl FnMut(&'a [u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut cursor = Cursor::new(list);
+    while !cursor.is_empty() {
+        match cursor.tag()? {
+            (1, LEN) => take(cursor.bytes()?)?,
+            (field, wire_type) => cursor.skip(field, wire_type)?,
+        }
+    }
+    Ok(())
+}
+
+/// The value of a `BytesList` of exactly one value; `None` says that the list must be read with
+/// [`for_each_bytes`].
+#[inline]
+pub(crate) fn single_bytes(list: &[u8]) -> Option<&[u8]> {
+    single_packed_run(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Collect(Vec<(String, Kind, Vec<i64>)>);
+
+    impl FeatureVisitor for Collect {
+        type Error = WireError;
+        fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
+            let mut values = Vec::new();
+            match feature.kind {
+                Kind::Int64 => extend_int64s(feature.list, &mut values)?,
+                Kind::Float => {
+                    let mut floats = Vec::new();
+                    extend_floats(feature.list, &mut floats)?;
+                    values.extend(floats.iter().map(|f| *f as i64));
+                }
+                Kind::Bytes => for_each_bytes(feature.list, |b| {
+                    values.push(b.len() as i64);
+                    Ok::<_, WireError>(())
+                })?,
+                Kind::None => {}
+            }
+            self.0.push((String::from_utf8_lossy(key).into_owned(), feature.kind, values));
+            Ok(())
+        }
+    }
+
+    fn visit(record: &[u8]) -> Result<Vec<(String, Kind, Vec<i64>)>, WireError> {
+        let mut collect = Collect::default();
+        match visit_example(record, &mut collect) {
+            Ok(()) => Ok(collect.0),
+            Err(VisitError::Wire(e) | VisitError::Visitor(e)) => Err(e),
+        }
+    }
+
+    /// `{tag}{len}{body}`, for bodies under 128 bytes.
+    fn field(tag: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![tag, u8::try_from(body.len()).unwrap()];
+        out.extend(body);
+        out
+    }
+
+    fn example(entries: &[Vec<u8>]) -> Vec<u8> {
+        field(0x0a, &entries.iter().flat_map(|e| field(0x0a, e)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn canonical_and_unpacked_lists() {
+        let packed = field(0x1a, &field(0x0a, &[1, 0xac, 0x02, 3]));
+        let unpacked = field(0x1a, &[0x08, 1, 0x08, 0xac, 0x02, 0x0a, 1, 3]);
+        for value in [packed, unpacked] {
+            let entry = [field(0x0a, b"a"), field(0x12, &value)].concat();
+            assert_eq!(visit(&example(&[entry])).unwrap(), [("a".into(), Kind::Int64, vec![1, 300, 3])]);
+        }
+    }
+
+    #[test]
+    fn value_before_key_and_unknown_fields() {
+        let value = field(0x1a, &field(0x0a, &[7]));
+        let entry = [field(0x12, &value), field(0x1a, b"??"), field(0x0a, b"k")].concat();
+        assert_eq!(visit(&example(&[entry])).unwrap(), [("k".into(), Kind::Int64, vec![7])]);
+    }
+
+    #[test]
+    fn the_last_kind_wins_and_equal_kinds_merge() {
+        let ints = |v| field(0x1a, &field(0x0a, &[v]));
+        let floats = field(0x12, &field(0x0a, &2.0f32.to_le_bytes()));
+        for (value, kind, expected) in [
+            ([ints(1), ints(2)].concat(), Kind::Int64, vec![1, 2]),
+            ([ints(1), floats.clone()].concat(), Kind::Float, vec![2]),
+            ([ints(1), floats, ints(3)].concat(), Kind::Int64, vec![3]),
+            (Vec::new(), Kind::None, vec![]),
+            (field(0x1a, b""), Kind::Int64, vec![]),
+        ] {
+            let entry = [field(0x0a, b"k"), field(0x12, &value)].concat();
+            assert_eq!(visit(&example(&[entry])).unwrap(), [("k".into(), kind, expected)]);
+        }
+    }
+
+    #[test]
+    fn damage_is_located_within_the_record() {
+        // The float list's packed run has 3 bytes.
+        let value = field(0x12, &field(0x0a, &[0, 0, 0]));
+        let entry = [field(0x0a, b"k"), field(0x12, &value)].concat();
+        assert_eq!(visit(&example(&[entry])).unwrap_err().fault, Fault::RaggedPacked);
+        // A length beyond the buffer, which TensorFlow takes for an empty example.
+        let error = visit(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
+        assert_eq!(error, WireError::new(1, Fault::LengthPastEnd));
+    }
+}

@@ -1,0 +1,9 @@
+//! Bytes in, checked values out: framing, checksums, protobuf's wire format, compression.
+//!
+//! Nothing here does input or output, and nothing here knows of Arrow or of TensorFlow's types.
+//! Lengths found in input are compared with the bytes at hand before anything is reserved.
+
+pub(crate) mod compress;
+pub(crate) mod crc;
+pub(crate) mod proto;
+pub(crate) mod tfrecord;

@@ -1,0 +1,221 @@
+//! TFRecord framing: a push decoder that is fed byte slices and hands out records in place.
+//!
+//! | offset | size | content |
+//! | --- | --- | --- |
+//! | 0 | 8 | `length`, little-endian |
+//! | 8 | 4 | masked CRC-32C of the 8 length bytes |
+//! | 12 | `length` | the record |
+//! | 12 + `length` | 4 | masked CRC-32C of the record |
+//!
+//! The format is defined by `tensorflow/core/lib/io/record_writer.h`.
+
+use std::fmt;
+
+use super::crc::masked_crc32c;
+
+/// Bytes before a record: its length and the length's CRC.
+pub(crate) const HEADER_BYTES: usize = 12;
+/// Bytes after a record: its CRC.
+pub(crate) const FOOTER_BYTES: usize = 4;
+
+/// What is wrong with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameFault {
+    /// The CRC of the length does not hold.
+    LengthCrc { expected: u32, found: u32 },
+    /// The CRC of the record does not hold.
+    DataCrc { expected: u32, found: u32 },
+    /// The length is above the cap.
+    TooLong { length: u64, cap: u64 },
+    /// The input ends inside the frame.
+    Truncated { needed: u64, present: u64 },
+}
+
+impl FrameFault {
+    /// Where in the frame the fault was seen, counted from the frame's first byte.
+    pub(crate) fn offset_in_frame(&self) -> u64 {
+        match self {
+            FrameFault::DataCrc { .. } => HEADER_BYTES as u64,
+            _ => 0,
+        }
+    }
+
+    /// Whether the frame's length can still be trusted, so that the next frame can be found.
+    pub(crate) fn keeps_framing(&self) -> bool {
+        matches!(self, FrameFault::DataCrc { .. })
+    }
+}
+
+impl fmt::Display for FrameFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FrameFault::LengthCrc { expected, found } => {
+                write!(f, "corrupt record length: expected CRC {expected:#010x}, found {found:#010x}")
+            }
+            FrameFault::DataCrc { expected, found } => {
+                write!(f, "corrupt record: expected CRC {expected:#010x}, found {found:#010x}")
+            }
+            FrameFault::TooLong { length, cap } => {
+                write!(f, "record of {length} bytes: expected at most {cap} bytes")
+            }
+            FrameFault::Truncated { needed, present } => {
+                write!(f, "truncated record: expected {needed} bytes, found {present}")
+            }
+        }
+    }
+}
+
+/// Whether `bytes` begin with a frame header whose CRC holds.
+pub(crate) fn is_header(bytes: &[u8]) -> bool {
+    matches!(frame_bytes(bytes, u64::MAX), Ok(Some(_)) | Err(FrameFault::TooLong { .. }))
+}
+
+/// The size in bytes of the whole frame at the beginning of `input`: header, record, footer.
+///
+/// `None` means that fewer than [`HEADER_BYTES`] bytes are at hand. Only the header is looked at.
+///
+/// # Errors
+/// The CRC of the length does not hold, or the length is above `cap`.
+#[inline]
+pub(crate) fn frame_bytes(input: &[u8], cap: u64) -> Result<Option<u64>, FrameFault> {
+    let Some((length, rest)) = input.split_first_chunk::<8>() else { return Ok(None) };
+    let Some((crc, _)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+    let (expected, found) = (u32::from_le_bytes(*crc), masked_crc32c(length));
+    if expected != found {
+        return Err(FrameFault::LengthCrc { expected, found });
+    }
+    let length = u64::from_le_bytes(*length);
+    const OVERHEAD: u64 = (HEADER_BYTES + FOOTER_BYTES) as u64;
+    match length.checked_add(OVERHEAD) {
+        Some(whole) if length <= cap => Ok(Some(whole)),
+        _ => Err(FrameFault::TooLong { length, cap }),
+    }
+}
+
+/// The record inside a whole frame (as measured by [`frame_bytes`]).
+///
+/// # Errors
+/// `check_crc` is set and the record's CRC does not hold.
+#[inline]
+pub(crate) fn record_of(frame: &[u8], check_crc: bool) -> Result<&[u8], FrameFault> {
+    let body = frame.get(HEADER_BYTES..).unwrap_or_default();
+    let Some((record, crc)) = body.split_last_chunk::<FOOTER_BYTES>() else {
+        return Err(FrameFault::Truncated {
+            needed: (HEADER_BYTES + FOOTER_BYTES) as u64,
+            present: frame.len() as u64,
+        });
+    };
+    if check_crc {
+        let (expected, found) = (u32::from_le_bytes(*crc), masked_crc32c(record));
+        if expected != found {
+            return Err(FrameFault::DataCrc { expected, found });
+        }
+    }
+    Ok(record)
+}
+
+/// Splits the whole frames at the beginning of `input` off, one at a time.
+///
+/// Feed it the bytes at hand; what it leaves in [`rest`](Frames::rest) is the beginning of a frame
+/// that needs more input.
+#[derive(Debug, Clone)]
+pub(crate) struct Frames<'a> {
+    rest: &'a [u8],
+    cap: u64,
+}
+
+impl<'a> Frames<'a> {
+    /// A splitter of `input` that refuses records of more than `cap` bytes.
+    pub(crate) fn new(input: &'a [u8], cap: u64) -> Self {
+        Self { rest: input, cap }
+    }
+
+    /// The bytes that are not part of a frame handed out so far.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next whole frame; `Ok(None)` when more input is needed.
+    #[inline]
+    pub(crate) fn next_frame(&mut self) -> Result<Option<&'a [u8]>, FrameFault> {
+        let Some(whole) = frame_bytes(self.rest, self.cap)? else { return Ok(None) };
+        match usize::try_from(whole).ok().and_then(|n| self.rest.split_at_checked(n)) {
+            Some((frame, rest)) => {
+                self.rest = rest;
+                Ok(Some(frame))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Appends `record` to `out` as a frame.
+#[cfg(test)]
+pub(crate) fn put_frame(out: &mut Vec<u8>, record: &[u8]) {
+    let length = (record.len() as u64).to_le_bytes();
+    out.extend(length);
+    out.extend(masked_crc32c(&length).to_le_bytes());
+    out.extend(record);
+    out.extend(masked_crc32c(record).to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn frames_as_tensorflow_writes_them() {
+        // Written by tf.io.TFRecordWriter: the record "first".
+        let file = [
+            5, 0, 0, 0, 0, 0, 0, 0, 0xea, 0xb2, 0x04, 0x3e, b'f', b'i', b'r', b's', b't', 0x55, 0xff, 0x23,
+            0xe5,
+        ];
+        let mut frames = Frames::new(&file, 1024);
+        let frame = frames.next_frame().unwrap().unwrap();
+        assert_eq!(record_of(frame, true), Ok(&b"first"[..]));
+        assert_eq!(frames.next_frame(), Ok(None));
+        assert!(frames.rest().is_empty());
+    }
+
+    #[test]
+    fn damage_is_told_apart() {
+        let mut file = Vec::new();
+        put_frame(&mut file, b"record");
+        let mut bad = file.clone();
+        bad[0] ^= 1;
+        assert!(matches!(frame_bytes(&bad, 100), Err(FrameFault::LengthCrc { .. })));
+        let mut bad = file.clone();
+        bad[13] ^= 1;
+        let frame = Frames::new(&bad, 100).next_frame().unwrap().unwrap();
+        assert!(matches!(record_of(frame, true), Err(FrameFault::DataCrc { .. })));
+        assert_eq!(record_of(frame, false).unwrap().len(), 6);
+        assert!(matches!(frame_bytes(&file, 5), Err(FrameFault::TooLong { length: 6, cap: 5 })));
+        let huge = u64::MAX.to_le_bytes();
+        let mut bad = huge.to_vec();
+        bad.extend(masked_crc32c(&huge).to_le_bytes());
+        assert!(matches!(frame_bytes(&bad, u64::MAX), Err(FrameFault::TooLong { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_input_gives_the_same_records(
+            records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8),
+            cut in any::<prop::sample::Index>()) {
+            let mut file = Vec::new();
+            for record in &records { put_frame(&mut file, record); }
+            let cut = cut.index(file.len() + 1);
+            let mut seen = Vec::new();
+            let mut frames = Frames::new(&file[..cut], 1 << 20);
+            while let Some(frame) = frames.next_frame().unwrap() {
+                seen.push(record_of(frame, true).unwrap().to_vec());
+            }
+            let rest = cut - frames.rest().len();
+            let mut frames = Frames::new(&file[rest..], 1 << 20);
+            while let Some(frame) = frames.next_frame().unwrap() {
+                seen.push(record_of(frame, true).unwrap().to_vec());
+            }
+            prop_assert_eq!(seen, records);
+        }
+    }
+}
