@@ -1,0 +1,3 @@
+//! The plan: which Arrow column each component of an element becomes.
+
+pub(crate) mod mapping;

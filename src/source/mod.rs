@@ -1,0 +1,168 @@
+//! Where elements come from: one small trait that every source implements.
+//!
+//! A source is read in two stages. [`Source::units`] reads bytes in order and cuts them into
+//! [`Unit`]s of about one batch; [`Unit::decode`] turns a unit into batches, on any thread. What
+//! is downstream works on units and partitions alone, so that one big file uses as many cores as
+//! many small ones, and rows keep their order.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use crate::error::Result;
+use crate::tf::spec::ElementSpec;
+
+/// How many elements a dataset has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cardinality {
+    /// So many.
+    Known(u64),
+    /// Not known before everything is read.
+    Unknown,
+    /// Without end.
+    Infinite,
+}
+
+impl fmt::Display for Cardinality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cardinality::Known(rows) => write!(f, "{rows}"),
+            Cardinality::Unknown => f.write_str("unknown"),
+            Cardinality::Infinite => f.write_str("infinite"),
+        }
+    }
+}
+
+/// A part of a source that can be read on its own: a file, a shard, a range of chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition {
+    /// What to call it: mostly a path.
+    pub name: Arc<str>,
+    /// Its size in bytes of input, where known.
+    pub bytes: Option<u64>,
+    /// Its number of rows, where known without reading it.
+    pub rows: Option<u64>,
+}
+
+/// Which elements to take, in the order skip, shard, take: `ds.skip(s).shard(n, i).take(t)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Selection {
+    /// Elements to leave out at the beginning.
+    pub skip: u64,
+    /// `(index, count)`: of the rest, only elements whose number modulo `count` is `index`.
+    pub shard: Option<(u64, u64)>,
+    /// Elements to take at most.
+    pub take: Option<u64>,
+}
+
+/// Counters that another thread may watch while a source is read.
+#[derive(Debug, Default)]
+pub struct Progress {
+    bytes: AtomicU64,
+    rows: AtomicU64,
+}
+
+impl Progress {
+    /// Bytes of input read so far, as they lie on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Rows given out so far.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_bytes(&self, n: u64) {
+        self.bytes.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_rows(&self, n: u64) {
+        self.rows.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// How a source is to be read.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Rows in a batch; the last one may have fewer, and so has a batch that would grow past
+    /// [`batch_bytes`](Self::batch_bytes).
+    pub batch_rows: usize,
+    /// Bytes of input after which a batch is ended early, so that memory stays bounded whatever
+    /// the rows' width.
+    pub batch_bytes: usize,
+    /// Which elements to take.
+    pub selection: Selection,
+    /// Counters to keep up to date.
+    pub progress: Arc<Progress>,
+}
+
+impl Default for ReadOptions {
+    /// 1,024 rows or 256 MiB of input a batch, every element.
+    fn default() -> Self {
+        Self {
+            batch_rows: 1024,
+            batch_bytes: 256 << 20,
+            selection: Selection::default(),
+            progress: Arc::default(),
+        }
+    }
+}
+
+/// A dataset that can be read as record batches.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// What kind of input it is, in a few words.
+    fn kind(&self) -> &str;
+
+    /// The structure of its elements.
+    fn element_spec(&self) -> &ElementSpec;
+
+    /// The schema of its batches.
+    fn schema(&self) -> SchemaRef;
+
+    /// How many elements it has.
+    fn cardinality(&self) -> Cardinality;
+
+    /// Its parts, in the order of their rows.
+    fn partitions(&self) -> &[Partition];
+
+    /// Whether reading (decompression, say) takes long enough that several partitions should be
+    /// read at a time, where there are several.
+    fn reading_is_heavy(&self) -> bool {
+        false
+    }
+
+    /// Reads some of its partitions, one after the other.
+    ///
+    /// Batches do not end where a partition ends: only the last one is short.
+    ///
+    /// # Errors
+    /// A partition cannot be opened. `partitions` past the end are no error and give no rows.
+    fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>>;
+}
+
+/// The first stage of reading: an iterator of [`Unit`]s, in the order of their rows.
+pub trait Units: Send {
+    /// The next unit; `Ok(None)` at the end. After an error there is no more.
+    ///
+    /// # Errors
+    /// The input cannot be read, or is damaged where units are cut.
+    fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>>;
+}
+
+/// The second stage of reading: input enough for about one batch.
+pub trait Unit: Send {
+    /// Decodes the unit into batches and gives them to `emit`: mostly one, more where 32-bit
+    /// offsets would overflow.
+    ///
+    /// # Errors
+    /// The input is damaged or contradicts the schema, or `emit` fails.
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()>;
+}

@@ -1,0 +1,3 @@
+//! Tensor columns: the canonical extension types, and arrays seen as tensors.
+
+pub(crate) mod extension;
