@@ -20,6 +20,7 @@ import glob
 import json
 import math
 import pathlib
+import struct
 import zlib
 
 import tensorflow as tf
@@ -81,7 +82,7 @@ def packed_ints(*values):
 
 
 def unpacked_floats(*values):
-    return b"".join(fixed32(1, tf.constant(v, tf.float32).numpy().tobytes()) for v in values)
+    return b"".join(fixed32(1, struct.pack("<f", v)) for v in values)
 
 
 def entry(name, feature):
@@ -163,7 +164,7 @@ def to_json(value):
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, float):
-        value = float(tf.constant(value, tf.float32))
+        (value,) = struct.unpack("<f", struct.pack("<f", value))
         if not math.isfinite(value):
             return {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}[str(value)]
     return value
