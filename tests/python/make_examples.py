@@ -398,6 +398,78 @@ def write_contradictions(golden):
     )
 
 
+def masked_crc32c(content):
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def write_damaged(golden):
+    """Copies of one sound file, each damaged in one way, and where the damage is.
+
+    damaged.json gives record and byte (of the record's frame; of the record itself if only its own
+    checksum does not hold), or null where nothing can be told.
+    """
+    records = [record({"id": ints(i), "text": texts(f"record {i}")}) for i in range(3)]
+    sound = golden.write("sound.tfrecord", records).read_bytes()
+    starts = [0]
+    for serialized in records:
+        starts.append(starts[-1] + 16 + len(serialized))
+    second, third, end = starts[1:]
+    assert end == len(sound)
+
+    def flipped(offset):
+        return sound[:offset] + bytes([sound[offset] ^ 4]) + sound[offset + 1 :]
+
+    def with_frame_of(length):
+        header = length.to_bytes(8, "little")
+        return sound + header + masked_crc32c(header) + b"not that long"
+
+    assert with_frame_of(0)[end + 8 : end + 12] == masked_crc32c(bytes(8))
+    zipped = gzip_member(sound)
+    damaged = {
+        "length_bit": (flipped(second + 1), 1, second),
+        "length_crc_bit": (flipped(second + 8), 1, second),
+        "data_bit": (flipped(second + 20), 1, second + 12),
+        "data_crc_bit": (flipped(third - 1), 1, second + 12),
+        "first_data_bit": (flipped(20), 0, 12),
+        "last_data_bit": (flipped(third + 20), 2, third + 12),
+        "cut_in_length": (sound[: third + 5], 2, third),
+        "cut_after_header": (sound[: third + 12], 2, third),
+        "cut_in_record": (sound[: third + 20], 2, third),
+        "cut_in_crc": (sound[: end - 1], 2, third),
+        "zeros_at_the_end": (sound + bytes(16), 3, end),
+        "length_of_a_terabyte": (with_frame_of(2**40), 3, end),
+        "length_of_u64_max": (with_frame_of(2**64 - 1), 3, end),
+        "not_tfrecord": (b"id,text\n0,this is a CSV file\n1,not TFRecord\n", None, None),
+        "gzip_cut": (zipped[: len(zipped) * 2 // 3], None, None),
+        "gzip_bit": (zipped[:-6] + bytes([zipped[-6] ^ 4]) + zipped[-5:], None, None),
+        "gzip_data_bit": (gzip_member(flipped(second + 20)), 1, second + 12),
+    }
+    out_dir = golden.out_dir / "damaged"
+    out_dir.mkdir(exist_ok=True)
+    places = {}
+    for name, (content, number, offset) in damaged.items():
+        (out_dir / f"{name}.tfrecord").write_bytes(content)
+        places[name] = {"record": number, "byte": offset}
+        if name.startswith("length_of"):
+            continue  # TensorFlow 2.21 believes the length, and crashes
+        compression = "GZIP" if name.startswith("gzip") else ""
+        read = tf.data.TFRecordDataset(str(out_dir / f"{name}.tfrecord"), compression)
+        try:
+            list(read)
+            # TensorFlow takes up to 11 bytes at the end for nothing; we do not.
+            assert name in ("cut_in_length", "gzip_cut"), name
+        except tf.errors.DataLossError:
+            pass
+    lines = ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in places.items())
+    (golden.out_dir / "damaged.json").write_text("{\n" + lines + "\n}\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out_dir", type=pathlib.Path)
@@ -415,6 +487,7 @@ def main():
     write_compressed(golden)
     write_sharded(golden)
     write_contradictions(golden)
+    write_damaged(golden)
 
     lines = []
     for name, dataset in golden.datasets.items():
