@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Sets up what the tests need and runs every test.
+#
+#   ./test.sh
+#
+# Needs Rust and CPython 3.11 to 3.13. The first run makes a Python environment with TensorFlow,
+# pandas, polars, pyarrow and DuckDB (tests/python/setup_venv.sh); later runs find it. To use your
+# own, set TFARROW_TEST_PYTHON to its interpreter.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+section() { printf '\n== %s\n' "$*"; }
+
+if [ "${CI:-}" = true ] && [ -z "${CARGO_TARGET_DIR:-}" ]; then
+  export CARGO_TARGET_DIR=${XDG_CACHE_HOME:-$HOME/.cache}/tfarrow/target
+fi
+
+section "Python environment"
+: "${TFARROW_TEST_PYTHON:=$(tests/python/setup_venv.sh)}"
+export TFARROW_TEST_PYTHON
+export TFARROW_REQUIRE_PYTHON=1 # a test that needs Python fails without it, rather than being skipped
+export TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
+echo "$TFARROW_TEST_PYTHON"
+
+section "Library, program, integration tests, examples and documentation tests"
+cargo test --locked --workspace
+
+section "The library without default features"
+cargo test --locked --no-default-features --lib --test layering
+
+section "All tests passed"

@@ -1,0 +1,58 @@
+//! Converted files as other people's programs see them: pyarrow, pandas, polars and DuckDB.
+
+#![cfg(all(feature = "cli", feature = "parquet"))]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{DIGITS, Dir, golden, json_file, python, run_python, tfarrow};
+
+const EXTENSIONS: [&str; 3] = ["parquet", "arrow", "arrows"];
+
+#[test]
+fn readers_see_the_golden_datasets() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    let mut args = Vec::new();
+    for (name, dataset) in json_file("tests/golden/examples/expected.json").as_object().unwrap() {
+        for extension in EXTENSIONS {
+            let output = dir.arg(&format!("{name}.{extension}"));
+            let input = golden(dataset["input"].as_str().unwrap());
+            tfarrow(&["convert", &input, "-o", &output]).success();
+            args.push(output);
+        }
+    }
+    args.extend(["--expected".into(), golden("expected.json")]);
+    run_python(python, "check_interop.py", &args);
+}
+
+#[test]
+fn readers_see_compressed_files() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    let mut args = Vec::new();
+    for (extension, codecs) in [
+        ("arrow", ["none", "lz4", "zstd"].as_slice()),
+        ("parquet", ["none", "lz4", "zstd:9", "snappy", "gzip"].as_slice()),
+    ] {
+        for codec in codecs {
+            let output = dir.arg(&format!("{}.{extension}", codec.replace(':', "")));
+            let lists = golden("lists.tfrecord");
+            tfarrow(&["convert", &lists, "-o", &output, "--compression", codec]).success();
+            args.push(output);
+        }
+    }
+    args.extend(["--dataset".into(), "lists".into(), "--expected".into(), golden("expected.json")]);
+    run_python(python, "check_interop.py", &args);
+}
+
+#[test]
+fn readers_see_the_digits() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    let outputs = EXTENSIONS.map(|extension| dir.arg(&format!("digits.{extension}")));
+    for output in &outputs {
+        tfarrow(&["convert", DIGITS, "-o", output]).success();
+    }
+    run_python(python, "check_digits.py", &outputs);
+}
