@@ -73,6 +73,15 @@ pub(crate) struct MappingOptions {
     pub(crate) structure: Structure,
     /// Paths of string components that hold text, every value to be validated.
     pub(crate) utf8: BTreeSet<String>,
+    /// New names for columns, by path.
+    pub(crate) rename: Vec<(String, String)>,
+}
+
+impl MappingOptions {
+    /// What the column at `path` is called.
+    pub(crate) fn column_name<'a>(&'a self, path: &'a str) -> &'a str {
+        self.rename.iter().find(|(old, _)| old == path).map_or(path, |(_, new)| new)
+    }
 }
 
 /// The Arrow type of one value of `dtype`; `None` for resource and variant.

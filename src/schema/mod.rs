@@ -1,3 +1,182 @@
 //! The plan: which Arrow column each component of an element becomes.
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+
+use crate::error::{Error, Result};
+use crate::tf::dtype::DType;
+use crate::tf::shape::Shape;
+use crate::tf::spec::ElementSpec;
+use feature::{FeatureSpec, nearest};
+use mapping::MappingOptions;
+
+pub(crate) mod feature;
+pub(crate) mod infer;
 pub(crate) mod mapping;
+
+/// Schema metadata key: the element spec as JSON.
+pub(crate) const ELEMENT_SPEC: &str = "tfarrow.element_spec";
+/// Schema metadata key: the version of this crate.
+pub(crate) const VERSION: &str = "tfarrow.version";
+/// Schema metadata key: the kind of source.
+pub(crate) const SOURCE: &str = "tfarrow.source";
+
+/// Which columns to read, by path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Projection {
+    /// These only, in this order.
+    pub(crate) columns: Option<Vec<String>>,
+    /// All but these.
+    pub(crate) exclude: Vec<String>,
+}
+
+impl Projection {
+    /// The positions of the wanted ones among `paths`, in the order of the columns to be made.
+    ///
+    /// # Errors
+    /// A name is none of `paths`.
+    pub(crate) fn apply(&self, paths: &[&str]) -> Result<Vec<usize>> {
+        let find =
+            |name: &str| paths.iter().position(|p| *p == name).ok_or_else(|| unknown_column(name, paths));
+        let mut excluded = self.exclude.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
+        excluded.sort_unstable();
+        let wanted = match &self.columns {
+            Some(columns) => columns.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?,
+            None => (0..paths.len()).collect(),
+        };
+        let mut seen = vec![false; paths.len()];
+        let mut out = Vec::with_capacity(wanted.len());
+        for column in wanted {
+            match seen.get_mut(column) {
+                Some(seen) if !*seen && excluded.binary_search(&column).is_err() => {
+                    *seen = true;
+                    out.push(column);
+                }
+                _ => {}
+            }
+        }
+        if out.is_empty() && !paths.is_empty() {
+            return Err(Error::config("no column is left to read")
+                .with_hint("ask for fewer with --exclude or for more with --columns"));
+        }
+        Ok(out)
+    }
+
+    /// Whether everything is asked for.
+    pub(crate) fn is_all(&self) -> bool {
+        self.columns.is_none() && self.exclude.is_empty()
+    }
+}
+
+/// The error of a column that does not exist, with what was probably meant.
+pub(crate) fn unknown_column(name: &str, paths: &[&str]) -> Error {
+    let error = Error::config(format!("no column `{name}`"));
+    match nearest(name, paths.iter().copied()) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => {
+            let mut listed = paths.iter().take(20).copied().collect::<Vec<_>>().join(", ");
+            if paths.len() > 20 {
+                listed.push_str(", …");
+            }
+            error.with_hint(format!("there are: {listed}"))
+        }
+    }
+}
+
+/// Features of `tf.train.Example` and the columns they become.
+#[derive(Debug)]
+pub(crate) struct FeaturePlan {
+    /// The features, in the order of their columns.
+    pub(crate) features: Vec<FeatureSpec>,
+    /// The fields, one a feature.
+    pub(crate) fields: Vec<FieldRef>,
+    /// The schema that the fields make.
+    pub(crate) schema: SchemaRef,
+    /// The spec of the elements.
+    pub(crate) element_spec: ElementSpec,
+    /// Whether features that are not planned are left out silently, because they were not asked
+    /// for; otherwise they contradict the plan.
+    pub(crate) ignore_others: bool,
+}
+
+impl FeaturePlan {
+    /// Plans the columns of `features`.
+    ///
+    /// # Errors
+    /// A feature cannot be stored, or two have the same name.
+    pub(crate) fn new(
+        features: Vec<FeatureSpec>,
+        options: &MappingOptions,
+        ignore_others: bool,
+        source: &str,
+    ) -> Result<Self> {
+        let mut fields: Vec<FieldRef> = Vec::with_capacity(features.len());
+        let mut names = HashSet::new();
+        for feature in &features {
+            let name = options.column_name(&feature.name);
+            if !names.insert(name.to_owned()) {
+                return Err(Error::config(format!("two columns would be named `{name}`"))
+                    .with_hint("give one of them another name with --rename"));
+            }
+            let spec = feature.element_spec();
+            let mut one = MappingOptions { utf8: BTreeSet::new(), ..options.clone() };
+            if feature.text {
+                one.utf8.insert(feature.name.clone());
+            }
+            let field = mapping::field(name, &feature.name, &spec, &one)?;
+            fields.extend(field.map(Arc::new));
+        }
+        let element_spec =
+            ElementSpec::dict(features.iter().map(|f| (f.name.clone(), f.element_spec())).collect());
+        let schema = schema_of(&fields, &element_spec, source);
+        Ok(Self { features, fields, schema, element_spec, ignore_others })
+    }
+}
+
+impl FeaturePlan {
+    /// The plan of records kept as they are: one column, `record`, of bytes.
+    ///
+    /// # Errors
+    /// None that can be expected.
+    pub(crate) fn raw() -> Result<Self> {
+        let spec = FeatureSpec::values("record", DType::String, Shape::scalar());
+        let mut plan = Self::new(vec![spec], &MappingOptions::default(), true, "tfrecord")?;
+        plan.features.clear();
+        Ok(plan)
+    }
+}
+
+/// A schema of `fields` with this crate's metadata.
+pub(crate) fn schema_of(fields: &[FieldRef], element_spec: &ElementSpec, source: &str) -> SchemaRef {
+    let metadata: HashMap<String, String> = [
+        (ELEMENT_SPEC.to_owned(), element_spec.to_json().to_string()),
+        (VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        (SOURCE.to_owned(), source.to_owned()),
+    ]
+    .into();
+    let fields: Vec<Arc<Field>> = fields.to_vec();
+    Arc::new(Schema::new_with_metadata(fields, metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn projection_keeps_the_order_that_was_asked_for() {
+        let paths = ["a", "b", "label"];
+        let of = |columns: Option<&[&str]>, exclude: &[&str]| {
+            Projection {
+                columns: columns.map(|c| c.iter().map(|s| (*s).to_owned()).collect()),
+                exclude: exclude.iter().map(|s| (*s).to_owned()).collect(),
+            }
+            .apply(&paths)
+        };
+        assert_eq!(of(Some(&["label", "a", "a"]), &[]).unwrap(), [2, 0]);
+        assert_eq!(of(None, &["b"]).unwrap(), [0, 2]);
+        assert!(of(Some(&["lable"]), &[]).unwrap_err().to_string().contains("did you mean `label`?"));
+        assert!(of(None, &["a", "b", "label"]).is_err());
+    }
+}

@@ -16,6 +16,10 @@ use arrow::datatypes::SchemaRef;
 use crate::error::Result;
 use crate::tf::spec::ElementSpec;
 
+pub(crate) mod blocks;
+pub(crate) mod input;
+pub(crate) mod tfrecord;
+
 /// How many elements a dataset has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

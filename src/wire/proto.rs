@@ -95,12 +95,6 @@ impl<'a> Cursor<'a> {
         self.buf.is_empty()
     }
 
-    /// The bytes not read yet.
-    #[inline]
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.buf
-    }
-
     #[inline]
     fn error(&self, fault: Fault) -> WireError {
         WireError::new(self.position(), fault)
@@ -288,12 +282,6 @@ fn gather7(x: u64) -> u64 {
     (x & 0x0000_0000_0fff_ffff) | ((x & 0x0fff_ffff_0000_0000) >> 4)
 }
 
-/// The number of varints in `packed`, without their values: the bytes that end one.
-#[inline]
-pub(crate) fn count_varints(packed: &[u8]) -> usize {
-    packed.iter().filter(|&&b| b < 0x80).count()
-}
-
 /// Appends `value` to `out` as a varint.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -324,7 +312,6 @@ mod tests {
             let mut out = Vec::new();
             extend_varints(&bytes, &mut out).unwrap();
             prop_assert_eq!(&out, &values);
-            prop_assert_eq!(count_varints(&bytes), values.len());
         }
 
         #[test]

@@ -1,1 +1,34 @@
-fn main() {}
+//! The `tfarrow` command.
+
+mod args;
+mod commands;
+mod plan;
+mod progress;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Everything was converted.
+const DONE: u8 = 0;
+/// Nothing was, or not all, and the output was not made.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match commands::run(args) {
+        Ok(()) => ExitCode::from(DONE),
+        // Whoever read our output has seen enough.
+        Err(error) if error.is_broken_pipe() => ExitCode::from(DONE),
+        Err(error) => {
+            eprintln!("tfarrow: error: {}", one_line(&error.to_string()));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Messages of lower layers may hold line breaks; ours are one line.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,233 @@
+//! What can be typed, exactly as it is typed. Nothing here looks at files.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Turn TensorFlow datasets into files that pandas, polars, pyarrow and DuckDB open at once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tfarrow",
+    version,
+    about = "Turn TensorFlow datasets into files that pandas, polars, pyarrow and DuckDB open at once.",
+    long_about = "Turn TensorFlow datasets into files that pandas, polars, pyarrow and DuckDB open at once.\n\n\
+        Reads TFRecord files of tf.train.Example (plain, GZIP or ZLIB, one file or many shards) and writes \
+        Parquet or Arrow IPC: every feature becomes a typed column, and features of a fixed length become \
+        tensor columns. TensorFlow is not needed.",
+    after_help = "Examples:\n  \
+        tfarrow convert 'train-*.tfrecord' -o train.parquet\n  \
+        tfarrow head train-00000-of-00008.tfrecord\n  \
+        tfarrow schema train.tfrecord --json\n\n\
+        Exit status: 0 when everything was converted, 2 when it failed."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Convert a dataset to Parquet, Arrow IPC, or a stream
+    Convert(Convert),
+    /// Show what the dataset holds and which columns it becomes
+    Schema(Schema),
+    /// Show the first rows as a table
+    Head(Head),
+    /// Count the records, without decoding them
+    Count(Count),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Inputs {
+    /// Files, quoted globs ('train-*.tfrecord'), or - for standard input
+    #[arg(required = true, value_name = "INPUT")]
+    pub(crate) inputs: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "What to read")]
+pub(crate) struct Reading {
+    /// Read these columns only, in this order; others are not decoded
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Option<Vec<String>>,
+
+    /// Leave these columns out
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) exclude: Vec<String>,
+
+    /// Give a column another name
+    #[arg(long, value_name = "OLD=NEW")]
+    pub(crate) rename: Vec<String>,
+
+    /// Say what a feature holds, in place of what would be inferred: int64, float32[3,4], int64[],
+    /// string?, binary, uint8=0 (repeatable)
+    #[arg(long = "feature", value_name = "NAME:TYPE")]
+    pub(crate) features: Vec<String>,
+
+    /// Records to read to learn the columns, or `all`
+    #[arg(long, value_name = "N|all", default_value = "10000")]
+    pub(crate) infer_records: String,
+
+    /// What the records are; `raw` keeps their bytes in one column
+    #[arg(long, value_enum, default_value_t = Record::Example)]
+    pub(crate) record: Record,
+
+    /// Rows to read at most
+    #[arg(long, value_name = "N")]
+    pub(crate) take: Option<u64>,
+
+    /// Rows to leave out at the beginning
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip: u64,
+
+    /// Of every N rows, read the one numbered I (from 0)
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<String>,
+
+    /// Rows in a batch
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one)]
+    pub(crate) batch_rows: usize,
+
+    /// Refuse records longer than this
+    #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]
+    pub(crate) max_record_bytes: u64,
+
+    /// Threads to read and decode with [default: one a core]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "How to store it")]
+pub(crate) struct Storing {
+    /// Read these bytes columns as text
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub(crate) utf8: Vec<String>,
+
+    /// How tensors are stored: as canonical tensor columns, as lists of lists, or as flat lists
+    #[arg(long, value_enum, default_value_t = Layout::Extension)]
+    pub(crate) tensor_layout: Layout,
+
+    /// How bool tensors are stored
+    #[arg(long, value_enum, default_value_t = Bool::Boolean)]
+    pub(crate) bool: Bool,
+
+    /// How bfloat16 and float8 values are stored
+    #[arg(long, value_enum, default_value_t = BFloat16::Float32)]
+    pub(crate) bfloat16: BFloat16,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Convert {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc or .arrows, or - for
+    /// an Arrow stream on standard output
+    #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Replace the output if it exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+
+    /// Read and convert everything, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL] [default: zstd for Parquet, none for Arrow]
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) compression: Option<String>,
+
+    /// Rows in a Parquet row group
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) row_group_rows: Option<usize>,
+
+    /// Show a progress bar
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) storing: Storing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Schema {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Print one JSON object
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) storing: Storing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Head {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Rows to show
+    #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10)]
+    pub(crate) rows: u64,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+
+    #[command(flatten)]
+    pub(crate) storing: Storing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Count {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Refuse records longer than this
+    #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]
+    pub(crate) max_record_bytes: u64,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number, at least 1".to_owned())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Record {
+    Example,
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    Extension,
+    Nested,
+    Flat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bool {
+    Boolean,
+    Uint8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BFloat16 {
+    Float32,
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    Always,
+    Never,
+}

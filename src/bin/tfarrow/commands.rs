@@ -1,0 +1,210 @@
+//! What the commands do.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tfarrow::{
+    Cardinality, ElementSpec, Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Result,
+    SinkOptions, Source, convert, open_sink, remove_partial_outputs,
+};
+
+use crate::args::{Args, Command, Convert, Count, Head, Schema};
+use crate::plan;
+use crate::progress::Bar;
+use crate::table;
+
+/// How shells see a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+pub(crate) fn run(args: Args) -> Result<()> {
+    match args.command {
+        Command::Convert(args) => run_convert(&args),
+        Command::Schema(args) => run_schema(&args),
+        Command::Head(args) => run_head(&args),
+        Command::Count(args) => run_count(&args),
+    }
+}
+
+fn run_convert(args: &Convert) -> Result<()> {
+    let threads = plan::threads(&args.reading);
+    let progress: Arc<Progress> = Arc::default();
+    let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?.with_progress(progress.clone());
+    let options = SinkOptions {
+        compression: args.compression.as_deref().map(OutputCompression::parse).transpose()?,
+        row_group_rows: args.row_group_rows,
+        overwrite: args.overwrite,
+        threads,
+    };
+    let output = if args.dry_run { None } else { args.output.as_deref() };
+    if let Some(path) = output {
+        check_output(path, args)?;
+    }
+    on_interrupt()?;
+    let source = builder.build_source()?;
+    let sink = output.map(|path| open_sink(path, &source.schema(), &options)).transpose()?;
+    let bytes: Option<u64> = source.partitions().iter().map(|p| p.bytes).sum();
+    let bar = Bar::start(args.progress, progress.clone(), bytes);
+    let summary = convert(&source, sink, builder.read_options(), threads);
+    bar.finish();
+    let summary = summary?;
+    let seconds = summary.elapsed.as_secs_f64();
+    let read = megabytes(progress.bytes());
+    let rate = if seconds > 0.0 { format!(", {:.0} MB/s", read / seconds) } else { String::new() };
+    let done = match output {
+        None => "read, nothing written (dry run)".to_owned(),
+        Some(path) if path == Path::new("-") => "to standard output".to_owned(),
+        Some(path) => format!("to {} ({:.1} MB)", path.display(), megabytes(summary.bytes_written)),
+    };
+    note(&format!("{} rows {done}: {read:.1} MB read in {seconds:.2} s{rate}", summary.rows));
+    Ok(())
+}
+
+/// Refuses an output that cannot be, before anything is read.
+fn check_output(path: &Path, args: &Convert) -> Result<()> {
+    tfarrow::Format::from_path(path)?;
+    if path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
+        return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
+            .in_source(path.to_string_lossy().into_owned())
+            .with_hint("pass --overwrite to replace it"));
+    }
+    Ok(())
+}
+
+/// A partial output must not outlive the process, whatever it is waiting for when it is told to end.
+fn on_interrupt() -> Result<()> {
+    ctrlc::set_handler(|| {
+        remove_partial_outputs();
+        std::process::exit(INTERRUPTED);
+    })
+    .map_err(|e| Error::new(ErrorKind::Io, "cannot watch for signals").with_cause(e))
+}
+
+#[allow(clippy::cast_precision_loss)] // for display
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn note(text: &str) {
+    // Nobody is left to be told if standard error is gone.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|e| Error::new(ErrorKind::Io, "cannot write to standard output").with_cause(e))
+}
+
+fn run_schema(args: &Schema) -> Result<()> {
+    let source = plan::reader(&args.inputs, &args.reading, &args.storing)?.build_source()?;
+    if args.json {
+        return print(&format!("{:#}\n", schema_json(source.as_ref())));
+    }
+    let partitions = source.partitions();
+    let bytes: Option<u64> = partitions.iter().map(|p| p.bytes).sum();
+    let size = bytes.map(|b| format!(", {:.1} MB", megabytes(b))).unwrap_or_default();
+    let mut out = format!(
+        "source:      {}\npartitions:  {}{size}\ncardinality: {}\n\n",
+        source.kind(),
+        partitions.len(),
+        source.cardinality()
+    );
+    let rows = source.element_spec().components().into_iter().map(|(path, spec)| vec![path, describe(spec)]);
+    out.push_str(&table::render(&["component", "element spec"], &rows.collect::<Vec<_>>()));
+    out.push('\n');
+    let schema = source.schema();
+    let rows = schema.fields().iter().map(|field| {
+        let mut extension = field.metadata().get("ARROW:extension:name").cloned().unwrap_or_default();
+        if let Some(parameters) = field.metadata().get("ARROW:extension:metadata") {
+            extension = format!("{extension} {parameters}");
+        }
+        vec![field.name().clone(), short_type(field.data_type()), extension]
+    });
+    out.push_str(&table::render(&["column", "Arrow type", "extension type"], &rows.collect::<Vec<_>>()));
+    print(&out)
+}
+
+fn short_type(data_type: &arrow::datatypes::DataType) -> String {
+    use arrow::datatypes::DataType;
+    match data_type {
+        DataType::List(item) => format!("List<{}>", short_type(item.data_type())),
+        DataType::FixedSizeList(item, n) => format!("FixedSizeList<{}>[{n}]", short_type(item.data_type())),
+        DataType::Struct(fields) => {
+            let fields: Vec<_> =
+                fields.iter().map(|f| format!("{}: {}", f.name(), short_type(f.data_type()))).collect();
+            format!("Struct<{}>", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn describe(spec: &ElementSpec) -> String {
+    match spec {
+        ElementSpec::Tensor { dtype, shape } => format!("{dtype} {shape}"),
+        ElementSpec::Ragged { dtype, shape, ragged_rank, .. } => {
+            format!("ragged {dtype} {shape}, ragged rank {ragged_rank}")
+        }
+        ElementSpec::Sparse { dtype, shape } => format!("sparse {dtype} {shape}"),
+        other => other.to_json().to_string(),
+    }
+}
+
+fn schema_json(source: &dyn Source) -> Value {
+    let schema = source.schema();
+    let columns: Vec<Value> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            json!({
+                "name": field.name(),
+                "type": short_type(field.data_type()),
+                "nullable": field.is_nullable(),
+                "metadata": field.metadata(),
+            })
+        })
+        .collect();
+    let partitions: Vec<Value> = source
+        .partitions()
+        .iter()
+        .map(|p| json!({"name": &*p.name, "bytes": p.bytes, "rows": p.rows}))
+        .collect();
+    let cardinality = match source.cardinality() {
+        Cardinality::Known(rows) => json!(rows),
+        Cardinality::Infinite => json!("infinite"),
+        _ => Value::Null,
+    };
+    json!({
+        "source": source.kind(),
+        "cardinality": cardinality,
+        "element_spec": source.element_spec().to_json(),
+        "columns": columns,
+        "partitions": partitions,
+    })
+}
+
+fn run_head(args: &Head) -> Result<()> {
+    let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?;
+    let mut selection = builder.read_options().selection;
+    selection.take = Some(selection.take.map_or(args.rows, |take| take.min(args.rows)));
+    let builder: ReaderBuilder = builder.with_selection(selection);
+    let reader = builder.build()?;
+    let schema = arrow::array::RecordBatchReader::schema(&reader);
+    let mut batches = Vec::new();
+    for batch in reader {
+        batches.push(batch?);
+    }
+    print(&table::batches(&schema, &batches)?)
+}
+
+fn run_count(args: &Count) -> Result<()> {
+    let records = ReaderBuilder::new(args.inputs.inputs.iter().cloned())
+        .with_max_record_bytes(args.max_record_bytes)
+        .count()?;
+    print(&format!("{records}\n"))?;
+    if std::io::stdout().is_terminal() {
+        note("lengths were checked, data was not");
+    }
+    Ok(())
+}

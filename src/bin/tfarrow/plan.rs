@@ -1,0 +1,78 @@
+//! From what was typed to what is meant: every option checked, nothing read yet.
+
+use tfarrow::{
+    BFloat16Storage, BoolStorage, Error, ErrorKind, FeatureSpec, InferRecords, ReaderBuilder, RecordKind,
+    Result, Selection, TensorLayout,
+};
+
+use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing};
+
+fn invalid(option: &str, expected: &str, found: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
+}
+
+/// The reader that the options describe.
+pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> Result<ReaderBuilder> {
+    let mut builder = ReaderBuilder::new(inputs.inputs.iter().cloned())
+        .with_exclude(reading.exclude.iter().cloned())
+        .with_infer_records(infer_records(&reading.infer_records)?)
+        .with_record_kind(match reading.record {
+            Record::Example => RecordKind::Example,
+            Record::Raw => RecordKind::Raw,
+        })
+        .with_selection(Selection {
+            skip: reading.skip,
+            shard: reading.shard.as_deref().map(shard).transpose()?,
+            take: reading.take,
+        })
+        .with_batch_rows(reading.batch_rows)
+        .with_max_record_bytes(reading.max_record_bytes)
+        .with_utf8(storing.utf8.iter().cloned())
+        .with_tensor_layout(match storing.tensor_layout {
+            Layout::Extension => TensorLayout::Extension,
+            Layout::Nested => TensorLayout::Nested,
+            Layout::Flat => TensorLayout::Flat,
+        })
+        .with_bool_storage(match storing.bool {
+            Bool::Boolean => BoolStorage::Boolean,
+            Bool::Uint8 => BoolStorage::UInt8,
+        })
+        .with_bfloat16(match storing.bfloat16 {
+            BFloat16::Float32 => BFloat16Storage::Float32,
+            BFloat16::Raw => BFloat16Storage::Raw,
+        });
+    if let Some(columns) = &reading.columns {
+        builder = builder.with_columns(columns.iter().cloned());
+    }
+    for rename in &reading.rename {
+        match rename.split_once('=') {
+            Some((old, new)) if !old.is_empty() && !new.is_empty() => builder = builder.with_rename(old, new),
+            _ => return Err(invalid("--rename", "OLD=NEW", rename)),
+        }
+    }
+    for feature in &reading.features {
+        builder = builder.with_feature(FeatureSpec::parse(feature)?);
+    }
+    Ok(builder)
+}
+
+/// The number of threads to use.
+pub(crate) fn threads(reading: &Reading) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    reading.threads.unwrap_or_else(cores)
+}
+
+fn infer_records(text: &str) -> Result<InferRecords> {
+    match text {
+        "all" => Ok(InferRecords::All),
+        n => n
+            .parse()
+            .map(InferRecords::First)
+            .map_err(|_| invalid("--infer-records", "a number or `all`", text)),
+    }
+}
+
+fn shard(text: &str) -> Result<(u64, u64)> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    parts.filter(|(i, n)| i < n).ok_or_else(|| invalid("--shard", "I/N with I from 0 to N−1", text))
+}

@@ -1,0 +1,101 @@
+//! From flat values to the column's type: lists, fixed-size lists and structs put around them.
+//! No value is copied.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Int32Array, ListArray, StructArray};
+use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::DataType;
+
+use crate::error::{Error, Result};
+
+/// Puts the fixed-size lists of `data_type` around `values`, which hold the rows' values one row
+/// after the other. `nulls` belong to the outermost list, of `rows` rows.
+///
+/// # Errors
+/// `values` are not as many, or not of the type, that `data_type` needs.
+pub(crate) fn wrap_fixed(
+    values: ArrayRef,
+    data_type: &DataType,
+    rows: usize,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    match data_type {
+        DataType::FixedSizeList(item, size) if !values.data_type().equals_datatype(data_type) => {
+            let inner_rows = usize::try_from(*size).ok().and_then(|size| size.checked_mul(rows));
+            let inner_rows = inner_rows.ok_or_else(|| Error::limit("column too long"))?;
+            let child = wrap_fixed(values, item.data_type(), inner_rows, None)?;
+            Ok(Arc::new(FixedSizeListArray::try_new_with_length(item.clone(), *size, child, nulls, rows)?))
+        }
+        _ => Ok(values),
+    }
+}
+
+/// A list column: `values` cut at `offsets`, with the fixed-size lists of the list's item around
+/// them first. `offsets` count items, not values.
+///
+/// # Errors
+/// `data_type` is no list, or does not fit the values.
+pub(crate) fn wrap_list(
+    values: ArrayRef,
+    offsets: Vec<i32>,
+    data_type: &DataType,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    let DataType::List(item) = data_type else {
+        return Err(Error::unsupported("column type").expected("List", data_type.to_string()));
+    };
+    let items = offsets.last().copied().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let child = wrap_fixed(values, item.data_type(), items, None)?;
+    // Offsets only ever grow here, but the check is cheap beside the values.
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    Ok(Arc::new(ListArray::try_new(item.clone(), offsets, child, nulls)?))
+}
+
+/// A variable-shape tensor column: flat `values` cut at `offsets` (which count values), and each
+/// row's sizes one after the other in `shapes`.
+///
+/// # Errors
+/// `data_type` is not the storage of such tensors, or does not fit the values.
+pub(crate) fn wrap_variable_shape(
+    values: ArrayRef,
+    offsets: Vec<i32>,
+    shapes: Vec<i32>,
+    data_type: &DataType,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
+    let wrong =
+        || Error::unsupported("column type").expected("a variable-shape tensor", data_type.to_string());
+    let DataType::Struct(fields) = data_type else { return Err(wrong()) };
+    let [data, shape] = fields.as_ref() else { return Err(wrong()) };
+    let rows = offsets.len().saturating_sub(1);
+    let data = wrap_list(values, offsets, data.data_type(), None)?;
+    let shape = wrap_fixed(Arc::new(Int32Array::from(shapes)), shape.data_type(), rows, None)?;
+    Ok(Arc::new(StructArray::try_new(fields.clone(), vec![data, shape], nulls)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::extension::item;
+    use arrow::array::{Array, AsArray};
+
+    #[test]
+    fn values_are_wrapped_without_a_copy() {
+        let values: ArrayRef = Arc::new(Int32Array::from_iter_values(0..12));
+        let pointer = values.to_data().buffers()[0].as_ptr();
+        let nested = DataType::FixedSizeList(item(DataType::FixedSizeList(item(DataType::Int32), 3)), 2);
+        let array = wrap_fixed(values, &nested, 2, None).unwrap();
+        assert_eq!(array.data_type(), &nested);
+        let inner = array.as_fixed_size_list().values().as_fixed_size_list().values().to_data();
+        assert_eq!(inner.buffers()[0].as_ptr(), pointer);
+    }
+
+    #[test]
+    fn lists_of_pairs() {
+        let values: ArrayRef = Arc::new(Int32Array::from_iter_values(0..6));
+        let list = DataType::List(item(DataType::FixedSizeList(item(DataType::Int32), 2)));
+        let array = wrap_list(values, vec![0, 1, 3], &list, None).unwrap();
+        assert_eq!(array.as_list::<i32>().value(1).len(), 2);
+    }
+}

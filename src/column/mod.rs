@@ -1,0 +1,6 @@
+//! Column builders: values go straight from the wire into Arrow buffers.
+
+pub(crate) mod assemble;
+pub(crate) mod feature;
+pub(crate) mod record;
+pub(crate) mod values;

@@ -1,0 +1,260 @@
+//! A batch of records on its way to being columns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::DataType;
+
+use super::feature::FeatureColumn;
+use super::values::Values;
+use crate::error::{Error, Result};
+use crate::schema::FeaturePlan;
+use crate::schema::infer::not_an_example;
+use crate::tf::example::{self, Feature, FeatureVisitor, VisitError};
+
+/// How many keys that are not asked for are remembered, so that hostile input cannot fill memory.
+const MAX_IGNORED_KEYS: usize = 10_000;
+
+/// A key met in records and what to do with its feature.
+#[derive(Debug)]
+struct Key {
+    name: Box<[u8]>,
+    /// The column, or none if the feature was not asked for.
+    column: Option<usize>,
+}
+
+/// Builds batches from records of either kind.
+#[derive(Debug)]
+pub(crate) enum RecordDecoder {
+    /// Records are `tf.train.Example`.
+    Example(Box<ExampleDecoder>),
+    /// Records are kept as bytes.
+    Raw(RawDecoder),
+}
+
+impl RecordDecoder {
+    /// A decoder with room for `capacity` rows.
+    ///
+    /// # Errors
+    /// A feature of the plan cannot be built.
+    pub(crate) fn new(plan: &Arc<FeaturePlan>, raw: bool, capacity: usize) -> Result<Self> {
+        Ok(if raw {
+            RecordDecoder::Raw(RawDecoder::new(plan.clone(), capacity)?)
+        } else {
+            RecordDecoder::Example(Box::new(ExampleDecoder::new(plan.clone(), capacity)?))
+        })
+    }
+
+    /// Rows appended since the last batch.
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            RecordDecoder::Example(decoder) => decoder.rows,
+            RecordDecoder::Raw(decoder) => decoder.values.len(),
+        }
+    }
+
+    /// Appends one record as a row.
+    ///
+    /// # Errors
+    /// The record contradicts the plan.
+    #[inline]
+    pub(crate) fn append(&mut self, record: &[u8]) -> Result<()> {
+        match self {
+            RecordDecoder::Example(decoder) => decoder.append(record),
+            RecordDecoder::Raw(decoder) => decoder.append(record),
+        }
+    }
+
+    /// The rows as a batch; the decoder is then empty.
+    ///
+    /// # Errors
+    /// A column cannot be built.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        match self {
+            RecordDecoder::Example(decoder) => decoder.finish(),
+            RecordDecoder::Raw(decoder) => decoder.finish(),
+        }
+    }
+}
+
+/// Builds batches of one column that holds the records as they are.
+#[derive(Debug)]
+pub(crate) struct RawDecoder {
+    plan: Arc<FeaturePlan>,
+    values: Values,
+    capacity: usize,
+}
+
+impl RawDecoder {
+    fn new(plan: Arc<FeaturePlan>, capacity: usize) -> Result<Self> {
+        Ok(Self { plan, values: Values::with_capacity(&DataType::Binary, capacity, 0)?, capacity })
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<()> {
+        self.values.push_bytes(record).map_err(|_| {
+            Error::limit("column outgrows 32-bit offsets")
+                .in_column("record")
+                .with_hint("pass a smaller --batch-rows")
+        })
+    }
+
+    fn finish(&mut self) -> Result<RecordBatch> {
+        let (_, bytes) = self.values.size_hint();
+        let fresh = Values::with_capacity(&DataType::Binary, self.capacity, bytes + bytes / 8)?;
+        let values = std::mem::replace(&mut self.values, fresh).finish(None)?;
+        Ok(RecordBatch::try_new(self.plan.schema.clone(), vec![values])?)
+    }
+}
+
+/// Builds batches from serialized `tf.train.Example` records.
+#[derive(Debug)]
+pub(crate) struct ExampleDecoder {
+    plan: Arc<FeaturePlan>,
+    columns: Vec<FeatureColumn>,
+    required: Vec<usize>,
+    keys: Vec<Key>,
+    by_name: HashMap<Box<[u8]>, usize>,
+    /// The keys of the last record, in its order: most writers never change it, so the next
+    /// record's keys are compared with these before anything is hashed.
+    expected: Vec<usize>,
+    position: usize,
+    rows: usize,
+}
+
+impl ExampleDecoder {
+    /// A decoder with room for `capacity` rows.
+    ///
+    /// # Errors
+    /// A feature of the plan cannot be built.
+    pub(crate) fn new(plan: Arc<FeaturePlan>, capacity: usize) -> Result<Self> {
+        let columns = plan
+            .features
+            .iter()
+            .zip(&plan.fields)
+            .map(|(spec, field)| FeatureColumn::new(spec, field, capacity))
+            .collect::<Result<Vec<_>>>()?;
+        let required = columns.iter().enumerate().filter(|(_, c)| c.is_required()).map(|(i, _)| i).collect();
+        let mut decoder = Self {
+            plan,
+            columns,
+            required,
+            keys: Vec::new(),
+            by_name: HashMap::new(),
+            expected: Vec::new(),
+            position: 0,
+            rows: 0,
+        };
+        for column in 0..decoder.columns.len() {
+            let name = decoder.columns.get(column).map_or("", FeatureColumn::name).as_bytes().into();
+            decoder.add_key(name, Some(column));
+        }
+        Ok(decoder)
+    }
+
+    fn add_key(&mut self, name: Box<[u8]>, column: Option<usize>) -> usize {
+        let key = self.keys.len();
+        self.by_name.insert(name.clone(), key);
+        self.keys.push(Key { name, column });
+        key
+    }
+
+    /// Bytes that the rows take in memory.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.columns.iter().map(FeatureColumn::byte_len).sum()
+    }
+
+    /// Appends one record as a row.
+    ///
+    /// # Errors
+    /// The record is no Example, or contradicts the plan; [`rollback`](Self::rollback) then undoes
+    /// what of it was appended.
+    #[inline]
+    pub(crate) fn append(&mut self, record: &[u8]) -> Result<()> {
+        self.position = 0;
+        match example::visit_example(record, self) {
+            Ok(()) => {}
+            Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
+            Err(VisitError::Visitor(error)) => return Err(error),
+        }
+        let rows = self.rows + 1;
+        for &column in &self.required {
+            if let Some(column) = self.columns.get_mut(column).filter(|c| c.rows() < rows) {
+                column.fill(rows)?;
+            }
+        }
+        self.rows = rows;
+        Ok(())
+    }
+
+    /// Undoes an [`append`](Self::append) that failed.
+    pub(crate) fn rollback(&mut self) {
+        for column in &mut self.columns {
+            column.truncate(self.rows);
+        }
+    }
+
+    /// The rows as a batch; the decoder is then empty.
+    ///
+    /// # Errors
+    /// A column cannot be built.
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
+        let rows = std::mem::take(&mut self.rows);
+        let arrays = self
+            .columns
+            .iter_mut()
+            .map(|column| {
+                column.fill(rows)?;
+                column.finish()
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(self.plan.schema.clone(), arrays, &options)?)
+    }
+
+    #[cold]
+    fn look_up(&mut self, name: &[u8]) -> Result<usize> {
+        if let Some(&key) = self.by_name.get(name) {
+            return Ok(key);
+        }
+        if !self.plan.ignore_others {
+            let name = String::from_utf8_lossy(name);
+            return Err(Error::mismatch("feature that was in no record read for the schema")
+                .in_column(&*name)
+                .with_hint(format!(
+                    "pass --infer-records all, --feature '{name}:TYPE', or --columns to leave it out"
+                )));
+        }
+        if self.keys.len() >= self.columns.len() + MAX_IGNORED_KEYS {
+            return Ok(usize::MAX);
+        }
+        Ok(self.add_key(name.into(), None))
+    }
+}
+
+impl FeatureVisitor for ExampleDecoder {
+    type Error = Error;
+
+    #[inline]
+    fn feature(&mut self, name: &[u8], feature: Feature<'_>) -> Result<()> {
+        let expected = self.expected.get(self.position).copied();
+        let key = match expected.filter(|key| self.keys.get(*key).is_some_and(|key| *key.name == *name)) {
+            Some(key) => key,
+            None => {
+                let key = self.look_up(name)?;
+                let room = self.expected.len() == self.position && self.position < self.keys.len();
+                match self.expected.get_mut(self.position) {
+                    Some(expected) => *expected = key,
+                    None if room => self.expected.push(key),
+                    None => {}
+                }
+                key
+            }
+        };
+        self.position += 1;
+        match self.keys.get(key).and_then(|key| key.column).and_then(|column| self.columns.get_mut(column)) {
+            Some(column) => column.set(self.rows, feature.kind, feature.list),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The batches of a source, in order, decoded by one thread or by several.
+//!
+//! Threads take turns at reading: whoever is free takes the next unit under a lock and decodes it
+//! outside of it, so that a unit is decoded where it was just read. Where reading itself is the
+//! work (decompression), several partitions are read at a time. Either way the batches come out in
+//! the order of the source, and no more are under way than a few for each thread.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use arrow::array::RecordBatch;
+
+use super::rebatch::Rebatch;
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::{ReadOptions, Selection, Source, Units};
+
+/// An iterator over the batches of a source.
+///
+/// Dropping it stops its threads.
+pub struct Batches {
+    inner: Inner,
+    failed: bool,
+}
+
+enum Inner {
+    Inline { units: Box<dyn Units>, ready: VecDeque<RecordBatch> },
+    Threads { pool: Pool, rebatch: Option<Rebatch>, ended: bool },
+}
+
+impl std::fmt::Debug for Batches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches").finish_non_exhaustive()
+    }
+}
+
+impl Batches {
+    /// Begins to read every partition of `source` with `threads` threads; one thread is the
+    /// caller's own.
+    ///
+    /// # Errors
+    /// The source cannot be opened.
+    pub fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Self> {
+        let partitions = source.partitions().len();
+        let inner = if threads <= 1 {
+            Inner::Inline { units: source.units(0..partitions, options)?, ready: VecDeque::new() }
+        } else {
+            // Rows are counted across partitions to select them, so that then one follows another.
+            let lanes =
+                if source.reading_is_heavy() && options.selection == Selection::default() && partitions > 1 {
+                    partitions
+                } else {
+                    1
+                };
+            let rebatch = (lanes > 1).then(|| Rebatch::new(source.schema(), options.batch_rows));
+            Inner::Threads { pool: Pool::new(source, options, threads, lanes), rebatch, ended: false }
+        };
+        Ok(Self { inner, failed: false })
+    }
+
+    fn pull(&mut self) -> Result<Option<RecordBatch>> {
+        match &mut self.inner {
+            Inner::Inline { units, ready } => loop {
+                if let Some(batch) = ready.pop_front() {
+                    return Ok(Some(batch));
+                }
+                match units.next_unit()? {
+                    Some(unit) => unit.decode(&mut |batch| {
+                        ready.push_back(batch);
+                        Ok(())
+                    })?,
+                    None => return Ok(None),
+                }
+            },
+            Inner::Threads { pool, rebatch: None, .. } => pool.next().transpose(),
+            Inner::Threads { pool, rebatch: Some(rebatch), ended } => loop {
+                if let Some(batch) = rebatch.pop(*ended)? {
+                    return Ok(Some(batch));
+                }
+                if *ended {
+                    return Ok(None);
+                }
+                match pool.next().transpose()? {
+                    Some(batch) => rebatch.push(batch),
+                    None => *ended = true,
+                }
+            },
+        }
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let next = self.pull().transpose();
+        self.failed = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// What the threads share.
+struct Shared {
+    source: Arc<dyn Source>,
+    options: ReadOptions,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Lanes read at a time.
+    open_lanes: usize,
+    /// Units under way in a lane.
+    window: usize,
+}
+
+struct State {
+    lanes: Vec<Lane>,
+    /// The lane whose batches are given out.
+    current: usize,
+    /// The unit of that lane that is given out next.
+    emit: u64,
+    stop: bool,
+}
+
+/// Partitions that are read one after the other.
+#[derive(Default)]
+struct Lane {
+    units: Option<Box<dyn Units>>,
+    opened: bool,
+    /// A thread is reading here.
+    busy: bool,
+    done: bool,
+    next: u64,
+    results: BTreeMap<u64, Result<Vec<RecordBatch>>>,
+}
+
+struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Pool {
+    fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize, lanes: usize) -> Self {
+        let state = State {
+            lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
+            current: 0,
+            emit: 0,
+            stop: false,
+        };
+        let shared = Arc::new(Shared {
+            source,
+            options: options.clone(),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            open_lanes: threads,
+            window: if lanes == 1 { threads + 1 } else { 2 },
+        });
+        let threads = (0..threads)
+            .map(|_| {
+                let shared = shared.clone();
+                std::thread::spawn(move || work(&shared))
+            })
+            .collect();
+        Self { shared, threads, ready: VecDeque::new() }
+    }
+}
+
+impl Iterator for Pool {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(batch) = self.ready.pop_front() {
+            return Some(Ok(batch));
+        }
+        let mut state = self.shared.lock();
+        loop {
+            if state.stop {
+                let what = "a decoding thread ended unexpectedly";
+                return Some(Err(Error::new(ErrorKind::Interrupted, what)));
+            }
+            let emit = state.emit;
+            let current = state.current;
+            let lane = state.lanes.get_mut(current)?;
+            if let Some(result) = lane.results.remove(&emit) {
+                state.emit += 1;
+                self.shared.changed.notify_all();
+                match result {
+                    Ok(batches) => self.ready.extend(batches),
+                    Err(error) => return Some(Err(error)),
+                }
+                match self.ready.pop_front() {
+                    Some(batch) => return Some(Ok(batch)),
+                    None => continue,
+                }
+            }
+            if lane.done && lane.next == emit {
+                state.current += 1;
+                state.emit = 0;
+                self.shared.changed.notify_all();
+                continue;
+            }
+            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a lane to read from; `None` when there is nothing left to do.
+    fn claim(&self) -> Option<(usize, u64, Option<Box<dyn Units>>)> {
+        let mut state = self.lock();
+        loop {
+            if state.stop {
+                return None;
+            }
+            let (current, emit) = (state.current, state.emit);
+            let mut left = false;
+            for (index, lane) in state.lanes.iter_mut().enumerate().skip(current).take(self.open_lanes) {
+                if lane.done {
+                    continue;
+                }
+                left = true;
+                let given_out = if index == current { emit } else { 0 };
+                if lane.busy || lane.next.saturating_sub(given_out) >= self.window as u64 {
+                    continue;
+                }
+                lane.busy = true;
+                let number = lane.next;
+                let opened = std::mem::replace(&mut lane.opened, true);
+                let units = if opened { lane.units.take() } else { None };
+                if opened && units.is_none() {
+                    lane.done = true;
+                    continue;
+                }
+                return Some((index, number, units));
+            }
+            if !left && current + self.open_lanes >= state.lanes.len() {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn open(&self, lane: usize) -> Result<Box<dyn Units>> {
+        let lanes = self.lock().lanes.len();
+        let partitions = if lanes == 1 { 0..self.source.partitions().len() } else { lane..lane + 1 };
+        self.source.units(partitions, &self.options)
+    }
+}
+
+/// Stops everything if its thread panics, so that nobody waits for it.
+struct StopOnPanic<'a>(&'a Shared);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().stop = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+fn work(shared: &Shared) {
+    let _guard = StopOnPanic(shared);
+    while let Some((index, number, units)) = shared.claim() {
+        let mut units = match units.map_or_else(|| shared.open(index), Ok) {
+            Ok(units) => units,
+            Err(error) => {
+                finish_lane(shared, index, Some((number, error)));
+                continue;
+            }
+        };
+        let unit = match units.next_unit() {
+            Ok(Some(unit)) => unit,
+            Ok(None) => {
+                finish_lane(shared, index, None);
+                continue;
+            }
+            Err(error) => {
+                finish_lane(shared, index, Some((number, error)));
+                continue;
+            }
+        };
+        {
+            let mut state = shared.lock();
+            if let Some(lane) = state.lanes.get_mut(index) {
+                lane.units = Some(units);
+                lane.next += 1;
+                lane.busy = false;
+            }
+        }
+        shared.changed.notify_all();
+        let mut batches = Vec::with_capacity(1);
+        let result = unit.decode(&mut |batch| {
+            batches.push(batch);
+            Ok(())
+        });
+        let mut state = shared.lock();
+        if let Some(lane) = state.lanes.get_mut(index) {
+            lane.results.insert(number, result.map(|()| batches));
+        }
+        drop(state);
+        shared.changed.notify_all();
+    }
+}
+
+fn finish_lane(shared: &Shared, index: usize, error: Option<(u64, Error)>) {
+    let mut state = shared.lock();
+    if let Some(lane) = state.lanes.get_mut(index) {
+        lane.busy = false;
+        lane.done = true;
+        if let Some((number, error)) = error {
+            lane.next = number + 1;
+            lane.results.insert(number, Err(error));
+        }
+    }
+    drop(state);
+    shared.changed.notify_all();
+}

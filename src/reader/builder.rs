@@ -1,0 +1,256 @@
+//! The front door: name the input, set options, iterate over batches.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+
+use super::Batches;
+use crate::error::{Error, Result};
+use crate::schema::feature::FeatureSpec;
+use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
+use crate::source::input;
+use crate::source::tfrecord::{self, InferRecords, RecordKind, TfRecordOptions, TfRecordSource};
+use crate::source::{Progress, ReadOptions, Selection, Source};
+
+/// Names the input of a [`Reader`] and how to read it.
+///
+/// ```
+/// use tfarrow::ReaderBuilder;
+///
+/// let reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"])
+///     .with_columns(["label", "pixels"])
+///     .with_batch_rows(512)
+///     .build()?;
+/// let mut rows = 0;
+/// for batch in reader {
+///     rows += batch?.num_rows();
+/// }
+/// assert_eq!(rows, 1797);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ReaderBuilder {
+    inputs: Vec<String>,
+    tfrecord: TfRecordOptions,
+    read: ReadOptions,
+    threads: usize,
+}
+
+impl ReaderBuilder {
+    /// Reads these inputs, one after the other: paths, globs (their matches in shard order), or
+    /// `-` for standard input.
+    #[must_use]
+    pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            inputs: inputs.into_iter().map(Into::into).collect(),
+            tfrecord: TfRecordOptions::default(),
+            read: ReadOptions::default(),
+            threads: 1,
+        }
+    }
+
+    /// Reads these columns only, in this order. Features that are not asked for are not decoded.
+    #[must_use]
+    pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.tfrecord.projection.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Leaves these columns out.
+    #[must_use]
+    pub fn with_exclude<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.tfrecord.projection.exclude = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Says what a feature holds, in place of what would be inferred.
+    #[must_use]
+    pub fn with_feature(mut self, feature: FeatureSpec) -> Self {
+        self.tfrecord.features.push(feature);
+        self
+    }
+
+    /// Says what every feature holds: nothing is inferred, and other features are left out.
+    #[must_use]
+    pub fn with_features(mut self, features: impl IntoIterator<Item = FeatureSpec>) -> Self {
+        self.tfrecord.features = features.into_iter().collect();
+        self.tfrecord.features_complete = true;
+        self
+    }
+
+    /// How many records to read for inference. Default: 10,000.
+    #[must_use]
+    pub fn with_infer_records(mut self, records: InferRecords) -> Self {
+        self.tfrecord.infer = records;
+        self
+    }
+
+    /// What the records are. Default: [`RecordKind::Example`].
+    #[must_use]
+    pub fn with_record_kind(mut self, kind: RecordKind) -> Self {
+        self.tfrecord.record = kind;
+        self
+    }
+
+    /// Reads these bytes columns as text; a value that is not UTF-8 is then an error.
+    #[must_use]
+    pub fn with_utf8<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.tfrecord.mapping.utf8.extend(columns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Gives the column `old` the name `new`. Everywhere else it is still called `old`.
+    #[must_use]
+    pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
+        self.tfrecord.mapping.rename.push((old.into(), new.into()));
+        self
+    }
+
+    /// How tensors are stored. Default: [`TensorLayout::Extension`].
+    #[must_use]
+    pub fn with_tensor_layout(mut self, layout: TensorLayout) -> Self {
+        self.tfrecord.mapping.tensor_layout = layout;
+        self
+    }
+
+    /// How bool tensors are stored. Default: [`BoolStorage::Boolean`].
+    #[must_use]
+    pub fn with_bool_storage(mut self, storage: BoolStorage) -> Self {
+        self.tfrecord.mapping.bool_storage = storage;
+        self
+    }
+
+    /// How bfloat16 and float8 values are stored. Default: [`BFloat16Storage::Float32`].
+    #[must_use]
+    pub fn with_bfloat16(mut self, storage: BFloat16Storage) -> Self {
+        self.tfrecord.mapping.bfloat16 = storage;
+        self
+    }
+
+    /// The largest record to accept, in bytes. Default: 1 GiB.
+    #[must_use]
+    pub fn with_max_record_bytes(mut self, bytes: u64) -> Self {
+        self.tfrecord.max_record_bytes = bytes;
+        self
+    }
+
+    /// Whether to check the CRC of every record's data. Default: true. Lengths are always checked.
+    #[must_use]
+    pub fn with_check_crc(mut self, check: bool) -> Self {
+        self.tfrecord.check_crc = check;
+        self
+    }
+
+    /// Rows in a batch; only the last one has fewer. Default: 1,024; 0 means 1.
+    #[must_use]
+    pub fn with_batch_rows(mut self, rows: usize) -> Self {
+        self.read.batch_rows = rows.max(1);
+        self
+    }
+
+    /// Bytes of input after which a batch is ended early. Default: 256 MiB.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
+        self.read.batch_bytes = bytes.max(1);
+        self
+    }
+
+    /// Which elements to take. Default: all.
+    #[must_use]
+    pub fn with_selection(mut self, selection: Selection) -> Self {
+        self.read.selection = selection;
+        self
+    }
+
+    /// Counters to keep up to date while reading.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<Progress>) -> Self {
+        self.read.progress = progress;
+        self
+    }
+
+    /// Threads that read and decode. Default: 1, the caller's own. The batches and their order do
+    /// not depend on it.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Opens the input: recognises it, and learns or infers its schema.
+    ///
+    /// # Errors
+    /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
+    pub fn build_source(&self) -> Result<Arc<dyn Source>> {
+        if let Some((index, count)) = self.read.selection.shard {
+            if index >= count {
+                return Err(Error::config("no such shard")
+                    .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
+            }
+        }
+        let inputs = input::resolve(&self.inputs)?;
+        Ok(Arc::new(TfRecordSource::open(inputs, self.tfrecord.clone())?))
+    }
+
+    /// The number of records, without decoding them: frames are hopped over. Their lengths are
+    /// checked, their data is not. The selection is not applied.
+    ///
+    /// # Errors
+    /// The input does not exist, or its framing is damaged.
+    pub fn count(&self) -> Result<u64> {
+        let mut records = 0;
+        for input in input::resolve(&self.inputs)? {
+            records += tfrecord::count_records(&input, self.tfrecord.max_record_bytes, &self.read.progress)?;
+        }
+        Ok(records)
+    }
+
+    /// Opens the input and begins to read it.
+    ///
+    /// # Errors
+    /// As [`build_source`](Self::build_source).
+    pub fn build(&self) -> Result<Reader> {
+        let source = self.build_source()?;
+        let schema = source.schema();
+        let batches = Batches::new(source.clone(), &self.read, self.threads)?;
+        Ok(Reader { source, schema, batches })
+    }
+
+    /// The options that govern reading.
+    #[must_use]
+    pub fn read_options(&self) -> &ReadOptions {
+        &self.read
+    }
+}
+
+/// Record batches of a dataset, in order. An [`arrow::array::RecordBatchReader`].
+#[derive(Debug)]
+pub struct Reader {
+    source: Arc<dyn Source>,
+    schema: SchemaRef,
+    batches: Batches,
+}
+
+impl Reader {
+    /// What is read.
+    #[must_use]
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.batches.next().map(|batch| batch.map_err(ArrowError::from))
+    }
+}
+
+impl RecordBatchReader for Reader {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

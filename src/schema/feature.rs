@@ -1,0 +1,393 @@
+//! Feature specs: what a feature of `tf.train.Example` holds, and the short form in which users
+//! write it (`--feature NAME:TYPE`).
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::tf::dtype::DType;
+use crate::tf::example::Kind;
+use crate::tf::shape::Shape;
+use crate::tf::spec::ElementSpec;
+
+/// How a feature's tensor stands in the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// As the values of a list.
+    Values,
+    /// As the little-endian bytes of the tensor, in one bytes value.
+    Raw,
+    /// As a serialized `TensorProto`, in one bytes value (`tf.io.serialize_tensor`).
+    Tensor,
+    /// As an encoded PNG, JPEG, BMP or GIF, in one bytes value.
+    Image,
+}
+
+/// What a record without the feature gives.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Null.
+    Null,
+    /// An error.
+    Error,
+    /// This value, repeated to fill the shape.
+    Default(DefaultValue),
+}
+
+/// A default value, of the kind that the feature's list would hold.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum DefaultValue {
+    /// For integers and bool.
+    Int64(i64),
+    /// For floats.
+    Float(f32),
+    /// For strings and binary.
+    Bytes(Vec<u8>),
+}
+
+/// What one feature holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureSpec {
+    /// The feature's key.
+    pub name: String,
+    /// How its tensor is encoded.
+    pub encoding: Encoding,
+    /// The dtype of its column.
+    pub dtype: DType,
+    /// For [`DType::String`]: the values are text, and are checked to be UTF-8.
+    pub text: bool,
+    /// The shape of a record's tensor: `[]` for exactly one value, `[?]` for a list of any length,
+    /// `[?, 2]` for any number of rows of two.
+    pub shape: Shape,
+    /// What a record without it gives.
+    pub missing: Missing,
+}
+
+impl FeatureSpec {
+    /// Values of `dtype` in `shape`; missing is null.
+    #[must_use]
+    pub fn values(name: impl Into<String>, dtype: DType, shape: Shape) -> Self {
+        Self {
+            name: name.into(),
+            encoding: Encoding::Values,
+            dtype,
+            text: false,
+            shape,
+            missing: Missing::Null,
+        }
+    }
+
+    /// Reads the form `NAME:TYPE`, as `--feature` takes it. The name ends at the last colon that
+    /// is followed by a type.
+    ///
+    /// ```
+    /// use tfarrow::{DType, FeatureSpec, Missing, Shape};
+    ///
+    /// let spec = FeatureSpec::parse("box:float32[?,4]?")?;
+    /// assert_eq!(spec.dtype, DType::Float32);
+    /// assert_eq!(spec.shape, Shape::Dims(vec![None, Some(4)]));
+    /// assert_eq!(spec.missing, Missing::Null);
+    /// # Ok::<(), tfarrow::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no colon, or what follows it is no type.
+    pub fn parse(text: &str) -> Result<Self> {
+        // A default may hold colons, a name too: take the first split whose right side is a type.
+        let mut first = None;
+        for (at, _) in text.match_indices(':') {
+            let (name, rest) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
+            match Self::parse_type(name, rest) {
+                Ok(spec) if !name.is_empty() => return Ok(spec),
+                Ok(_) => {}
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or_else(|| {
+            Error::config("invalid feature")
+                .expected("NAME:TYPE", format!("`{text}`"))
+                .with_hint("for example --feature label:int64")
+        }))
+    }
+
+    /// Reads TYPE for the feature `name`: `int64`, `float32[3,4]`, `int64[]`, `int64[?,2]`,
+    /// `raw<uint8>[64,64,3]`, `tensor<float32>[?,3]`, `image[?,?,3]`, each with `?` (null where
+    /// missing) or `=VALUE` (this value where missing) after it.
+    ///
+    /// # Errors
+    /// The text is no such type, or the default does not fit the dtype.
+    pub fn parse_type(name: &str, text: &str) -> Result<Self> {
+        let bad = |what: &str| {
+            Error::config(format!("invalid type `{text}` for feature `{name}`: {what}"))
+                .with_hint("write a type like int64, float32[3,4], int64[], string?, raw<uint8>[64,64,3], tensor<float32>[?,3] or image")
+        };
+        let (body, default) = match text.split_once('=') {
+            Some((body, default)) => (body, Some(default)),
+            None => (text, None),
+        };
+        let (body, nullable) = match body.strip_suffix('?') {
+            Some(body) => (body, true),
+            None => (body, false),
+        };
+        if nullable && default.is_some() {
+            return Err(bad("`?` and `=` exclude each other"));
+        }
+        let (head, dims) = match body.split_once('[') {
+            Some((head, dims)) => {
+                let dims = dims.strip_suffix(']').ok_or_else(|| bad("`[` is not closed"))?;
+                (head, Some(dims))
+            }
+            None => (body, None),
+        };
+        let (encoding, scalar) = match head.split_once('<') {
+            Some((wrapper, dtype)) => {
+                let dtype = dtype.strip_suffix('>').ok_or_else(|| bad("`<` is not closed"))?;
+                match wrapper {
+                    "raw" => (Encoding::Raw, dtype),
+                    "tensor" => (Encoding::Tensor, dtype),
+                    _ => return Err(bad("only raw<…> and tensor<…> take a dtype in brackets")),
+                }
+            }
+            None if head == "image" => (Encoding::Image, "uint8"),
+            None => (Encoding::Values, head),
+        };
+        let (dtype, text_values) = match scalar {
+            "string" | "utf8" | "text" => (DType::String, true),
+            "binary" | "bytes" => (DType::String, false),
+            "float" => (DType::Float32, false),
+            "double" => (DType::Float64, false),
+            "half" => (DType::Float16, false),
+            other => match DType::from_name(other) {
+                Some(dtype) => (dtype, false),
+                None => {
+                    let names = DType::ALL.iter().map(|d| d.name()).chain(["string", "binary", "image"]);
+                    return Err(match nearest(other, names) {
+                        Some(near) => bad(&format!("no dtype `{other}`; did you mean `{near}`?")),
+                        None => bad(&format!("no dtype `{other}`")),
+                    });
+                }
+            },
+        };
+        let shape = match (dims, encoding) {
+            (None, Encoding::Image) => Shape::Dims(vec![None, None, None]),
+            (None, _) => Shape::scalar(),
+            (Some(""), _) => Shape::Dims(vec![None]),
+            (Some(dims), _) => {
+                let dims = dims.split(',').map(|dim| match dim.trim() {
+                    "?" | "None" => Ok(None),
+                    dim => dim.parse::<u64>().map(Some).map_err(|_| bad("a dimension is a number or `?`")),
+                });
+                Shape::Dims(dims.collect::<Result<_>>()?)
+            }
+        };
+        let mut spec = Self {
+            name: name.to_owned(),
+            encoding,
+            dtype,
+            text: text_values,
+            shape,
+            missing: Missing::Error,
+        };
+        spec.check().map_err(|what| bad(&what))?;
+        spec.missing = match default {
+            Some(default) => Missing::Default(
+                spec.parse_default(default).ok_or_else(|| bad("the default does not fit the dtype"))?,
+            ),
+            None if nullable || spec.is_list() => Missing::Null,
+            None => Missing::Error,
+        };
+        Ok(spec)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Shape::Dims(dims) = &self.shape else { return Ok(()) };
+        if self.encoding == Encoding::Values {
+            if matches!(self.dtype, DType::Resource | DType::Variant | DType::Complex64 | DType::Complex128) {
+                return Err(format!("a feature cannot hold {} values", self.dtype));
+            }
+            if dims.iter().skip(1).any(Option::is_none) {
+                return Err("only the first dimension of a list of values can vary".to_owned());
+            }
+        }
+        if self.encoding == Encoding::Raw && dims.iter().filter(|d| d.is_none()).count() > 1 {
+            return Err("only one dimension of raw bytes can vary".to_owned());
+        }
+        if self.encoding == Encoding::Raw && self.dtype.item_bytes().is_none() {
+            return Err(format!("raw bytes cannot hold {}", self.dtype));
+        }
+        if self.encoding == Encoding::Image && dims.len() != 3 {
+            return Err("an image has the shape [height, width, channels]".to_owned());
+        }
+        Ok(())
+    }
+
+    fn parse_default(&self, text: &str) -> Option<DefaultValue> {
+        Some(match self.wire_kind() {
+            Kind::Int64 => DefaultValue::Int64(match (self.dtype, text) {
+                (DType::Bool, "true") => 1,
+                (DType::Bool, "false") => 0,
+                _ => text.parse().ok()?,
+            }),
+            Kind::Float => DefaultValue::Float(text.parse().ok()?),
+            _ => DefaultValue::Bytes(text.as_bytes().to_vec()),
+        })
+    }
+
+    /// Which list of a `Feature` holds it.
+    pub(crate) fn wire_kind(&self) -> Kind {
+        if self.encoding != Encoding::Values {
+            return Kind::Bytes;
+        }
+        match self.dtype {
+            DType::String => Kind::Bytes,
+            DType::Float16 | DType::Float32 | DType::Float64 | DType::BFloat16 => Kind::Float,
+            _ => Kind::Int64,
+        }
+    }
+
+    /// Whether the number of values may differ from record to record.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        self.shape.as_known().is_none()
+    }
+
+    /// The component that the feature becomes.
+    pub(crate) fn element_spec(&self) -> ElementSpec {
+        ElementSpec::tensor(self.dtype, self.shape.clone())
+    }
+}
+
+impl fmt::Display for FeatureSpec {
+    /// The form that [`FeatureSpec::parse_type`] reads, without the name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dtype = match self.dtype {
+            DType::String if !self.text => "binary",
+            other => other.name(),
+        };
+        match self.encoding {
+            Encoding::Values => f.write_str(dtype)?,
+            Encoding::Raw => write!(f, "raw<{dtype}>")?,
+            Encoding::Tensor => write!(f, "tensor<{dtype}>")?,
+            Encoding::Image => f.write_str("image")?,
+        }
+        match &self.shape {
+            Shape::Dims(dims) if dims.is_empty() => {}
+            Shape::Dims(dims) if dims.as_slice() == [None] => f.write_str("[]")?,
+            Shape::Dims(dims) => {
+                let dims: Vec<_> = dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
+                write!(f, "[{}]", dims.join(","))?;
+            }
+            Shape::UnknownRank => f.write_str("[...]")?,
+        }
+        match &self.missing {
+            Missing::Null if self.is_list() => Ok(()),
+            Missing::Null => f.write_str("?"),
+            Missing::Error => Ok(()),
+            Missing::Default(DefaultValue::Int64(v)) => write!(f, "={v}"),
+            Missing::Default(DefaultValue::Float(v)) => write!(f, "={v}"),
+            Missing::Default(DefaultValue::Bytes(v)) => write!(f, "={}", String::from_utf8_lossy(v)),
+        }
+    }
+}
+
+/// The candidate that `name` was most likely meant to be, if one is near.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1) + 1;
+    candidates
+        .into_iter()
+        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(64).enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (cb, &up) in b.iter().zip(row.iter().skip(1)) {
+            let cost = (diagonal + usize::from(ca != *cb)).min(up + 1).min(left + 1);
+            diagonal = up;
+            left = cost;
+            next.push(cost);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_types() {
+        for (text, encoding, dtype, shape, missing) in [
+            ("int64", Encoding::Values, DType::Int64, Shape::scalar(), Missing::Error),
+            ("string?", Encoding::Values, DType::String, Shape::scalar(), Missing::Null),
+            ("float32[3,4]", Encoding::Values, DType::Float32, Shape::known(&[3, 4]), Missing::Error),
+            ("int64[]", Encoding::Values, DType::Int64, Shape::Dims(vec![None]), Missing::Null),
+            ("int64[?,2]", Encoding::Values, DType::Int64, Shape::Dims(vec![None, Some(2)]), Missing::Null),
+            ("raw<uint8>[64,64,3]", Encoding::Raw, DType::UInt8, Shape::known(&[64, 64, 3]), Missing::Error),
+            (
+                "tensor<float32>[?,3]?",
+                Encoding::Tensor,
+                DType::Float32,
+                Shape::Dims(vec![None, Some(3)]),
+                Missing::Null,
+            ),
+            ("image", Encoding::Image, DType::UInt8, Shape::Dims(vec![None; 3]), Missing::Null),
+            (
+                "int64=-1",
+                Encoding::Values,
+                DType::Int64,
+                Shape::scalar(),
+                Missing::Default(DefaultValue::Int64(-1)),
+            ),
+            (
+                "bool=true",
+                Encoding::Values,
+                DType::Bool,
+                Shape::scalar(),
+                Missing::Default(DefaultValue::Int64(1)),
+            ),
+            (
+                "string=a:b?",
+                Encoding::Values,
+                DType::String,
+                Shape::scalar(),
+                Missing::Default(DefaultValue::Bytes(b"a:b?".to_vec())),
+            ),
+        ] {
+            let spec = FeatureSpec::parse(&format!("a:b/c:{text}")).unwrap();
+            assert_eq!((&*spec.name, spec.encoding, spec.dtype), ("a:b/c", encoding, dtype), "{text}");
+            assert_eq!((spec.shape.clone(), spec.missing.clone()), (shape, missing), "{text}");
+            let again = FeatureSpec::parse_type("a:b/c", &spec.to_string()).unwrap();
+            assert_eq!(again, spec, "{text}");
+        }
+    }
+
+    #[test]
+    fn typos_are_answered() {
+        for (text, part) in [
+            ("label:flaot32", "did you mean `float32`?"),
+            ("label", "expected NAME:TYPE"),
+            ("x:float32[3", "is not closed"),
+            ("x:int64[2,?]", "only the first dimension"),
+            ("x:int64?=3", "exclude each other"),
+            ("x:int64=a", "does not fit"),
+            ("x:raw<string>[3]", "raw bytes cannot hold"),
+        ] {
+            let message = FeatureSpec::parse(text).unwrap_err().to_string();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+        assert_eq!(nearest("lable", ["image", "label"]), Some("label"));
+        assert_eq!(nearest("zzz", ["image", "label"]), None);
+    }
+}

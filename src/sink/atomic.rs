@@ -1,0 +1,157 @@
+//! Files that appear under their name only when they are whole.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use tempfile::{Builder, NamedTempFile};
+
+use super::{describe, parent};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The partial outputs of this process, for [`remove_all`].
+static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A file beside its target, under another name until [`persist`](AtomicFile::persist) renames it.
+/// Dropped before that, it is removed.
+#[derive(Debug)]
+pub(crate) struct AtomicFile {
+    file: NamedTempFile,
+    target: PathBuf,
+    overwrite: bool,
+    written: u64,
+    _partial: Partial,
+}
+
+/// A path in [`PARTIAL`] for as long as this lives.
+#[derive(Debug)]
+struct Partial(PathBuf);
+
+impl Partial {
+    fn register(path: &Path) -> Self {
+        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_path_buf());
+        Self(path.to_path_buf())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
+}
+
+impl AtomicFile {
+    /// Creates an empty file beside `target`.
+    ///
+    /// # Errors
+    /// The target exists and `overwrite` is not set, or the folder cannot be written to.
+    pub(crate) fn create(target: &Path, overwrite: bool) -> Result<Self> {
+        refuse_existing(target, overwrite)?;
+        let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut builder = Builder::new();
+        let prefix = format!(".{name}.");
+        builder.prefix(&prefix).suffix(".tmp");
+        #[cfg(unix)]
+        {
+            // As any other new file, subject to the umask.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder
+            .tempfile_in(parent(target))
+            .map_err(|e| Error::io("cannot create output", e).in_source(describe(target)))?;
+        let partial = Partial::register(file.path());
+        Ok(Self { file, target: target.to_path_buf(), overwrite, written: 0, _partial: partial })
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// Something else has taken the name meanwhile, or the file system refuses.
+    pub(crate) fn persist(self) -> Result<u64> {
+        let target = &self.target;
+        let result =
+            if self.overwrite { self.file.persist(target) } else { self.file.persist_noclobber(target) };
+        match result {
+            Ok(_) => Ok(self.written),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(target)),
+            Err(error) => Err(Error::io("cannot rename output", error.error).in_source(describe(target))),
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        let n = self.file.as_file_mut().write(buf)?;
+        self.written += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.as_file_mut().flush()
+    }
+}
+
+impl Seek for AtomicFile {
+    fn seek(&mut self, pos: SeekFrom) -> std::io::Result<u64> {
+        self.file.as_file_mut().seek(pos)
+    }
+}
+
+/// Refuses a target that exists, unless it may be replaced.
+pub(crate) fn refuse_existing(target: &Path, overwrite: bool) -> Result<()> {
+    if target.is_dir() {
+        return Err(Error::config("output is a folder").in_source(describe(target)));
+    }
+    if !overwrite && target.symlink_metadata().is_ok() {
+        return Err(exists(target));
+    }
+    Ok(())
+}
+
+fn exists(target: &Path) -> Error {
+    Error::new(ErrorKind::AlreadyExists, "output exists already")
+        .in_source(describe(target))
+        .with_hint("pass --overwrite to replace it")
+}
+
+/// Removes every partial output of this process.
+pub(crate) fn remove_all() {
+    for path in PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        // It may be gone already; there is nobody left to tell.
+        drop(std::fs::remove_file(path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.bin");
+        let mut file = AtomicFile::create(&target, false).unwrap();
+        file.write_all(b"half").unwrap();
+        assert!(!target.exists());
+        drop(file);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let mut file = AtomicFile::create(&target, false).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert_eq!(file.persist().unwrap(), 5);
+        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        assert_eq!(AtomicFile::create(&target, false).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        AtomicFile::create(&target, true).unwrap().persist().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_name_taken_meanwhile_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("out.bin");
+        let file = AtomicFile::create(&target, false).unwrap();
+        std::fs::write(&target, b"theirs").unwrap();
+        assert_eq!(file.persist().unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
+    }
+}

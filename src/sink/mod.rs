@@ -1,0 +1,166 @@
+//! Where batches go: files that appear whole or not at all, and streams.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+
+use crate::error::{Error, Result};
+
+pub(crate) mod atomic;
+pub(crate) mod ipc;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
+
+/// Takes batches of one schema. What it writes is there only after [`finish`](Sink::finish).
+pub trait Sink: Send {
+    /// Writes one batch.
+    ///
+    /// # Errors
+    /// The batch cannot be stored in this format, or the output cannot be written.
+    fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Ends the output and puts it in its place; returns the bytes written.
+    ///
+    /// # Errors
+    /// The output cannot be written, or something else has taken its place.
+    fn finish(self: Box<Self>) -> Result<u64>;
+}
+
+/// A file format to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Arrow IPC file: `.arrow`, `.feather`, `.ipc`.
+    IpcFile,
+    /// Arrow IPC stream: `.arrows`, or standard output.
+    IpcStream,
+    /// Parquet: `.parquet`.
+    Parquet,
+}
+
+impl Format {
+    /// The format that `path`'s extension names; `-` is a stream.
+    ///
+    /// # Errors
+    /// The extension names none.
+    pub fn from_path(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Format::IpcStream);
+        }
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("arrow" | "feather" | "ipc") => Ok(Format::IpcFile),
+            Some("arrows") => Ok(Format::IpcStream),
+            Some("parquet" | "pq") => Ok(Format::Parquet),
+            _ => Err(Error::config("output format not recognised").expected(
+                "a name that ends in .parquet, .arrow, .feather, .ipc or .arrows, or `-`",
+                path.to_string_lossy(),
+            )),
+        }
+    }
+}
+
+/// How the bytes of an output file are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OutputCompression {
+    /// Not at all.
+    None,
+    /// LZ4: IPC and Parquet.
+    Lz4,
+    /// Zstandard at a level, or at its default: IPC and Parquet.
+    Zstd(Option<i32>),
+    /// Snappy: Parquet.
+    Snappy,
+    /// GZIP at a level, or at its default: Parquet.
+    Gzip(Option<i32>),
+}
+
+impl OutputCompression {
+    /// Reads `none`, `lz4`, `zstd`, `zstd:LEVEL`, `snappy`, `gzip` or `gzip:LEVEL`.
+    ///
+    /// # Errors
+    /// The text is none of these.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::config("no such compression")
+                .expected("none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL]", format!("`{text}`"))
+        };
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level.parse::<i32>().map_err(|_| bad())?)),
+            None => (text, None),
+        };
+        match (name, level) {
+            ("none" | "uncompressed", None) => Ok(OutputCompression::None),
+            ("lz4", None) => Ok(OutputCompression::Lz4),
+            ("zstd", level) => Ok(OutputCompression::Zstd(level)),
+            ("snappy", None) => Ok(OutputCompression::Snappy),
+            ("gzip", level) => Ok(OutputCompression::Gzip(level)),
+            _ => Err(bad()),
+        }
+    }
+}
+
+/// How an output is written.
+#[derive(Debug, Clone, Default)]
+pub struct SinkOptions {
+    /// The compression; `None` is the format's own default: none for IPC, Zstandard for Parquet.
+    pub compression: Option<OutputCompression>,
+    /// Rows in a Parquet row group. `None`: 1,048,576, or fewer where a group would grow past
+    /// about 128 MB.
+    pub row_group_rows: Option<usize>,
+    /// Whether an existing output is replaced.
+    pub overwrite: bool,
+    /// Threads that encode. 0 and 1: the caller's own.
+    pub threads: usize,
+}
+
+/// Opens `path` for batches of `schema`, in the format that its extension names. `-` is standard
+/// output.
+///
+/// # Errors
+/// The output exists and is not to be overwritten, cannot be created, or cannot hold the schema.
+pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+    let format = Format::from_path(path)?;
+    if path == Path::new("-") {
+        let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
+        return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
+    }
+    let file = atomic::AtomicFile::create(path, options.overwrite)?;
+    let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
+    Ok(match format {
+        Format::IpcFile => Box::new(ipc::IpcFileSink::new(file, schema, options).map_err(named)?),
+        Format::IpcStream => {
+            Box::new(ipc::IpcStreamSink::new(ipc::Output::File(file), schema, options).map_err(named)?)
+        }
+        #[cfg(feature = "parquet")]
+        Format::Parquet => Box::new(parquet::ParquetSink::new(file, schema, options).map_err(named)?),
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => {
+            return Err(
+                Error::unsupported("Parquet output").with_hint("build tfarrow with the feature `parquet`")
+            );
+        }
+    })
+}
+
+/// Removes every output that is not finished yet: for the handler of a signal that ends the
+/// process.
+pub fn remove_partial_outputs() {
+    atomic::remove_all();
+}
+
+/// Where an output stands, for messages.
+fn describe(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The folder that holds `path`.
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,418 @@
+//! Reads a TFRecord stream in blocks of whole frames.
+//!
+//! Frames stay where they were read: a block is shared by the units that hold some of its frames,
+//! and its buffer goes back to a pool when the last of them is done.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Progress;
+use super::input::Input;
+use crate::error::{Error, Result};
+use crate::wire::compress::{self, Compression};
+use crate::wire::tfrecord::{self, FrameFault};
+
+/// Bytes read at a time.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Buffers kept for reuse.
+const POOLED_BUFFERS: usize = 32;
+/// Buffers larger than this are not kept: they were made for one large record.
+const POOLED_BYTES: usize = 4 * BLOCK_BYTES;
+
+/// Buffers that were read into before: reading into them costs no page faults.
+#[derive(Debug, Default)]
+pub(crate) struct BufferPool(Mutex<Vec<Vec<u8>>>);
+
+impl BufferPool {
+    fn take(&self) -> Vec<u8> {
+        let pooled = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        pooled.unwrap_or_else(|| vec![0; BLOCK_BYTES])
+    }
+
+    fn put(&self, buffer: Vec<u8>) {
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.len() < POOLED_BUFFERS && (BLOCK_BYTES..=POOLED_BYTES).contains(&buffer.len()) {
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// A filled buffer; given back to its pool when dropped.
+#[derive(Debug)]
+pub(crate) struct Block {
+    bytes: Vec<u8>,
+    pool: Arc<BufferPool>,
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.pool.put(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// Whole frames that lie one after the other in one block.
+#[derive(Debug, Clone)]
+pub(crate) struct FrameRun {
+    block: Arc<Block>,
+    range: Range<usize>,
+    /// What the frames were read from.
+    pub(crate) source: Arc<str>,
+    /// Where the first frame begins in the (decompressed) stream.
+    pub(crate) offset: u64,
+    /// The number of the first record in the stream.
+    pub(crate) first_record: u64,
+    /// How many frames there are.
+    pub(crate) records: usize,
+}
+
+impl FrameRun {
+    /// The frames' bytes.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.block.bytes.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The same frames, each in a run of its own.
+    pub(crate) fn split(&self) -> Vec<FrameRun> {
+        let mut out = Vec::with_capacity(self.records);
+        let mut frames = tfrecord::Frames::new(self.bytes(), u64::MAX);
+        let (mut start, mut offset) = (self.range.start, self.offset);
+        while let Ok(Some(frame)) = frames.next_frame() {
+            out.push(FrameRun {
+                range: start..start + frame.len(),
+                offset,
+                first_record: self.first_record + out.len() as u64,
+                records: 1,
+                ..self.clone()
+            });
+            start += frame.len();
+            offset += frame.len() as u64;
+        }
+        out
+    }
+
+    /// Adds the frame that follows the last one.
+    #[inline]
+    fn extend(&mut self, frame: usize) {
+        self.range.end += frame;
+        self.records += 1;
+    }
+}
+
+/// Counts the bytes that are read through it.
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    progress: Arc<Progress>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.progress.add_bytes(n as u64);
+        Ok(n)
+    }
+}
+
+/// One stream of frames.
+pub(crate) struct FrameReader {
+    reader: Box<dyn Read + Send>,
+    source: Arc<str>,
+    pool: Arc<BufferPool>,
+    compression: Compression,
+    max_record_bytes: u64,
+    block: Arc<Block>,
+    /// Where the next frame begins in the block.
+    at: usize,
+    /// How much of the block is filled.
+    filled: usize,
+    end_of_input: bool,
+    /// Where the next frame begins in the stream.
+    offset: u64,
+    /// The number of the next record.
+    record: u64,
+}
+
+impl FrameReader {
+    /// Opens `input`, recognising its compression from its first bytes.
+    ///
+    /// # Errors
+    /// The input cannot be opened or read, or is compressed in a way that is not built in.
+    pub(crate) fn open(
+        input: &Input,
+        pool: &Arc<BufferPool>,
+        max_record_bytes: u64,
+        progress: &Arc<Progress>,
+    ) -> Result<Self> {
+        let mut reader: Box<dyn Read + Send> =
+            Box::new(Counted { inner: input.open()?, progress: progress.clone() });
+        let source = input.name();
+        let mut bytes = pool.take();
+        let mut filled = 0;
+        let mut end_of_input = false;
+        while filled < compress::SNIFF_BYTES && !end_of_input {
+            let n = read_some(&mut *reader, bytes.get_mut(filled..).unwrap_or_default())
+                .map_err(|e| Error::io("cannot read input", e).in_source(source.clone()))?;
+            filled += n;
+            end_of_input = n == 0;
+        }
+        let first = bytes.get(..filled).unwrap_or_default();
+        // What is nothing known is read as it is, so that the error says what is wrong with it.
+        let compression = compress::sniff(first).unwrap_or(Compression::None);
+        if compression != Compression::None {
+            let whole = std::io::Cursor::new(first.to_vec()).chain(reader);
+            reader = decompress(compression, whole).map_err(|e| e.in_source(source.clone()))?;
+            filled = 0;
+            end_of_input = false;
+        }
+        let block = Arc::new(Block { bytes, pool: pool.clone() });
+        Ok(Self {
+            reader,
+            source,
+            pool: pool.clone(),
+            compression,
+            max_record_bytes,
+            block,
+            at: 0,
+            filled,
+            end_of_input,
+            offset: 0,
+            record: 0,
+        })
+    }
+
+    /// The stream's compression.
+    pub(crate) fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Steps over the next frame and adds it to `run`, if it follows on it, or begins a new run
+    /// with it, after giving the old one to `runs`. `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// The stream is damaged, cut short or cannot be read. There is then no next frame.
+    #[inline]
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let rest = self.block.bytes.get(self.at..self.filled).unwrap_or_default();
+            match tfrecord::frame_bytes(rest, self.max_record_bytes) {
+                Ok(Some(whole)) => match usize::try_from(whole) {
+                    Ok(frame) if frame <= rest.len() => {
+                        let frame =
+                            Frame { start: self.at, bytes: frame, offset: self.offset, record: self.record };
+                        self.at += frame.bytes;
+                        self.offset += whole;
+                        self.record += 1;
+                        return Ok(Some(frame));
+                    }
+                    Ok(frame) => {
+                        if !self.refill(frame)? {
+                            return Err(self.truncated(whole));
+                        }
+                    }
+                    Err(_) => return Err(self.truncated(whole)),
+                },
+                Ok(None) => {
+                    if !self.refill(tfrecord::HEADER_BYTES)? {
+                        if self.filled == self.at {
+                            return Ok(None);
+                        }
+                        return Err(self.truncated(tfrecord::HEADER_BYTES as u64));
+                    }
+                }
+                Err(fault) => return Err(self.frame_error(fault)),
+            }
+        }
+    }
+
+    /// The run that begins with `frame`, which must be the one read last.
+    #[inline]
+    pub(crate) fn begin_run(&self, frame: &Frame) -> FrameRun {
+        FrameRun {
+            block: self.block.clone(),
+            range: frame.start..frame.start + frame.bytes,
+            source: self.source.clone(),
+            offset: frame.offset,
+            first_record: frame.record,
+            records: 1,
+        }
+    }
+
+    /// Adds `frame`, the one read last, to `run` if it follows on it in the same block.
+    #[inline]
+    pub(crate) fn extend_run(&self, run: &mut FrameRun, frame: &Frame) -> bool {
+        let follows = run.range.end == frame.start && Arc::ptr_eq(&run.block, &self.block);
+        if follows {
+            run.extend(frame.bytes);
+        }
+        follows
+    }
+
+    /// Makes `needed` bytes available from the next frame on; `false` if the stream ends before.
+    fn refill(&mut self, needed: usize) -> Result<bool> {
+        let rest = self.block.bytes.get(self.at..self.filled).unwrap_or_default();
+        let mut bytes = self.pool.take();
+        let kept = rest.len();
+        if bytes.len() < kept {
+            bytes.resize(kept.saturating_add(BLOCK_BYTES), 0);
+        }
+        if let Some(head) = bytes.get_mut(..kept) {
+            head.copy_from_slice(rest);
+        }
+        let mut filled = kept;
+        while filled < needed && !self.end_of_input {
+            if filled == bytes.len() {
+                // A length may lie: room grows only as bytes arrive.
+                let grown = bytes.len().saturating_mul(2).min(needed.max(BLOCK_BYTES));
+                bytes.resize(grown, 0);
+            }
+            let n = read_some(&mut *self.reader, bytes.get_mut(filled..).unwrap_or_default())
+                .map_err(|e| self.read_error(e))?;
+            filled += n;
+            self.end_of_input = n == 0;
+        }
+        // Reading on costs less than coming back for a few bytes.
+        while filled < BLOCK_BYTES && !self.end_of_input {
+            let n = read_some(&mut *self.reader, bytes.get_mut(filled..).unwrap_or_default())
+                .map_err(|e| self.read_error(e))?;
+            filled += n;
+            self.end_of_input = n == 0;
+        }
+        self.block = Arc::new(Block { bytes, pool: self.pool.clone() });
+        self.at = 0;
+        self.filled = filled;
+        Ok(filled >= needed)
+    }
+
+    fn place(&self, error: Error) -> Error {
+        error.at_offset(self.offset).at_record(self.record).in_source(self.source.clone())
+    }
+
+    #[cold]
+    fn truncated(&self, needed: u64) -> Error {
+        let present = (self.filled - self.at) as u64;
+        self.place(Error::corrupt(FrameFault::Truncated { needed, present }.to_string()))
+    }
+
+    #[cold]
+    fn frame_error(&self, fault: FrameFault) -> Error {
+        let mut error = match fault {
+            FrameFault::TooLong { .. } => {
+                Error::limit(fault.to_string()).with_hint("raise --max-record-bytes if the file is sound")
+            }
+            _ => Error::corrupt(fault.to_string()),
+        };
+        if self.offset == 0 && !matches!(fault, FrameFault::TooLong { .. }) {
+            error = error.with_hint("is this a TFRecord file?");
+        }
+        self.place(error)
+    }
+
+    #[cold]
+    fn read_error(&self, error: std::io::Error) -> Error {
+        if self.compression == Compression::None {
+            return self.place(Error::io("cannot read input", error));
+        }
+        let name = match self.compression {
+            Compression::Gzip => "gzip",
+            _ => "zlib",
+        };
+        self.place(Error::corrupt(format!("corrupt {name} stream")).with_cause(error))
+    }
+}
+
+/// A frame that was stepped over, in the reader's current block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    start: usize,
+    /// Its size, header and footer included.
+    pub(crate) bytes: usize,
+    /// Where it begins in the stream.
+    pub(crate) offset: u64,
+    /// Its record's number in the stream.
+    pub(crate) record: u64,
+}
+
+fn read_some(reader: &mut (dyn Read + Send), buf: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match reader.read(buf) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(feature = "gzip")]
+fn decompress(compression: Compression, reader: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>> {
+    const INPUT_BYTES: usize = 256 << 10;
+    let reader = std::io::BufReader::with_capacity(INPUT_BYTES, reader);
+    Ok(match compression {
+        Compression::None => Box::new(reader),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        Compression::Zlib => Box::new(flate2::bufread::ZlibDecoder::new(reader)),
+    })
+}
+
+#[cfg(not(feature = "gzip"))]
+fn decompress(compression: Compression, _: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>> {
+    Err(Error::unsupported(format!("{compression:?} input"))
+        .with_hint("build tfarrow with the feature `gzip`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tfrecord::{put_frame, record_of};
+
+    fn records_of(bytes: &[u8], cap: u64) -> Result<Vec<Vec<u8>>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        let input = Input::File(file.path().to_path_buf());
+        let mut reader = FrameReader::open(&input, &Arc::default(), cap, &Arc::default())?;
+        let mut records = Vec::new();
+        while let Some(frame) = reader.next_frame()? {
+            let run = reader.begin_run(&frame);
+            records.push(record_of(run.bytes(), true).unwrap().to_vec());
+        }
+        Ok(records)
+    }
+
+    #[test]
+    fn records_of_any_size_cross_block_borders() {
+        let sizes = [0, 1, 700_000, 700_000, 3 << 20, 5, BLOCK_BYTES - 16, BLOCK_BYTES, 10];
+        let records: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(i, n)| vec![i as u8; *n]).collect();
+        let mut file = Vec::new();
+        records.iter().for_each(|r| put_frame(&mut file, r));
+        assert_eq!(records_of(&file, 1 << 30).unwrap(), records);
+    }
+
+    #[test]
+    fn every_cut_is_an_error_but_those_between_records() {
+        let mut file = Vec::new();
+        put_frame(&mut file, b"one");
+        let border = file.len();
+        put_frame(&mut file, b"two");
+        for cut in 0..file.len() {
+            let result = records_of(&file[..cut], 100);
+            if cut == 0 || cut == border {
+                assert!(result.is_ok());
+            } else {
+                let error = result.unwrap_err();
+                assert!(error.to_string().contains("truncated record"), "{cut}: {error}");
+                let expected = if cut > border { (1, border as u64) } else { (0, 0) };
+                let location = error.location();
+                assert_eq!((location.record.unwrap(), location.offset.unwrap()), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_huge_length_reserves_nothing() {
+        let length = (1u64 << 40).to_le_bytes();
+        let mut file = length.to_vec();
+        file.extend(crate::wire::crc::masked_crc32c(&length).to_le_bytes());
+        file.extend([0; 100]);
+        assert!(records_of(&file, u64::MAX).unwrap_err().to_string().contains("truncated record"));
+        assert!(records_of(&file, 1 << 30).unwrap_err().to_string().contains("--max-record-bytes"));
+    }
+}

@@ -1,0 +1,145 @@
+//! What users name as input: files, globs, shard patterns, standard input.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// One input: a file, or standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input, written `-`.
+    Stdin,
+}
+
+impl Input {
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> Arc<str> {
+        match self {
+            Input::File(path) => path.to_string_lossy().into(),
+            Input::Stdin => "standard input".into(),
+        }
+    }
+
+    /// Its size in bytes, where known.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        match self {
+            Input::File(path) => {
+                std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len())
+            }
+            Input::Stdin => None,
+        }
+    }
+
+    /// Opens it for reading.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
+        match self {
+            Input::File(path) => match std::fs::File::open(path) {
+                Ok(file) => Ok(Box::new(file)),
+                Err(error) => Err(Error::io("cannot open input", error).in_source(self.name())),
+            },
+            Input::Stdin => Ok(Box::new(std::io::stdin())),
+        }
+    }
+}
+
+/// Finds the files that `names` mean, in order: each name's own files in shard order, names in the
+/// order given. A name is a path, a glob (`*`, `?`, `[…]`), or `-`.
+///
+/// # Errors
+/// A path does not exist, a glob matches nothing, a folder is of no known kind, or standard input
+/// is named twice.
+pub(crate) fn resolve(names: &[String]) -> Result<Vec<Input>> {
+    let mut inputs = Vec::new();
+    for name in names {
+        if name == "-" {
+            if inputs.contains(&Input::Stdin) {
+                return Err(Error::config("standard input is named twice"));
+            }
+            inputs.push(Input::Stdin);
+            continue;
+        }
+        let path = Path::new(name);
+        // A file of that very name comes before a pattern.
+        if path.is_dir() {
+            return Err(Error::unsupported("folder of no known kind")
+                .in_source(name.as_str())
+                .with_hint("name the files in it, as in `folder/*.tfrecord`"));
+        }
+        if path.exists() {
+            inputs.push(Input::File(path.to_path_buf()));
+            continue;
+        }
+        if !name.contains(['*', '?', '[']) {
+            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(Error::io("cannot open input", missing).in_source(name.as_str()));
+        }
+        let bad =
+            |e: glob::PatternError| Error::config(format!("invalid pattern: {e}")).in_source(name.as_str());
+        let mut matches = Vec::new();
+        for entry in glob::glob(name).map_err(bad)? {
+            let path =
+                entry.map_err(|e| Error::io("cannot list input", e.into()).in_source(name.as_str()))?;
+            if path.is_file() {
+                matches.push(path);
+            }
+        }
+        if matches.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, "no file matches").in_source(name.as_str()));
+        }
+        matches.sort_by_cached_key(|path| shard_key(&path.to_string_lossy()));
+        inputs.extend(matches.into_iter().map(Input::File));
+    }
+    if inputs.is_empty() {
+        return Err(Error::config("no input is named"));
+    }
+    Ok(inputs)
+}
+
+/// Sorts names as text, but shard numbers (`name-3-of-12`) as numbers.
+fn shard_key(name: &str) -> (String, u64, String) {
+    if let Some((head, tail)) = name.rsplit_once("-of-") {
+        if let Some((prefix, shard)) = head.rsplit_once('-') {
+            if let Ok(shard) = shard.parse() {
+                return (format!("{prefix}-of-{tail}"), shard, String::new());
+            }
+        }
+    }
+    (name.to_owned(), 0, name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_in_the_order_of_their_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["t-10-of-12", "t-2-of-12", "t-1-of-12", "other"] {
+            std::fs::write(folder.path().join(name), b"").unwrap();
+        }
+        let pattern = folder.path().join("t-*-of-*").to_string_lossy().into_owned();
+        let names: Vec<_> = resolve(&[pattern])
+            .unwrap()
+            .iter()
+            .map(|i| i.name().rsplit('/').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(names, ["t-1-of-12", "t-2-of-12", "t-10-of-12"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error() {
+        for name in ["/nowhere/at-all", "/nowhere/*.tfrecord"] {
+            let error = resolve(&[name.to_owned()]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert!(error.to_string().contains(name));
+        }
+        assert!(resolve(&["-".to_owned(), "-".to_owned()]).is_err());
+    }
+}
