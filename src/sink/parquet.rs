@@ -48,7 +48,10 @@ pub(crate) struct ParquetSink {
 impl ParquetSink {
     pub(crate) fn new(file: AtomicFile, schema: &Schema, options: &SinkOptions) -> Result<Self> {
         // Readers other than Arrow's own look for metadata in the file's key-value pairs.
-        let key_values = schema.metadata().iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
+        let mut key_values: Vec<KeyValue> =
+            schema.metadata().iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
+        // A map has no order, but the same input gives the same file.
+        key_values.sort_by(|a, b| a.key.cmp(&b.key));
         let properties = WriterProperties::builder()
             .set_compression(compression(options)?)
             .set_max_row_group_row_count(Some(options.row_group_rows.unwrap_or(ROW_GROUP_ROWS).max(1)))
