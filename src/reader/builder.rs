@@ -10,9 +10,9 @@ use super::Batches;
 use crate::error::{Error, Result};
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
-use crate::source::input;
-use crate::source::tfrecord::{self, InferRecords, RecordKind, TfRecordOptions, TfRecordSource};
+use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::{Progress, ReadOptions, Selection, Source};
+use crate::source::{input, tfrecord};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -33,7 +33,7 @@ use crate::source::{Progress, ReadOptions, Selection, Source};
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
     inputs: Vec<String>,
-    tfrecord: TfRecordOptions,
+    open: OpenOptions,
     read: ReadOptions,
     threads: usize,
 }
@@ -45,7 +45,7 @@ impl ReaderBuilder {
     pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
-            tfrecord: TfRecordOptions::default(),
+            open: OpenOptions::default(),
             read: ReadOptions::default(),
             threads: 1,
         }
@@ -54,92 +54,92 @@ impl ReaderBuilder {
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
     #[must_use]
     pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.tfrecord.projection.columns = Some(columns.into_iter().map(Into::into).collect());
+        self.open.projection.columns = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
     /// Leaves these columns out.
     #[must_use]
     pub fn with_exclude<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.tfrecord.projection.exclude = columns.into_iter().map(Into::into).collect();
+        self.open.projection.exclude = columns.into_iter().map(Into::into).collect();
         self
     }
 
     /// Says what a feature holds, in place of what would be inferred.
     #[must_use]
     pub fn with_feature(mut self, feature: FeatureSpec) -> Self {
-        self.tfrecord.features.push(feature);
+        self.open.features.push(feature);
         self
     }
 
     /// Says what every feature holds: nothing is inferred, and other features are left out.
     #[must_use]
     pub fn with_features(mut self, features: impl IntoIterator<Item = FeatureSpec>) -> Self {
-        self.tfrecord.features = features.into_iter().collect();
-        self.tfrecord.features_complete = true;
+        self.open.features = features.into_iter().collect();
+        self.open.features_complete = true;
         self
     }
 
     /// How many records to read for inference. Default: 10,000.
     #[must_use]
     pub fn with_infer_records(mut self, records: InferRecords) -> Self {
-        self.tfrecord.infer = records;
+        self.open.infer = records;
         self
     }
 
     /// What the records are. Default: [`RecordKind::Example`].
     #[must_use]
     pub fn with_record_kind(mut self, kind: RecordKind) -> Self {
-        self.tfrecord.record = kind;
+        self.open.record = kind;
         self
     }
 
     /// Reads these bytes columns as text; a value that is not UTF-8 is then an error.
     #[must_use]
     pub fn with_utf8<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.tfrecord.mapping.utf8.extend(columns.into_iter().map(Into::into));
+        self.open.mapping.utf8.extend(columns.into_iter().map(Into::into));
         self
     }
 
     /// Gives the column `old` the name `new`. Everywhere else it is still called `old`.
     #[must_use]
     pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
-        self.tfrecord.mapping.rename.push((old.into(), new.into()));
+        self.open.mapping.rename.push((old.into(), new.into()));
         self
     }
 
     /// How tensors are stored. Default: [`TensorLayout::Extension`].
     #[must_use]
     pub fn with_tensor_layout(mut self, layout: TensorLayout) -> Self {
-        self.tfrecord.mapping.tensor_layout = layout;
+        self.open.mapping.tensor_layout = layout;
         self
     }
 
     /// How bool tensors are stored. Default: [`BoolStorage::Boolean`].
     #[must_use]
     pub fn with_bool_storage(mut self, storage: BoolStorage) -> Self {
-        self.tfrecord.mapping.bool_storage = storage;
+        self.open.mapping.bool_storage = storage;
         self
     }
 
     /// How bfloat16 and float8 values are stored. Default: [`BFloat16Storage::Float32`].
     #[must_use]
     pub fn with_bfloat16(mut self, storage: BFloat16Storage) -> Self {
-        self.tfrecord.mapping.bfloat16 = storage;
+        self.open.mapping.bfloat16 = storage;
         self
     }
 
     /// The largest record to accept, in bytes. Default: 1 GiB.
     #[must_use]
     pub fn with_max_record_bytes(mut self, bytes: u64) -> Self {
-        self.tfrecord.max_record_bytes = bytes;
+        self.open.max_record_bytes = bytes;
         self
     }
 
     /// Whether to check the CRC of every record's data. Default: true. Lengths are always checked.
     #[must_use]
     pub fn with_check_crc(mut self, check: bool) -> Self {
-        self.tfrecord.check_crc = check;
+        self.open.check_crc = check;
         self
     }
 
@@ -190,8 +190,7 @@ impl ReaderBuilder {
                     .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
             }
         }
-        let inputs = input::resolve(&self.inputs)?;
-        Ok(Arc::new(TfRecordSource::open(inputs, self.tfrecord.clone())?))
+        open::open(&self.inputs, &self.open)
     }
 
     /// The number of records, without decoding them: frames are hopped over. Their lengths are
@@ -202,7 +201,7 @@ impl ReaderBuilder {
     pub fn count(&self) -> Result<u64> {
         let mut records = 0;
         for input in input::resolve(&self.inputs)? {
-            records += tfrecord::count_records(&input, self.tfrecord.max_record_bytes, &self.read.progress)?;
+            records += tfrecord::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
         }
         Ok(records)
     }

@@ -18,6 +18,7 @@ use crate::tf::spec::ElementSpec;
 
 pub(crate) mod blocks;
 pub(crate) mod input;
+pub(crate) mod open;
 pub(crate) mod tfrecord;
 
 /// How many elements a dataset has.

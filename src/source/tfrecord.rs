@@ -8,76 +8,16 @@ use arrow::datatypes::SchemaRef;
 
 use super::blocks::{BufferPool, Frame, FrameReader, FrameRun};
 use super::input::Input;
+use super::open::{InferRecords, OpenOptions, RecordKind};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
 use crate::schema::feature::FeatureSpec;
 use crate::schema::infer::Inference;
-use crate::schema::mapping::MappingOptions;
-use crate::schema::{FeaturePlan, Projection, unknown_column};
+use crate::schema::{FeaturePlan, unknown_column};
 use crate::tf::spec::ElementSpec;
 use crate::wire::compress::Compression;
 use crate::wire::tfrecord;
-
-/// The largest record that is read unless another limit is set: 1 GiB.
-pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
-
-/// What the records of a TFRecord file are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum RecordKind {
-    /// Serialized `tf.train.Example`.
-    #[default]
-    Example,
-    /// Anything: one `record` column of their bytes.
-    Raw,
-}
-
-/// How many records are read to infer a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InferRecords {
-    /// The first so many.
-    First(u64),
-    /// Every one.
-    All,
-}
-
-impl Default for InferRecords {
-    fn default() -> Self {
-        InferRecords::First(10_000)
-    }
-}
-
-/// How TFRecord files are to be understood.
-#[derive(Debug, Clone)]
-pub(crate) struct TfRecordOptions {
-    pub(crate) record: RecordKind,
-    pub(crate) infer: InferRecords,
-    /// Specs that replace or add to what is inferred.
-    pub(crate) features: Vec<FeatureSpec>,
-    /// Whether `features` are all there are, so that nothing is inferred.
-    pub(crate) features_complete: bool,
-    pub(crate) projection: Projection,
-    pub(crate) mapping: MappingOptions,
-    pub(crate) max_record_bytes: u64,
-    pub(crate) check_crc: bool,
-}
-
-impl Default for TfRecordOptions {
-    fn default() -> Self {
-        Self {
-            record: RecordKind::default(),
-            infer: InferRecords::default(),
-            features: Vec::new(),
-            features_complete: false,
-            projection: Projection::default(),
-            mapping: MappingOptions::default(),
-            max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
-            check_crc: true,
-        }
-    }
-}
 
 /// TFRecord files, one partition each.
 #[derive(Debug)]
@@ -121,7 +61,7 @@ impl TfRecordSource {
     /// # Errors
     /// A file cannot be opened, a record read for inference is damaged, or the options do not fit
     /// the features.
-    pub(crate) fn open(inputs: Vec<Input>, options: TfRecordOptions) -> Result<Self> {
+    pub(crate) fn open(inputs: Vec<Input>, options: &OpenOptions) -> Result<Self> {
         let pool: Arc<BufferPool> = Arc::default();
         let mut replay = None;
         let mut compressed = false;
@@ -130,9 +70,9 @@ impl TfRecordSource {
             RecordKind::Example => {
                 let mut inference = Inference::default();
                 if !options.features_complete {
-                    replay = infer(&inputs, &options, &pool, &mut inference, &mut compressed)?;
+                    replay = infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }
-                plan(&options, &inference)?
+                plan(options, &inference)?
             }
         };
         let partitions = inputs
@@ -166,7 +106,7 @@ impl TfRecordSource {
 /// back for later.
 fn infer(
     inputs: &[Input],
-    options: &TfRecordOptions,
+    options: &OpenOptions,
     pool: &Arc<BufferPool>,
     inference: &mut Inference,
     compressed: &mut bool,
@@ -204,7 +144,7 @@ fn infer(
 }
 
 /// The columns: what was inferred, with the given specs in place, and only what was asked for.
-fn plan(options: &TfRecordOptions, inference: &Inference) -> Result<FeaturePlan> {
+fn plan(options: &OpenOptions, inference: &Inference) -> Result<FeaturePlan> {
     let mut features = inference.finish();
     for spec in &options.features {
         match features.iter_mut().find(|f| f.name == spec.name) {

@@ -1,0 +1,80 @@
+//! Opening input: what kind it is, and how it is to be understood.
+
+use std::sync::Arc;
+
+use super::Source;
+use super::input;
+use super::tfrecord::TfRecordSource;
+use crate::error::Result;
+use crate::schema::Projection;
+use crate::schema::feature::FeatureSpec;
+use crate::schema::mapping::MappingOptions;
+
+/// The largest record that is read unless another limit is set: 1 GiB.
+pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
+
+/// What the records of a TFRecord file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// Serialized `tf.train.Example`.
+    #[default]
+    Example,
+    /// Anything: one `record` column of their bytes.
+    Raw,
+}
+
+/// How many records are read to infer a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InferRecords {
+    /// The first so many.
+    First(u64),
+    /// Every one.
+    All,
+}
+
+impl Default for InferRecords {
+    fn default() -> Self {
+        InferRecords::First(10_000)
+    }
+}
+
+/// How input is to be understood, whatever its kind; each source takes what concerns it.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenOptions {
+    pub(crate) record: RecordKind,
+    pub(crate) infer: InferRecords,
+    /// Specs that replace or add to what is inferred.
+    pub(crate) features: Vec<FeatureSpec>,
+    /// Whether `features` are all there are, so that nothing is inferred.
+    pub(crate) features_complete: bool,
+    pub(crate) projection: Projection,
+    pub(crate) mapping: MappingOptions,
+    pub(crate) max_record_bytes: u64,
+    pub(crate) check_crc: bool,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            record: RecordKind::default(),
+            infer: InferRecords::default(),
+            features: Vec::new(),
+            features_complete: false,
+            projection: Projection::default(),
+            mapping: MappingOptions::default(),
+            max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
+            check_crc: true,
+        }
+    }
+}
+
+/// Opens what `names` name: recognises its kind, and learns or infers its schema.
+///
+/// # Errors
+/// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
+pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    let inputs = input::resolve(names)?;
+    Ok(Arc::new(TfRecordSource::open(inputs, options)?))
+}
