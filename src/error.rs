@@ -239,15 +239,15 @@ impl Error {
         let mut cause: Option<&(dyn std::error::Error + 'static)> =
             self.0.cause.as_deref().map(|e| e as &(dyn std::error::Error + 'static));
         while let Some(error) = cause {
-            if let Some(io) = error.downcast_ref::<std::io::Error>() {
-                if io.kind() == std::io::ErrorKind::BrokenPipe {
-                    return true;
-                }
+            if let Some(io) = error.downcast_ref::<std::io::Error>()
+                && io.kind() == std::io::ErrorKind::BrokenPipe
+            {
+                return true;
             }
-            if let Some(ArrowError::IoError(_, io)) = error.downcast_ref::<ArrowError>() {
-                if io.kind() == std::io::ErrorKind::BrokenPipe {
-                    return true;
-                }
+            if let Some(ArrowError::IoError(_, io)) = error.downcast_ref::<ArrowError>()
+                && io.kind() == std::io::ErrorKind::BrokenPipe
+            {
+                return true;
             }
             cause = error.source();
         }

@@ -1,4 +1,107 @@
-//! TensorFlow datasets to Apache Arrow.
+//! TensorFlow datasets as Apache Arrow: read batch by batch, written as files that pandas, polars,
+//! pyarrow and DuckDB open at once. TensorFlow is not needed.
+//!
+//! # Which type do I need?
+//!
+//! * [`ReaderBuilder`] names the input and how to read it.
+//! * [`Reader`] is what it builds: an iterator of [`RecordBatch`](arrow::array::RecordBatch)es, and
+//!   a [`RecordBatchReader`](arrow::array::RecordBatchReader) for everything that takes one.
+//! * [`convert`] reads a source with several threads and writes it with a [`Sink`] that
+//!   [`open_sink`] opens.
+//! * [`Source`] is what to implement for another kind of input; [`conformance`] checks it.
+//!
+//! # Read batches
+//!
+//! ```
+//! use tfarrow::ReaderBuilder;
+//!
+//! let reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).build()?;
+//! let mut rows = 0;
+//! for batch in reader {
+//!     let batch = batch?;
+//!     assert_eq!(batch.schema().fields().len(), 4);
+//!     rows += batch.num_rows();
+//! }
+//! assert_eq!(rows, 1797);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Read some columns
+//!
+//! What is not asked for is not decoded.
+//!
+//! ```
+//! use arrow::array::AsArray;
+//! use arrow::datatypes::Int64Type;
+//! use tfarrow::ReaderBuilder;
+//!
+//! let reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"])
+//!     .with_columns(["label"])
+//!     .build()?;
+//! let mut sum = 0;
+//! for batch in reader {
+//!     sum += batch?.column(0).as_primitive::<Int64Type>().values().iter().sum::<i64>();
+//! }
+//! assert_eq!(sum, 8070);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Write Parquet
+//!
+//! ```
+//! use tfarrow::{ReaderBuilder, SinkOptions, convert, open_sink};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("digits.parquet");
+//! let builder = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]);
+//! let source = builder.build_source()?;
+//! let sink = open_sink(&path, &source.schema(), &SinkOptions::default())?;
+//! let summary = convert(&source, Some(sink), builder.read_options(), 2)?;
+//! assert_eq!(summary.rows, 1797);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Use a column of tensors
+//!
+//! A feature of a fixed number of values becomes an `arrow.fixed_shape_tensor` column: row-major
+//! values, one row after the other, in one buffer.
+//!
+//! ```
+//! use arrow::array::AsArray;
+//! use arrow::datatypes::Float32Type;
+//! use tfarrow::{FixedShapeTensor, ReaderBuilder};
+//!
+//! let mut reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).build()?;
+//! let batch = reader.next().expect("a batch")?;
+//! let schema = batch.schema();
+//! let field = schema.field_with_name("pixels")?;
+//! let tensor = FixedShapeTensor::from_field(field)?.expect("a tensor column");
+//! assert_eq!(tensor.shape, [64]);
+//! let pixels = batch.column_by_name("pixels").expect("pixels").as_fixed_size_list();
+//! let values: &[f32] = pixels.values().as_primitive::<Float32Type>().values();
+//! assert_eq!(values.len(), batch.num_rows() * 64);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Order, threads and memory
+//!
+//! Rows come in the order of the source: shards in the order of their names, one after the other,
+//! whatever the number of threads; so do the batches, which all have
+//! [`batch_rows`](ReadOptions::batch_rows) rows but for the last. Memory is bounded by the size of
+//! a batch times the number of threads, not by the size of the dataset.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! | --- | --- | --- |
+//! | `cli` | yes | the `tfarrow` program |
+//! | `gzip` | yes | GZIP and ZLIB input |
+//! | `parquet` | yes | the Parquet sink |
+//! | `ndarray` | yes | views of tensor columns |
+#![cfg_attr(
+    test,
+    allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)
+)]
 
 mod column;
 mod convert;
@@ -13,6 +116,7 @@ mod wire;
 
 pub use convert::{Summary, convert};
 pub use error::{Error, ErrorKind, Location, Result};
+pub use reader::conformance;
 pub use reader::{Batches, Reader, ReaderBuilder};
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};

@@ -135,6 +135,15 @@ struct Lane {
     results: BTreeMap<u64, Result<Vec<RecordBatch>>>,
 }
 
+/// A turn at reading a lane.
+struct Claim {
+    index: usize,
+    /// The number of the unit to be read.
+    number: u64,
+    /// What to read from; none if the lane is not open yet.
+    units: Option<Box<dyn Units>>,
+}
+
 struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -223,7 +232,7 @@ impl Shared {
     }
 
     /// Waits for a lane to read from; `None` when there is nothing left to do.
-    fn claim(&self) -> Option<(usize, u64, Option<Box<dyn Units>>)> {
+    fn claim(&self) -> Option<Claim> {
         let mut state = self.lock();
         loop {
             if state.stop {
@@ -248,7 +257,7 @@ impl Shared {
                     lane.done = true;
                     continue;
                 }
-                return Some((index, number, units));
+                return Some(Claim { index, number, units });
             }
             if !left && current + self.open_lanes >= state.lanes.len() {
                 return None;
@@ -278,7 +287,7 @@ impl Drop for StopOnPanic<'_> {
 
 fn work(shared: &Shared) {
     let _guard = StopOnPanic(shared);
-    while let Some((index, number, units)) = shared.claim() {
+    while let Some(Claim { index, number, units }) = shared.claim() {
         let mut units = match units.map_or_else(|| shared.open(index), Ok) {
             Ok(units) => units,
             Err(error) => {

@@ -184,11 +184,11 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
     pub fn build_source(&self) -> Result<Arc<dyn Source>> {
-        if let Some((index, count)) = self.read.selection.shard {
-            if index >= count {
-                return Err(Error::config("no such shard")
-                    .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
-            }
+        if let Some((index, count)) = self.read.selection.shard
+            && index >= count
+        {
+            return Err(Error::config("no such shard")
+                .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
         open::open(&self.inputs, &self.open)
     }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod builder;
+pub mod conformance;
 mod rebatch;
 
 pub use batches::Batches;

@@ -104,12 +104,11 @@ pub(crate) fn resolve(names: &[String]) -> Result<Vec<Input>> {
 
 /// Sorts names as text, but shard numbers (`name-3-of-12`) as numbers.
 fn shard_key(name: &str) -> (String, u64, String) {
-    if let Some((head, tail)) = name.rsplit_once("-of-") {
-        if let Some((prefix, shard)) = head.rsplit_once('-') {
-            if let Ok(shard) = shard.parse() {
-                return (format!("{prefix}-of-{tail}"), shard, String::new());
-            }
-        }
+    if let Some((head, tail)) = name.rsplit_once("-of-")
+        && let Some((prefix, shard)) = head.rsplit_once('-')
+        && let Ok(shard) = shard.parse()
+    {
+        return (format!("{prefix}-of-{tail}"), shard, String::new());
     }
     (name.to_owned(), 0, name.to_owned())
 }

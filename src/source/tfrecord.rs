@@ -256,13 +256,13 @@ impl TfRecordUnits {
     /// The reader of the next file; `false` if there is none.
     fn open_next(&mut self) -> Result<bool> {
         let Some(input) = self.inputs.next() else { return Ok(false) };
-        if input == Input::Stdin {
-            if let Some(replay) = self.replay.take() {
-                self.pending = replay.runs;
-                self.pending.reverse();
-                self.reader = Some(replay.reader);
-                return Ok(true);
-            }
+        if input == Input::Stdin
+            && let Some(replay) = self.replay.take()
+        {
+            self.pending = replay.runs;
+            self.pending.reverse();
+            self.reader = Some(replay.reader);
+            return Ok(true);
         }
         let shared = &self.shared;
         let reader =

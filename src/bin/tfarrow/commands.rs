@@ -86,7 +86,7 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     // Nobody is left to be told if standard error is gone.
     drop(writeln!(std::io::stderr(), "{text}"));
 }

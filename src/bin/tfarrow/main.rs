@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::from(DONE),
         Err(error) => {
-            eprintln!("tfarrow: error: {}", one_line(&error.to_string()));
+            commands::note(&format!("tfarrow: error: {}", one_line(&error.to_string())));
             ExitCode::from(FAILED)
         }
     }

@@ -1,0 +1,159 @@
+//! What every [`Source`] promises, as checks that any source can be put through.
+//!
+//! The checks read the source several times, so that it should be small; standard input and other
+//! inputs that can be read once cannot be checked.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+
+use super::Batches;
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::{Cardinality, ReadOptions, Selection, Source};
+
+fn broken(rule: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, format!("source breaks a rule: {}", rule.into()))
+}
+
+fn ensure(holds: bool, rule: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(broken(rule())) }
+}
+
+/// Reads everything, checking each batch on the way.
+fn read(source: &Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Vec<RecordBatch>> {
+    let schema = source.schema();
+    let mut batches = Vec::new();
+    let mut short = false;
+    for batch in Batches::new(source.clone(), options, threads)? {
+        let batch = batch?;
+        ensure(batch.schema() == schema, || "a batch has another schema than the source".to_owned())?;
+        ensure(batch.num_rows() > 0, || "a batch is empty".to_owned())?;
+        ensure(batch.num_rows() <= options.batch_rows, || "a batch has more rows than asked for".to_owned())?;
+        ensure(!short, || "a batch that is not the last one is short".to_owned())?;
+        short = batch.num_rows() < options.batch_rows;
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+fn table(source: &Arc<dyn Source>, batches: &[RecordBatch]) -> Result<RecordBatch> {
+    Ok(concat_batches(&source.schema(), batches)?)
+}
+
+/// Puts `source` through every check.
+///
+/// | rule | |
+/// | --- | --- |
+/// | schema | every batch has the source's schema |
+/// | batches | have the rows asked for, but for the last one; none is empty |
+/// | order | is the same for any number of threads and any size of batch |
+/// | partitions | read one after the other give the rows of the whole; beyond the end there is nothing |
+/// | selection | skip, shard and take give the rows that slicing the whole gives |
+/// | cardinality | is the number of rows, if known; a partition's rows too |
+/// | progress | counts every row |
+///
+/// # Errors
+/// The rule that is broken, or what reading failed with.
+pub fn check(source: &Arc<dyn Source>) -> Result<()> {
+    let options = |batch_rows: usize| ReadOptions { batch_rows, ..ReadOptions::default() };
+    let whole = table(source, &read(source, &options(7), 1)?)?;
+    let rows = whole.num_rows();
+
+    for (batch_rows, threads) in [(1, 1), (3, 2), (7, 3), (rows.max(1), 2), (rows + 1, 1)] {
+        let batches = read(source, &options(batch_rows), threads)?;
+        ensure(table(source, &batches)? == whole, || {
+            format!("rows differ with batches of {batch_rows} and {threads} threads")
+        })?;
+    }
+
+    let mut parts = Vec::new();
+    for (index, partition) in source.partitions().iter().enumerate() {
+        let part = drain(source, index..index + 1)?;
+        let part_rows: usize = part.iter().map(RecordBatch::num_rows).sum();
+        if let Some(known) = partition.rows {
+            ensure(known == part_rows as u64, || {
+                format!("partition {} has {part_rows} rows and claims {known}", partition.name)
+            })?;
+        }
+        parts.extend(part);
+    }
+    ensure(table(source, &parts)? == whole, || "partitions give other rows than the whole".to_owned())?;
+    let end = source.partitions().len();
+    ensure(drain(source, end..end + 1)?.is_empty(), || "there are rows past the last partition".to_owned())?;
+
+    if let Cardinality::Known(known) = source.cardinality() {
+        ensure(known == rows as u64, || format!("cardinality is {rows} and claims to be {known}"))?;
+    }
+
+    for selection in selections(rows as u64) {
+        let read_options = ReadOptions { selection, ..options(5) };
+        let selected = table(source, &read(source, &read_options, 2)?)?;
+        let expected = slice(&whole, &selection)?;
+        ensure(selected == expected, || format!("{selection:?} gives other rows than slicing"))?;
+        let counted = read_options.progress.rows();
+        ensure(counted == expected.num_rows() as u64, || {
+            format!("progress counts {counted} rows of {selection:?}")
+        })?;
+    }
+    Ok(())
+}
+
+fn drain(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result<Vec<RecordBatch>> {
+    let mut units = source.units(partitions, &ReadOptions::default())?;
+    let mut batches = Vec::new();
+    while let Some(unit) = units.next_unit()? {
+        unit.decode(&mut |batch| {
+            batches.push(batch);
+            Ok(())
+        })?;
+    }
+    Ok(batches)
+}
+
+fn selections(rows: u64) -> Vec<Selection> {
+    let all = Selection::default();
+    vec![
+        all,
+        Selection { take: Some(0), ..all },
+        Selection { take: Some(rows / 2), ..all },
+        Selection { take: Some(rows + 5), ..all },
+        Selection { skip: rows / 3, ..all },
+        Selection { skip: rows + 5, ..all },
+        Selection { shard: Some((1, 3)), ..all },
+        Selection { skip: 2, shard: Some((0, 2)), take: Some(rows / 4) },
+    ]
+}
+
+/// The rows of `whole` that `selection` selects.
+fn slice(whole: &RecordBatch, selection: &Selection) -> Result<RecordBatch> {
+    let (index, count) = selection.shard.unwrap_or((0, 1));
+    let take = selection.take.and_then(|t| usize::try_from(t).ok()).unwrap_or(usize::MAX);
+    let skip = usize::try_from(selection.skip).unwrap_or(usize::MAX);
+    let rows = (skip.min(whole.num_rows())..whole.num_rows())
+        .enumerate()
+        .filter(|(after_skip, _)| *after_skip as u64 % count == index)
+        .map(|(_, row)| whole.slice(row, 1))
+        .take(take);
+    Ok(concat_batches(&whole.schema(), &rows.collect::<Vec<_>>())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reader::ReaderBuilder;
+    use crate::source::open::RecordKind;
+
+    #[test]
+    fn tfrecord_files_conform() {
+        for inputs in [
+            &["examples/data/digits/digits.tfrecord-*-of-*"][..],
+            &["tests/golden/examples/sharded.tfrecord-*-of-*"],
+            &["tests/golden/examples/gzip_members.tfrecord", "tests/golden/examples/gzip_members.tfrecord"],
+        ] {
+            let builder = ReaderBuilder::new(inputs.iter().copied());
+            super::check(&builder.build_source().unwrap()).unwrap();
+            let raw = builder.with_record_kind(RecordKind::Raw);
+            super::check(&raw.build_source().unwrap()).unwrap();
+        }
+    }
+}

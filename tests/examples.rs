@@ -1,0 +1,54 @@
+//! Runs the programs in `examples/` and looks at what they print.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::process::Command;
+
+const DIGITS: &str = "examples/data/digits/digits.tfrecord-*-of-*";
+
+/// Builds an example, if it is not built yet, and runs it.
+fn example(name: &str, args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--locked", "--example", name, "--"])
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn convert_writes_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("digits.parquet");
+    let printed = example("convert", &[DIGITS, target.to_str().unwrap()]);
+    assert!(printed.starts_with("1797 rows"), "{printed}");
+    let bytes = std::fs::read(target).unwrap();
+    assert_eq!((&bytes[..4], &bytes[bytes.len() - 4..]), (&b"PAR1"[..], &b"PAR1"[..]));
+}
+
+#[test]
+fn stream_batches_goes_through_all_rows() {
+    let printed = example("stream_batches", &[DIGITS]);
+    let rows: usize = printed
+        .lines()
+        .filter_map(|line| line.split_once(" rows, mean pixel"))
+        .map(|(rows, _)| rows.parse::<usize>().unwrap())
+        .sum();
+    assert_eq!(rows, 1797, "{printed}");
+    // scikit-learn's load_digits().data.mean() is 4.884.
+    let first = printed.lines().find(|line| line.contains("mean pixel")).unwrap();
+    let mean: f32 = first.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((4.5..5.3).contains(&mean), "{first}");
+}
+
+#[test]
+fn columns_counts_digits() {
+    let printed = example("columns", &[DIGITS]);
+    // The ten classes of load_digits have 178, 182, 177, 183, 181, 182, 181, 179, 174, 180 samples.
+    for (digit, count) in [178, 182, 177, 183, 181, 182, 181, 179, 174, 180].iter().enumerate() {
+        assert!(printed.contains(&format!("digit {digit}: {count}\n")), "{printed}");
+    }
+    assert!(printed.contains("without a writer: 257"), "{printed}");
+}
