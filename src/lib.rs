@@ -128,3 +128,8 @@ pub use tf::dtype::DType;
 pub use tf::shape::Shape;
 pub use tf::spec::ElementSpec;
 pub use wire::compress::Compression;
+
+/// The programs of the README, so that they are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
