@@ -98,6 +98,7 @@
 //! | `gzip` | yes | GZIP and ZLIB input |
 //! | `parquet` | yes | the Parquet sink |
 //! | `ndarray` | yes | views of tensor columns |
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(
     test,
     allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)

@@ -64,6 +64,11 @@ impl AtomicFile {
         Ok(Self { file, target: target.to_path_buf(), overwrite, written: 0, _partial: partial })
     }
 
+    /// What the file will be called.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Gives the file its name.
     ///
     /// # Errors
