@@ -114,6 +114,8 @@ mod tensor;
 mod tf;
 mod wire;
 
+#[cfg(feature = "ndarray")]
+pub use column::array::{BatchBuilder, from_array, from_view};
 pub use convert::{Summary, convert};
 pub use error::{Error, ErrorKind, Location, Result};
 pub use reader::conformance;
@@ -124,6 +126,12 @@ pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_p
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
+#[cfg(feature = "ndarray")]
+pub use tensor::{
+    column::{TensorColumn, tensor},
+    element::Element,
+    parts::{Bytes, Ragged, Sparse, SparseRow},
+};
 pub use tf::dtype::DType;
 pub use tf::shape::Shape;
 pub use tf::spec::ElementSpec;
