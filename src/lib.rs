@@ -123,7 +123,10 @@ pub use reader::{Batches, Reader, ReaderBuilder};
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
+#[cfg(feature = "mmap")]
+pub use source::ipc_map::{IpcMap, MappedBatch};
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
+pub use source::tfrecord::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
 #[cfg(feature = "ndarray")]
