@@ -131,6 +131,7 @@ pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Sourc
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
 #[cfg(feature = "ndarray")]
 pub use tensor::{
+    collect::{ArrayCollector, Arrays, to_arrays},
     column::{TensorColumn, tensor},
     element::Element,
     parts::{Bytes, Ragged, Sparse, SparseRow},

@@ -6,6 +6,8 @@ pub(crate) mod extension;
 #[cfg(feature = "ndarray")]
 mod cast;
 #[cfg(feature = "ndarray")]
+pub(crate) mod collect;
+#[cfg(feature = "ndarray")]
 pub(crate) mod column;
 #[cfg(feature = "ndarray")]
 pub(crate) mod element;
