@@ -5,9 +5,7 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, Int32Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StringArray,
-};
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, RecordBatchIterator, RecordBatchReader, StringArray};
 use half::bf16;
 use ndarray::{Array as NdArray, array};
 use num_complex::Complex;

@@ -120,6 +120,7 @@ impl<'a> Dense<'a> {
     }
 
     /// What a row holds, in words for errors.
+    #[cfg(feature = "ndarray")]
     pub(crate) fn describe(&self) -> String {
         let dtype = self.tf_dtype.map(|dtype| format!(" (tf.dtype {dtype})")).unwrap_or_default();
         format!("{} of shape {:?}{dtype}", self.values.data_type(), self.shape)

@@ -2,6 +2,7 @@
 
 pub(crate) mod dense;
 pub(crate) mod extension;
+pub(crate) mod numpy;
 
 #[cfg(feature = "ndarray")]
 mod cast;
