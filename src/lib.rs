@@ -97,7 +97,10 @@
 //! | `cli` | yes | the `tfarrow` program |
 //! | `gzip` | yes | GZIP and ZLIB input |
 //! | `parquet` | yes | the Parquet sink |
-//! | `ndarray` | yes | views of tensor columns |
+//! | `ndarray` | yes | [`tensor`] views, [`from_array`], [`to_arrays`] |
+//! | `mmap` | yes | [`IpcMap`] |
+//! | `npz` | yes | `.npz` output |
+//! | `ffi` | yes | the Arrow C stream interface |
 #![cfg_attr(
     test,
     allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)
@@ -126,7 +129,6 @@ pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_p
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
-pub use source::tfrecord::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
 #[cfg(feature = "ndarray")]

@@ -102,7 +102,7 @@ fn misaligned_buffers_are_copied_and_said_to_be() {
         .with_array("byte", NdArray::from_shape_fn(64, |i| u8::try_from(i).unwrap()))
         .build()
         .unwrap();
-    write(&path, &[labels.clone()], IpcWriteOptions::default());
+    write(&path, std::slice::from_ref(&labels), IpcWriteOptions::default());
     let bytes = fs::read(&path).unwrap();
     let footer_len =
         usize::try_from(i32::from_le_bytes(*bytes[..bytes.len() - 6].last_chunk().unwrap())).unwrap();
@@ -207,7 +207,7 @@ fn dictionaries_are_mapped_too() {
     let names: arrow::array::DictionaryArray<arrow::datatypes::Int32Type> =
         ["a", "b", "a"].into_iter().collect();
     let batch = RecordBatch::try_from_iter([("name", std::sync::Arc::new(names) as _)]).unwrap();
-    write(&path, &[batch.clone()], IpcWriteOptions::default());
+    write(&path, std::slice::from_ref(&batch), IpcWriteOptions::default());
     let read = map(&path).unwrap().batch(0).unwrap();
     assert_eq!(*read, batch);
     assert!(read.is_zero_copy());
