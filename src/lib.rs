@@ -100,7 +100,7 @@
 //! | `ndarray` | yes | [`tensor`] views, [`from_array`], [`to_arrays`] |
 //! | `mmap` | yes | [`IpcMap`] |
 //! | `npz` | yes | `.npz` output |
-//! | `ffi` | yes | the Arrow C stream interface |
+//! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
 #![cfg_attr(
     test,
     allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)
@@ -109,6 +109,8 @@
 mod column;
 mod convert;
 mod error;
+#[cfg(feature = "ffi")]
+mod ffi;
 mod reader;
 mod schema;
 mod sink;
@@ -121,7 +123,10 @@ mod wire;
 pub use column::array::{BatchBuilder, from_array, from_view};
 pub use convert::{Summary, convert};
 pub use error::{Error, ErrorKind, Location, Result};
+#[cfg(feature = "ffi")]
+pub use ffi::export_stream;
 pub use reader::conformance;
+pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
