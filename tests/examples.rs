@@ -52,3 +52,20 @@ fn columns_counts_digits() {
     }
     assert!(printed.contains("without a writer: 257"), "{printed}");
 }
+
+#[test]
+#[cfg(feature = "ndarray")]
+fn the_classic_programs() {
+    let printed = example("one_array", &[DIGITS]);
+    assert!(printed.starts_with("pixels: [1797, 64], labels: [1797]\n"), "{printed}");
+    let printed = example("chunk_by_chunk", &[DIGITS]);
+    assert!(
+        printed.starts_with("chunk of [500, 64]\n") && printed.contains("\nchunk of [297, 64]\n"),
+        "{printed}"
+    );
+    assert!(printed.ends_with("mean of 1797 rows: 4.884\n"), "{printed}");
+    let printed = example("dictionary", &[DIGITS]);
+    assert_eq!(printed, "label: int64 [1797]\npixels: float32 [1797, 64]\n");
+    let printed = example("first_batches", &[DIGITS]);
+    assert_eq!(printed.lines().filter(|line| line.starts_with("32 labels, ")).count(), 3, "{printed}");
+}

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 
 pub(crate) mod atomic;
 pub(crate) mod ipc;
+pub(crate) mod npy;
+#[cfg(feature = "npz")]
+pub(crate) mod npz;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 
@@ -38,6 +41,12 @@ pub enum Format {
     IpcStream,
     /// Parquet: `.parquet`.
     Parquet,
+    /// NumPy array of one column: `.npy`.
+    Npy,
+    /// NumPy archive, one array a column: `.npz`.
+    Npz,
+    /// Folder with one NumPy array a column: `.npyd`.
+    Npyd,
 }
 
 impl Format {
@@ -54,8 +63,11 @@ impl Format {
             Some("arrow" | "feather" | "ipc") => Ok(Format::IpcFile),
             Some("arrows") => Ok(Format::IpcStream),
             Some("parquet" | "pq") => Ok(Format::Parquet),
+            Some("npy") => Ok(Format::Npy),
+            Some("npz") => Ok(Format::Npz),
+            Some("npyd") => Ok(Format::Npyd),
             _ => Err(Error::config("output format not recognised").expected(
-                "a name that ends in .parquet, .arrow, .feather, .ipc or .arrows, or `-`",
+                "a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or .npyd, or `-`",
                 path.to_string_lossy(),
             )),
         }
@@ -74,7 +86,7 @@ pub enum OutputCompression {
     Zstd(Option<i32>),
     /// Snappy: Parquet.
     Snappy,
-    /// GZIP at a level, or at its default: Parquet.
+    /// GZIP at a level, or at its default: Parquet, and the deflated members of `.npz` archives.
     Gzip(Option<i32>),
 }
 
@@ -106,13 +118,16 @@ impl OutputCompression {
 /// How an output is written.
 #[derive(Debug, Clone, Default)]
 pub struct SinkOptions {
-    /// The compression; `None` is the format's own default: none for IPC, Zstandard for Parquet.
+    /// The compression; `None` is the format's own default: Zstandard for Parquet, none for
+    /// others.
     pub compression: Option<OutputCompression>,
     /// Rows in a Parquet row group. `None`: 1,048,576, or fewer where a group would grow past
     /// about 128 MB.
     pub row_group_rows: Option<usize>,
     /// Whether an existing output is replaced.
     pub overwrite: bool,
+    /// The width of strings in NumPy arrays, in bytes: `S16`, say. `None`: strings are refused.
+    pub string_bytes: Option<usize>,
     /// Threads that encode. 0 and 1: the caller's own.
     pub threads: usize,
 }
@@ -128,8 +143,12 @@ pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<
         let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
         return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
     }
-    let file = atomic::AtomicFile::create(path, options.overwrite)?;
     let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
+    if format == Format::Npyd {
+        let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
+        return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
+    }
+    let file = atomic::AtomicFile::create(path, options.overwrite)?;
     Ok(match format {
         Format::IpcFile => Box::new(ipc::IpcFileSink::new(file, schema, options).map_err(named)?),
         Format::IpcStream => {
@@ -137,6 +156,13 @@ pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<
         }
         #[cfg(feature = "parquet")]
         Format::Parquet => Box::new(parquet::ParquetSink::new(file, schema, options).map_err(named)?),
+        Format::Npy | Format::Npyd => Box::new(npy::NpySink::new(file, schema, options).map_err(named)?),
+        #[cfg(feature = "npz")]
+        Format::Npz => Box::new(npz::NpzSink::new(file, path, schema, options).map_err(named)?),
+        #[cfg(not(feature = "npz"))]
+        Format::Npz => {
+            return Err(Error::unsupported(".npz output").with_hint("build tfarrow with the feature `npz`"));
+        }
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => {
             return Err(

@@ -5,6 +5,9 @@
 //! is downstream works on units and partitions alone, so that one big file uses as many cores as
 //! many small ones, and rows keep their order.
 
+#[cfg(feature = "mmap")]
+pub(crate) mod ipc_map;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;

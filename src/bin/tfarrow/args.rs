@@ -122,8 +122,8 @@ pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
 
-    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc or .arrows, or - for
-    /// an Arrow stream on standard output
+    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or
+    /// .npyd (a folder of .npy files), or - for an Arrow stream on standard output
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
 
@@ -135,13 +135,17 @@ pub(crate) struct Convert {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL] [default: zstd for Parquet, none for Arrow]
+    /// none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL] [default: zstd for Parquet, none for others]
     #[arg(long, value_name = "CODEC")]
     pub(crate) compression: Option<String>,
 
     /// Rows in a Parquet row group
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) row_group_rows: Option<usize>,
+
+    /// Width of strings in NumPy arrays, in bytes [default: strings are refused]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) string_bytes: Option<usize>,
 
     /// Show a progress bar
     #[arg(long, value_enum, default_value_t = Progress::Auto)]

@@ -35,6 +35,7 @@ fn run_convert(args: &Convert) -> Result<()> {
         compression: args.compression.as_deref().map(OutputCompression::parse).transpose()?,
         row_group_rows: args.row_group_rows,
         overwrite: args.overwrite,
+        string_bytes: args.string_bytes,
         threads,
     };
     let output = if args.dry_run { None } else { args.output.as_deref() };
