@@ -5,4 +5,8 @@
 pub(crate) mod dtype;
 pub(crate) mod example;
 pub(crate) mod shape;
+pub(crate) mod snapshot;
 pub(crate) mod spec;
+pub(crate) mod structured_value;
+pub(crate) mod tensor_proto;
+pub(crate) mod variant;
