@@ -146,6 +146,28 @@ impl<'a> Strings<'a> {
         }
     }
 
+    /// The values in `range`, in order; fast for those that were [indexed](Self::index).
+    pub(crate) fn range(&self, range: Range<usize>) -> StringIter<'_, 'a> {
+        let mut iter = self.iter();
+        iter.left = range.end.min(self.len).saturating_sub(range.start);
+        match &mut iter.list {
+            Some((values, _)) => *values = values.get(range.start..).unwrap_or_default(),
+            None => {
+                for _ in 0..range.start.min(self.len) {
+                    iter.step();
+                }
+            }
+        }
+        iter
+    }
+
+    /// Makes [`range`](Self::range) fast wherever it begins.
+    pub(crate) fn index(&mut self) {
+        if let Repr::Content { .. } = self.repr {
+            self.repr = Repr::List { values: self.iter().collect(), fill: b"" };
+        }
+    }
+
     /// The bytes of all values in one slice, where they lie so.
     pub(crate) fn contiguous(&self) -> Option<&'a [u8]> {
         match &self.repr {
@@ -164,6 +186,18 @@ pub(crate) struct StringIter<'s, 'a> {
     left: usize,
 }
 
+impl<'a> StringIter<'_, 'a> {
+    /// The next value of those that lie one after the other.
+    #[inline]
+    fn step(&mut self) -> Option<&'a [u8]> {
+        // The lengths were checked when the strings were made.
+        let length = usize::try_from(self.lengths.varint().ok()?).ok()?;
+        let (value, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(value)
+    }
+}
+
 impl<'a> Iterator for StringIter<'_, 'a> {
     type Item = &'a [u8];
 
@@ -179,11 +213,7 @@ impl<'a> Iterator for StringIter<'_, 'a> {
                 None => fill,
             });
         }
-        // The lengths were checked when the strings were made.
-        let length = usize::try_from(self.lengths.varint().ok()?).ok()?;
-        let (value, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(value)
+        self.step()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -330,6 +360,13 @@ impl<'a> Tensor<'a> {
     /// Its values.
     pub(crate) fn data(&self) -> &Data<'a> {
         &self.data
+    }
+
+    /// Makes it fast to take strings out of the middle.
+    pub(crate) fn index(&mut self) {
+        if let Data::Strings(strings) = &mut self.data {
+            strings.index();
+        }
     }
 
     /// The number of its values.

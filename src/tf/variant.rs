@@ -29,6 +29,18 @@ pub(crate) enum Value<'a> {
     Dataset(Vec<Vec<Value<'a>>>),
 }
 
+impl Value<'_> {
+    /// Makes it fast to take slices of strings out of the middle.
+    pub(crate) fn index(&mut self) {
+        match self {
+            Value::Tensor(tensor) => tensor.index(),
+            Value::Ragged(ragged) => ragged.values.iter_mut().for_each(Tensor::index),
+            Value::Sparse(sparse) => sparse.values.iter_mut().for_each(Tensor::index),
+            Value::Optional(_) | Value::Dataset(_) => {}
+        }
+    }
+}
+
 /// A ragged tensor whose splits fit each other and the values.
 #[derive(Debug, Clone)]
 pub(crate) struct Ragged<'a> {
