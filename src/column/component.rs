@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ListArray, NullBufferBuilder, StructArray};
+use arrow::array::{ArrayRef, ListArray, NullBufferBuilder, StructArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, FieldRef};
 
@@ -14,10 +14,8 @@ use super::sparse::SparseBuilder;
 use crate::error::{Error, Result};
 use crate::schema::mapping::{self, MappingOptions};
 use crate::tf::dtype::DType;
-use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
-use crate::tf::tensor_proto::{Dims, Tensor};
-use crate::tf::variant::{Ragged, Sparse, Value, check_dense};
+use crate::tf::variant::Value;
 
 /// A builder of the column that [`mapping::field`] gives for a spec.
 ///
@@ -215,13 +213,13 @@ impl ComponentBuilder {
     /// As [`append`](Self::append), or there are too few values.
     pub(crate) fn append_flat<'v, 'a: 'v>(
         &mut self,
-        values: &mut impl Iterator<Item = &'v Value<'a>>,
+        values: &mut dyn Iterator<Item = &'v Value<'a>>,
     ) -> Result<()> {
         match &mut self.kind {
             Kind::Struct(parts) => parts.append(values),
             _ => match values.next() {
                 Some(value) => self.append(value),
-                None => Err(Error::corrupt("element with too few components").in_column(self.path.clone())),
+                None => Err(too_few(&self.path)),
             },
         }
     }
@@ -261,6 +259,25 @@ impl ComponentBuilder {
             _ => Err(Error::unsupported("component that cannot be split into rows")),
         };
         result.map_err(|e| e.in_column(self.path.clone()))
+    }
+
+    /// As [`append_slices`](Self::append_slices), of a component or structure, whose values are
+    /// taken from `values` in flatten order.
+    ///
+    /// # Errors
+    /// As [`append_slices`](Self::append_slices), or there are too few values.
+    pub(crate) fn append_slices_flat<'v, 'a: 'v>(
+        &mut self,
+        values: &mut dyn Iterator<Item = &'v Value<'a>>,
+        rows: Range<usize>,
+    ) -> Result<()> {
+        match &mut self.kind {
+            Kind::Struct(parts) => parts.append_slices(values, rows),
+            _ => match values.next() {
+                Some(value) => self.append_slices(value, rows),
+                None => Err(too_few(&self.path)),
+            },
+        }
     }
 
     /// Drops all rows but the first `rows`, and what a failed append left behind.
@@ -321,6 +338,10 @@ fn append_dataset(
     Ok(())
 }
 
+fn too_few(path: &Arc<str>) -> Error {
+    Error::corrupt("element with too few components").in_column(path.clone())
+}
+
 fn expect_end(next: Option<&Value<'_>>) -> Result<()> {
     match next {
         None => Ok(()),
@@ -362,14 +383,21 @@ impl StructBuilder {
         self.parts.iter().filter_map(|part| part.builder.as_ref()).map(ComponentBuilder::byte_len).sum()
     }
 
-    fn append<'v, 'a: 'v>(&mut self, values: &mut impl Iterator<Item = &'v Value<'a>>) -> Result<()> {
-        for builder in self.builders() {
-            // Not generic in depth: a struct in a struct takes the same iterator.
-            let values: &mut dyn Iterator<Item = &'v Value<'a>> = values;
-            builder.append_dyn(values)?;
-        }
+    fn append<'v, 'a: 'v>(&mut self, values: &mut dyn Iterator<Item = &'v Value<'a>>) -> Result<()> {
+        self.builders().try_for_each(|builder| builder.append_flat(values))?;
         self.nulls.append_non_null();
         self.rows += 1;
+        Ok(())
+    }
+
+    fn append_slices<'v, 'a: 'v>(
+        &mut self,
+        values: &mut dyn Iterator<Item = &'v Value<'a>>,
+        rows: Range<usize>,
+    ) -> Result<()> {
+        self.builders().try_for_each(|builder| builder.append_slices_flat(values, rows.clone()))?;
+        self.nulls.append_n_non_nulls(rows.len());
+        self.rows += rows.len();
         Ok(())
     }
 
@@ -392,12 +420,5 @@ impl StructBuilder {
         let nulls = self.nulls.finish();
         let arrays = self.builders().map(ComponentBuilder::finish).collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), arrays, nulls, rows)?))
-    }
-}
-
-impl ComponentBuilder {
-    fn append_dyn<'v, 'a: 'v>(&mut self, values: &mut dyn Iterator<Item = &'v Value<'a>>) -> Result<()> {
-        let mut values = values;
-        self.append_flat(&mut values)
     }
 }

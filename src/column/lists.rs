@@ -187,8 +187,7 @@ impl Lists {
         self.leaf.truncate(count);
     }
 
-    /// The rows as an array of `data_type`; the column is then empty. Rows that `outer` says are
-    /// null are null as well.
+    /// The rows as an array of `data_type`; the column is then empty.
     pub(super) fn finish(&mut self, data_type: &DataType) -> Result<ArrayRef> {
         let rows = std::mem::take(&mut self.rows);
         let nulls = self.nulls.finish();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Source;
-use super::input;
 use super::tfrecord::TfRecordSource;
+use super::{input, saved};
 use crate::error::Result;
 use crate::schema::Projection;
 use crate::schema::feature::FeatureSpec;
@@ -53,6 +53,10 @@ pub(crate) struct OpenOptions {
     pub(crate) mapping: MappingOptions,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
+    /// Names for the top-level positions of a tuple.
+    pub(crate) names: Vec<String>,
+    /// Whether every slice along the first dimension of an element is a row.
+    pub(crate) unbatch: bool,
 }
 
 impl Default for OpenOptions {
@@ -66,6 +70,8 @@ impl Default for OpenOptions {
             mapping: MappingOptions::default(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
+            names: Vec::new(),
+            unbatch: false,
         }
     }
 }
@@ -75,6 +81,12 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let [name] = names {
+        let path = std::path::Path::new(name);
+        if saved::looks_like_saved(path) {
+            return Ok(Arc::new(saved::open_saved(path, options)?));
+        }
+    }
     let inputs = input::resolve(names)?;
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
 }

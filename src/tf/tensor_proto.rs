@@ -117,7 +117,7 @@ impl<'a> Strings<'a> {
             let length = cursor.varint().map_err(|e| malformed("string tensor content", e))?;
             total = total.checked_add(length).ok_or_else(|| bad("lengths that fit in 64 bits".to_owned()))?;
         }
-        let bytes = cursor.rest();
+        let bytes = content.get(cursor.position()..).unwrap_or_default();
         if total != bytes.len() as u64 {
             let found = cursor.position() as u64;
             return Err(bad(format!("{} bytes by its lengths", found.saturating_add(total))));
@@ -274,6 +274,16 @@ impl<'a> Tensor<'a> {
                 .expected(format!("{len} values"), strings.len().to_string()));
         }
         Ok(Self { dtype: DType::String, dims, data: Data::Strings(strings), len })
+    }
+
+    /// A tensor of serialized variants.
+    ///
+    /// # Errors
+    /// Their number is not that of the shape.
+    pub(crate) fn from_variants(dims: Dims, items: Strings<'a>) -> Result<Self> {
+        let tensor = Self::from_strings(dims, items)?;
+        let Data::Strings(items) = tensor.data else { return Err(Error::corrupt("variant tensor")) };
+        Ok(Self { dtype: DType::Variant, data: Data::Variants(items), ..tensor })
     }
 
     /// Reads a serialized `TensorProto`.

@@ -120,12 +120,14 @@ pub(crate) fn type_name<'a>(tensor: &Tensor<'a>) -> Option<&'a [u8]> {
     Variant::parse(items.iter().next()?).ok().map(|variant| variant.type_name)
 }
 
-/// The number of row splits in the first variant of a ragged `tensor`, and its flat values.
-pub(crate) fn ragged_parts<'a>(tensor: &Tensor<'a>) -> Option<(usize, Tensor<'a>)> {
+/// The number of row splits in the first variant of a ragged `tensor`, its flat values, and the
+/// dtype of the splits (int64 where there are none).
+pub(crate) fn ragged_parts<'a>(tensor: &Tensor<'a>) -> Option<(usize, Tensor<'a>, DType)> {
     let Data::Variants(items) = tensor.data() else { return None };
     let variant = Variant::parse(items.iter().next()?).ok()?;
     let splits = variant.tensors.len().checked_sub(1)?;
-    Some((splits, variant.tensor(splits).ok()?))
+    let dtype = if splits == 0 { DType::Int64 } else { variant.tensor(0).ok()?.dtype() };
+    Some((splits, variant.tensor(splits).ok()?, dtype))
 }
 
 /// The dtype and rank of the first sparse tensor in `tensor`.
@@ -192,10 +194,6 @@ fn scalar_variant<'a>(tensor: &Tensor<'a>) -> Result<&'a [u8]> {
                 .expected("[]", Shape::known(dims).to_string()))
         }
     }
-}
-
-fn to_size(value: i64) -> Option<usize> {
-    usize::try_from(value).ok()
 }
 
 fn inner_shape(shape: &Shape, from: usize) -> Option<&[Option<u64>]> {
