@@ -1,10 +1,12 @@
 //! Opening input: what kind it is, and how it is to be understood.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Source;
+use super::input;
+use super::saved::{self, SavedSource};
 use super::tfrecord::TfRecordSource;
-use super::{input, saved};
 use crate::error::Result;
 use crate::schema::Projection;
 use crate::schema::feature::FeatureSpec;
@@ -81,12 +83,22 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    if let [name] = names {
-        let path = std::path::Path::new(name);
-        if saved::looks_like_saved(path) {
-            return Ok(Arc::new(saved::open_saved(path, options)?));
-        }
+    if let Some(saved) = open_saved(names, options)? {
+        return Ok(Arc::new(saved));
     }
     let inputs = input::resolve(names)?;
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
+}
+
+/// Opens what `names` name if that is one stored dataset.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_saved(names: &[String], options: &OpenOptions) -> Result<Option<SavedSource>> {
+    let [name] = names else { return Ok(None) };
+    let path = Path::new(name);
+    if !saved::looks_like_saved(path) {
+        return Ok(None);
+    }
+    saved::open_saved(path, options).map(Some)
 }
