@@ -1,8 +1,15 @@
-//! Column builders: values go straight from the wire into Arrow buffers.
+//! Builders: rows in, Arrow arrays out.
 
 #[cfg(feature = "ndarray")]
 pub(crate) mod array;
-pub(crate) mod assemble;
+mod assemble;
+pub(crate) mod component;
+mod dense;
+pub(crate) mod element;
 pub(crate) mod feature;
+mod leaf;
+mod lists;
+mod ragged;
 pub(crate) mod record;
+mod sparse;
 pub(crate) mod values;

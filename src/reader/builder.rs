@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use super::Batches;
 use crate::error::{Error, Result};
 use crate::schema::feature::FeatureSpec;
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
+use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::{Progress, ReadOptions, Selection, Source};
 use crate::source::{input, tfrecord};
@@ -108,6 +108,29 @@ impl ReaderBuilder {
         self
     }
 
+    /// Names the top-level positions of elements that are tuples, or the single column of those that
+    /// are one tensor. Default: positions are called by their number, the single column `value`.
+    #[must_use]
+    pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.open.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Makes every slice along the first dimension of an element a row: undoes `Dataset.batch`.
+    /// Default: false, an element is a row.
+    #[must_use]
+    pub fn with_unbatch(mut self, unbatch: bool) -> Self {
+        self.open.unbatch = unbatch;
+        self
+    }
+
+    /// Whether structures become columns by path, or structs. Default: [`Structure::Flat`].
+    #[must_use]
+    pub fn with_structure(mut self, structure: Structure) -> Self {
+        self.open.mapping.structure = structure;
+        self
+    }
+
     /// How tensors are stored. Default: [`TensorLayout::Extension`].
     #[must_use]
     pub fn with_tensor_layout(mut self, layout: TensorLayout) -> Self {
@@ -199,6 +222,9 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
+            return saved.count(&self.read.progress);
+        }
         let mut records = 0;
         for input in input::resolve(&self.inputs)? {
             records += tfrecord::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;

@@ -12,6 +12,7 @@ use crate::tf::spec::ElementSpec;
 use feature::{FeatureSpec, nearest};
 use mapping::MappingOptions;
 
+pub(crate) mod element;
 pub(crate) mod feature;
 pub(crate) mod infer;
 pub(crate) mod mapping;

@@ -22,6 +22,8 @@ use crate::tf::spec::ElementSpec;
 pub(crate) mod blocks;
 pub(crate) mod input;
 pub(crate) mod open;
+pub(crate) mod saved;
+mod snappy_reader;
 pub(crate) mod tfrecord;
 
 /// How many elements a dataset has.

@@ -1,9 +1,11 @@
 //! Opening input: what kind it is, and how it is to be understood.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Source;
 use super::input;
+use super::saved::{self, SavedSource};
 use super::tfrecord::TfRecordSource;
 use crate::error::Result;
 use crate::schema::Projection;
@@ -53,6 +55,10 @@ pub(crate) struct OpenOptions {
     pub(crate) mapping: MappingOptions,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
+    /// Names for the top-level positions of a tuple.
+    pub(crate) names: Vec<String>,
+    /// Whether every slice along the first dimension of an element is a row.
+    pub(crate) unbatch: bool,
 }
 
 impl Default for OpenOptions {
@@ -66,6 +72,8 @@ impl Default for OpenOptions {
             mapping: MappingOptions::default(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
+            names: Vec::new(),
+            unbatch: false,
         }
     }
 }
@@ -75,6 +83,22 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let Some(saved) = open_saved(names, options)? {
+        return Ok(Arc::new(saved));
+    }
     let inputs = input::resolve(names)?;
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
+}
+
+/// Opens what `names` name if that is one stored dataset.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_saved(names: &[String], options: &OpenOptions) -> Result<Option<SavedSource>> {
+    let [name] = names else { return Ok(None) };
+    let path = Path::new(name);
+    if !saved::looks_like_saved(path) {
+        return Ok(None);
+    }
+    saved::open_saved(path, options).map(Some)
 }

@@ -104,6 +104,18 @@ pub(crate) struct Storing {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) utf8: Vec<String>,
 
+    /// Names for the positions of a tuple, or for a single tensor
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) names: Vec<String>,
+
+    /// Make every slice along the first dimension of a batched element a row
+    #[arg(long)]
+    pub(crate) unbatch: bool,
+
+    /// Whether nested structures become columns by path, or structs
+    #[arg(long, value_enum, default_value_t = Structure::Flat)]
+    pub(crate) structure: Structure,
+
     /// How tensors are stored: as canonical tensor columns, as lists of lists, or as flat lists
     #[arg(long, value_enum, default_value_t = Layout::Extension)]
     pub(crate) tensor_layout: Layout,
@@ -208,6 +220,12 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(crate) enum Record {
     Example,
     Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Structure {
+    Flat,
+    Nested,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,7 @@ use tfarrow::{
     Result, Selection, TensorLayout,
 };
 
-use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing};
+use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
 
 fn invalid(option: &str, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
@@ -28,6 +28,12 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         .with_batch_rows(reading.batch_rows)
         .with_max_record_bytes(reading.max_record_bytes)
         .with_utf8(storing.utf8.iter().cloned())
+        .with_names(storing.names.iter().cloned())
+        .with_unbatch(storing.unbatch)
+        .with_structure(match storing.structure {
+            Structure::Flat => tfarrow::Structure::Flat,
+            Structure::Nested => tfarrow::Structure::Nested,
+        })
         .with_tensor_layout(match storing.tensor_layout {
             Layout::Extension => TensorLayout::Extension,
             Layout::Nested => TensorLayout::Nested,
