@@ -17,9 +17,15 @@ pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RecordKind {
-    /// Serialized `tf.train.Example`.
+    /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
+    /// inference has feature lists.
     #[default]
+    Auto,
+    /// Serialized `tf.train.Example`. A record with feature lists is an error: they would be lost.
     Example,
+    /// Serialized `tf.train.SequenceExample`: the features of the context, and a list column for
+    /// each feature list.
+    Sequence,
     /// Anything: one `record` column of their bytes.
     Raw,
 }
@@ -51,6 +57,8 @@ pub(crate) struct OpenOptions {
     pub(crate) features_complete: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
+    /// Names for the top-level positions of a tuple, or for the single column.
+    pub(crate) names: Vec<String>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
     /// Names for the top-level positions of a tuple.
@@ -68,6 +76,7 @@ impl Default for OpenOptions {
             features_complete: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
+            names: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
             names: Vec::new(),
