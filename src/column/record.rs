@@ -1,6 +1,6 @@
 //! A batch of records on its way to being columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -213,7 +213,7 @@ impl ExampleDecoder {
         match example::visit_example(record, self) {
             Ok(()) => {}
             Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
-            Err(VisitError::Visitor(error)) => return Err(error),
+            Err(VisitError::Visitor(error)) => self.append_last(record, error)?,
         }
         let rows = self.rows + 1;
         for &column in &self.required {
@@ -223,6 +223,38 @@ impl ExampleDecoder {
         }
         self.rows = rows;
         Ok(())
+    }
+
+    /// What cannot be appended does not matter if its key occurs again: the last one counts. Tries
+    /// again with the last ones alone, or gives back the error if there are no others.
+    #[cold]
+    fn append_last(&mut self, record: &[u8], error: Error) -> Result<()> {
+        let mut last = LastOnly { sequence: self.plan.sequence, ..LastOnly::default() };
+        if example::visit_example(record, &mut last).is_err() || !last.repeated {
+            return Err(error);
+        }
+        self.rollback();
+        self.features.position = 0;
+        self.lists.position = 0;
+        for (key, (kind, list)) in &last.features {
+            self.feature(key, Feature { kind: *kind, list })?;
+        }
+        for (key, list) in &last.lists {
+            self.feature_list(key, list)?;
+        }
+        Ok(())
+    }
+
+    fn feature_list(&mut self, name: &[u8], list: &[u8]) -> Result<()> {
+        let ignore = self.plan.ignore_others;
+        let column = self.lists.next(name, || match ignore || !has_values(list) {
+            true => Ok(ignore),
+            false => Err(unknown_feature(name)),
+        })?;
+        match column.and_then(|column| self.columns.get_mut(column)) {
+            Some(column) => column.set_steps(self.rows, list),
+            None => Ok(()),
+        }
     }
 
     /// Undoes an [`append`](Self::append) that failed.
@@ -286,16 +318,39 @@ impl FeatureVisitor for ExampleDecoder {
         if self.plan.ignore_others && self.lists.wanted == 0 {
             return Ok(());
         }
-        example::for_each_feature_list(lists, |name, list| {
-            let ignore = self.plan.ignore_others;
-            let column = self.lists.next(name, || match ignore || !has_values(list) {
-                true => Ok(ignore),
-                false => Err(unknown_feature(name)),
-            })?;
-            match column.and_then(|column| self.columns.get_mut(column)) {
-                Some(column) => column.set_steps(self.rows, list),
-                None => Ok(()),
-            }
+        example::for_each_feature_list(lists, |name, list| self.feature_list(name, list))
+    }
+}
+
+/// The last feature and feature list of every key of a record.
+#[derive(Debug, Default)]
+struct LastOnly {
+    sequence: bool,
+    features: BTreeMap<Vec<u8>, (Kind, Vec<u8>)>,
+    lists: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether a key occurred twice.
+    repeated: bool,
+}
+
+impl FeatureVisitor for LastOnly {
+    type Error = Error;
+
+    fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<()> {
+        let value = (feature.kind, feature.list.to_vec());
+        self.repeated |= self.features.insert(key.to_vec(), value).is_some();
+        Ok(())
+    }
+
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+        if !self.sequence {
+            return match example::holds_feature_lists(lists) {
+                true => Err(VisitError::Visitor(unexpected_feature_lists())),
+                false => Ok(()),
+            };
+        }
+        example::for_each_feature_list(lists, |key, list| {
+            self.repeated |= self.lists.insert(key.to_vec(), list.to_vec()).is_some();
+            Ok(())
         })
     }
 }

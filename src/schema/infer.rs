@@ -31,6 +31,8 @@ struct Seen {
 struct Observation {
     slot: usize,
     kind: Kind,
+    /// Another kind that a step has.
+    other: Option<Kind>,
     fewest: usize,
     most: usize,
     utf8: bool,
@@ -176,7 +178,8 @@ impl<'a> Inference<'a> {
     fn feature_list(&mut self, key: &[u8], list: &[u8]) -> Result<()> {
         let slot = self.lists.slot(key, self.settled)?;
         let is_settled = self.lists.is_settled(slot);
-        let mut all = Observation { slot, kind: Kind::None, fewest: usize::MAX, most: 0, utf8: true };
+        let mut all =
+            Observation { slot, kind: Kind::None, other: None, fewest: usize::MAX, most: 0, utf8: true };
         let steps = example::for_each_step(list, |step| {
             if step.kind == Kind::None {
                 return Ok(());
@@ -188,9 +191,10 @@ impl<'a> Inference<'a> {
                 return Ok(());
             }
             if all.kind != step.kind {
-                return Err(changes_kind(&String::from_utf8_lossy(key), all.kind, step.kind));
+                all.other = Some(step.kind);
+                return Ok(());
             }
-            let (values, utf8) = self.count(step).map_err(not_an_example)?;
+            let (values, utf8) = self.count(step)?;
             all.fewest = all.fewest.min(values);
             all.most = all.most.max(values);
             all.utf8 &= utf8;
@@ -198,7 +202,7 @@ impl<'a> Inference<'a> {
         });
         steps.map_err(|e| match e {
             VisitError::Wire(e) => not_an_example(e).in_column(&*String::from_utf8_lossy(key)),
-            VisitError::Visitor(e) => e.in_column(&*String::from_utf8_lossy(key)),
+            VisitError::Visitor(e) => not_an_example(e).in_column(&*String::from_utf8_lossy(key)),
         })?;
         self.lists.observe(all);
         Ok(())
@@ -228,7 +232,11 @@ impl Table {
             if seen.settled {
                 continue;
             }
-            if seen.kind != observation.kind {
+            let other = observation.other.unwrap_or(observation.kind);
+            if other != seen.kind {
+                return Err(changes_kind(&seen.name, seen.kind, other));
+            }
+            if observation.kind != seen.kind {
                 return Err(changes_kind(&seen.name, seen.kind, observation.kind));
             }
             if observation.most > 0 || feature_lists {
@@ -285,7 +293,14 @@ impl FeatureVisitor for Inference<'_> {
                 .count(feature)
                 .map_err(|e| not_an_example(e).in_column(&*String::from_utf8_lossy(key)))?,
         };
-        self.features.observe(Observation { slot, kind: feature.kind, fewest: values, most: values, utf8 });
+        self.features.observe(Observation {
+            slot,
+            kind: feature.kind,
+            other: None,
+            fewest: values,
+            most: values,
+            utf8,
+        });
         Ok(())
     }
 
