@@ -118,6 +118,7 @@ pub use convert::{Summary, convert};
 pub use error::{Error, ErrorKind, Location, Result};
 pub use reader::conformance;
 pub use reader::{Batches, Reader, ReaderBuilder};
+pub use schema::cast::Cast;
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};

@@ -8,8 +8,9 @@ use arrow::error::ArrowError;
 
 use super::Batches;
 use crate::error::{Error, Result};
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
+use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::{Progress, ReadOptions, Selection, Source};
 use crate::source::{input, tfrecord};
@@ -105,6 +106,28 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
         self.open.mapping.rename.push((old.into(), new.into()));
+        self
+    }
+
+    /// Names the top-level positions of a tuple, or the single column. Not for what has names.
+    #[must_use]
+    pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.open.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether structures are flattened. Default: [`Structure::Flat`].
+    #[must_use]
+    pub fn with_structure(mut self, structure: Structure) -> Self {
+        self.open.mapping.structure = structure;
+        self
+    }
+
+    /// Casts columns after they were read. Values are rounded or cut to whole numbers where the
+    /// new type demands it; a number that is out of its range is an error that names the row.
+    #[must_use]
+    pub fn with_cast(mut self, cast: Cast) -> Self {
+        self.open.casts.push(cast);
         self
     }
 

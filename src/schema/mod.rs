@@ -13,6 +13,7 @@ use crate::tf::spec::ElementSpec;
 use feature::{FeatureSpec, nearest};
 use mapping::{MappingOptions, TensorLayout};
 
+pub(crate) mod cast;
 pub(crate) mod element;
 pub(crate) mod feature;
 pub(crate) mod infer;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::Source;
+use super::cast::CastSource;
 use super::tfrecord::TfRecordSource;
 use super::{input, saved};
 use crate::error::Result;
 use crate::schema::Projection;
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::MappingOptions;
 
@@ -57,8 +59,7 @@ pub(crate) struct OpenOptions {
     pub(crate) features_complete: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
-    /// Names for the top-level positions of a tuple, or for the single column.
-    pub(crate) names: Vec<String>,
+    pub(crate) casts: Vec<Cast>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
     /// Names for the top-level positions of a tuple.
@@ -76,7 +77,7 @@ impl Default for OpenOptions {
             features_complete: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
-            names: Vec::new(),
+            casts: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
             names: Vec::new(),
@@ -90,6 +91,14 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    let source = open_as_it_is(names, options)?;
+    match options.casts.as_slice() {
+        [] => Ok(source),
+        casts => Ok(Arc::new(CastSource::new(source, casts, &options.mapping)?)),
+    }
+}
+
+fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
     if let [name] = names {
         let path = std::path::Path::new(name);
         if saved::looks_like_saved(path) {
