@@ -20,6 +20,8 @@ use crate::source::{ReadOptions, Selection, Source, Units};
 /// Dropping it stops its threads.
 pub struct Batches {
     inner: Inner,
+    /// Rows that came out of whole units.
+    rows: u64,
     failed: bool,
 }
 
@@ -55,7 +57,7 @@ impl Batches {
             let rebatch = (lanes > 1).then(|| Rebatch::new(source.schema(), options.batch_rows));
             Inner::Threads { pool: Pool::new(source, options, threads, lanes), rebatch, ended: false }
         };
-        Ok(Self { inner, failed: false })
+        Ok(Self { inner, rows: 0, failed: false })
     }
 
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
@@ -65,14 +67,23 @@ impl Batches {
                     return Ok(Some(batch));
                 }
                 match units.next_unit()? {
-                    Some(unit) => unit.decode(&mut |batch| {
-                        ready.push_back(batch);
-                        Ok(())
-                    })?,
+                    Some(unit) => {
+                        let mut rows = 0;
+                        unit.decode(&mut |batch| {
+                            rows += batch.num_rows() as u64;
+                            ready.push_back(batch);
+                            Ok(())
+                        })?;
+                        self.rows += rows;
+                    }
                     None => return Ok(None),
                 }
             },
-            Inner::Threads { pool, rebatch: None, .. } => pool.next().transpose(),
+            Inner::Threads { pool, rebatch: None, .. } => {
+                let batch = pool.next().transpose()?;
+                self.rows += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
+                Ok(batch)
+            }
             Inner::Threads { pool, rebatch: Some(rebatch), ended } => loop {
                 if let Some(batch) = rebatch.pop(*ended)? {
                     return Ok(Some(batch));
@@ -81,7 +92,10 @@ impl Batches {
                     return Ok(None);
                 }
                 match pool.next().transpose()? {
-                    Some(batch) => rebatch.push(batch),
+                    Some(batch) => {
+                        self.rows += batch.num_rows() as u64;
+                        rebatch.push(batch);
+                    }
                     None => *ended = true,
                 }
             },
@@ -96,7 +110,7 @@ impl Iterator for Batches {
         if self.failed {
             return None;
         }
-        let next = self.pull().transpose();
+        let next = self.pull().transpose().map(|next| next.map_err(|e| e.after_rows(self.rows)));
         self.failed = !matches!(next, Some(Ok(_)));
         next
     }

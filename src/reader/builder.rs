@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 
 use super::Batches;
 use crate::error::{Error, Result};
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
@@ -87,7 +88,7 @@ impl ReaderBuilder {
         self
     }
 
-    /// What the records are. Default: [`RecordKind::Example`].
+    /// What the records are. Default: [`RecordKind::Auto`].
     #[must_use]
     pub fn with_record_kind(mut self, kind: RecordKind) -> Self {
         self.open.record = kind;
@@ -128,6 +129,14 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_structure(mut self, structure: Structure) -> Self {
         self.open.mapping.structure = structure;
+        self
+    }
+
+    /// Casts columns after they were read. Values are rounded or cut to whole numbers where the
+    /// new type demands it; a number that is out of its range is an error that names the row.
+    #[must_use]
+    pub fn with_cast(mut self, cast: Cast) -> Self {
+        self.open.casts.push(cast);
         self
     }
 

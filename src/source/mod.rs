@@ -20,6 +20,8 @@ use crate::error::Result;
 use crate::tf::spec::ElementSpec;
 
 pub(crate) mod blocks;
+mod cast;
+mod features;
 pub(crate) mod input;
 pub(crate) mod open;
 pub(crate) mod saved;

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Source;
+use super::cast::CastSource;
 use super::input;
 use super::saved::{self, SavedSource};
 use super::tfrecord::TfRecordSource;
 use crate::error::Result;
 use crate::schema::Projection;
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::MappingOptions;
 
@@ -19,9 +21,15 @@ pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RecordKind {
-    /// Serialized `tf.train.Example`.
+    /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
+    /// inference has feature lists.
     #[default]
+    Auto,
+    /// Serialized `tf.train.Example`. A record with feature lists is an error: they would be lost.
     Example,
+    /// Serialized `tf.train.SequenceExample`: the features of the context, and a list column for
+    /// each feature list.
+    Sequence,
     /// Anything: one `record` column of their bytes.
     Raw,
 }
@@ -53,6 +61,7 @@ pub(crate) struct OpenOptions {
     pub(crate) features_complete: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
+    pub(crate) casts: Vec<Cast>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
     /// Names for the top-level positions of a tuple.
@@ -70,6 +79,7 @@ impl Default for OpenOptions {
             features_complete: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
+            casts: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
             names: Vec::new(),
@@ -83,6 +93,14 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    let source = open_as_it_is(names, options)?;
+    match options.casts.as_slice() {
+        [] => Ok(source),
+        casts => Ok(Arc::new(CastSource::new(source, casts, &options.mapping)?)),
+    }
+}
+
+fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
     if let Some(saved) = open_saved(names, options)? {
         return Ok(Arc::new(saved));
     }
