@@ -175,7 +175,7 @@ fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
         Some(bytes) if !dims.contains(&None) && bytes == len => 1,
         Some(bytes) if !dims.contains(&None) => return Err(wrong(format!("{bytes} bytes"))),
         Some(0) if len == 0 => 0,
-        Some(bytes) if bytes > 0 && len % bytes == 0 => len / bytes,
+        Some(bytes) if bytes > 0 && len.is_multiple_of(bytes) => len / bytes,
         Some(bytes) => return Err(wrong(format!("a multiple of {bytes} bytes"))),
         None => return Err(wrong("fewer".to_owned())),
     };

@@ -16,6 +16,7 @@ use mapping::{MappingOptions, TensorLayout};
 pub(crate) mod cast;
 pub(crate) mod element;
 pub(crate) mod feature;
+pub(crate) mod features_file;
 pub(crate) mod infer;
 pub(crate) mod mapping;
 

@@ -9,6 +9,7 @@ pub(crate) mod snapshot;
 pub(crate) mod spec;
 pub(crate) mod structured_value;
 pub(crate) mod tensor_proto;
+pub(crate) mod text_proto;
 pub(crate) mod unbatch;
 pub(crate) mod variant;
 pub(crate) mod widen;

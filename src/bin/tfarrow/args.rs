@@ -60,9 +60,14 @@ pub(crate) struct Reading {
     pub(crate) rename: Vec<String>,
 
     /// Say what a feature holds, in place of what would be inferred: int64, float32[3,4], int64[],
-    /// string?, binary, uint8=0 (repeatable)
+    /// string?, binary, uint8=0, raw<uint8>[64,64,3], tensor<float32>[?,3], image (repeatable)
     #[arg(long = "feature", value_name = "NAME:TYPE")]
     pub(crate) features: Vec<String>,
+
+    /// A file that says what every feature holds, so that nothing is inferred: a JSON object of
+    /// names and types, or a schema.pbtxt of TensorFlow Metadata
+    #[arg(long = "features", value_name = "FILE")]
+    pub(crate) features_file: Option<PathBuf>,
 
     /// Records to read to learn the columns, or `all`
     #[arg(long, value_name = "N|all", default_value = "10000")]
@@ -104,6 +109,10 @@ pub(crate) struct Storing {
     /// Read these bytes columns as text
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) utf8: Vec<String>,
+
+    /// Cast numbers: every column of a dtype (float64:float32), or one column (label=int32)
+    #[arg(long, value_name = "FROM:TO|COLUMN=TO", value_delimiter = ',')]
+    pub(crate) cast: Vec<String>,
 
     /// Names for the positions of a tuple, or for a single tensor
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

@@ -1,8 +1,10 @@
 //! From what was typed to what is meant: every option checked, nothing read yet.
 
+use std::path::Path;
+
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Error, ErrorKind, FeatureSpec, InferRecords, ReaderBuilder, RecordKind,
-    Result, Selection, TensorLayout,
+    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, ReaderBuilder,
+    RecordKind, Result, Selection, TensorLayout, parse_features,
 };
 
 use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
@@ -58,10 +60,29 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             _ => return Err(invalid("--rename", "OLD=NEW", rename)),
         }
     }
+    for cast in &storing.cast {
+        builder = builder.with_cast(Cast::parse(cast)?);
+    }
+    if let Some(path) = &reading.features_file {
+        builder = builder.with_features(features(path)?);
+    }
     for feature in &reading.features {
         builder = builder.with_feature(FeatureSpec::parse(feature)?);
     }
     Ok(builder)
+}
+
+/// The specs in a features file.
+fn features(path: &Path) -> Result<Vec<FeatureSpec>> {
+    let name = || path.to_string_lossy().into_owned();
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "cannot read features").with_cause(e).in_source(name())
+    })?;
+    parse_features(&text).map_err(|e| e.in_source(name()))
 }
 
 /// The number of threads to use.
