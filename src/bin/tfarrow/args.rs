@@ -139,6 +139,10 @@ pub(crate) struct Convert {
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
 
+    /// The format, where the name does not say it: a folder for `tf.data.Dataset.load`
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+
     /// Replace the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -220,6 +224,11 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub(crate) enum Record {
     Example,
     Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OutputFormat {
+    Saved,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
