@@ -6,6 +6,7 @@ mod assemble;
 pub(crate) mod component;
 mod dense;
 pub(crate) mod element;
+pub(crate) mod encode;
 mod encoded;
 pub(crate) mod feature;
 mod image;

@@ -3,6 +3,7 @@
 //! Nothing here knows of Arrow.
 
 pub(crate) mod dtype;
+pub(crate) mod encode;
 pub(crate) mod example;
 pub(crate) mod shape;
 pub(crate) mod snapshot;

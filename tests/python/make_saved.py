@@ -176,4 +176,5 @@ def main():
         (path / "expected.json").write_text(json.dumps(expected))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -140,6 +140,10 @@ pub(crate) struct Convert {
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
 
+    /// The format, where the name does not say it: a folder for `tf.data.Dataset.load`
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<OutputFormat>,
+
     /// Replace the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -223,6 +227,11 @@ pub(crate) enum Record {
     Example,
     Sequence,
     Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OutputFormat {
+    Saved,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -10,7 +10,7 @@ use tfarrow::{
     SinkOptions, Source, convert, open_sink, remove_partial_outputs,
 };
 
-use crate::args::{Args, Command, Convert, Count, Head, Schema};
+use crate::args::{Args, Command, Convert, Count, Head, OutputFormat, Schema};
 use crate::plan;
 use crate::progress::Bar;
 use crate::table;
@@ -32,6 +32,7 @@ fn run_convert(args: &Convert) -> Result<()> {
     let progress: Arc<Progress> = Arc::default();
     let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?.with_progress(progress.clone());
     let options = SinkOptions {
+        format: args.format.map(|OutputFormat::Saved| tfarrow::Format::Saved),
         compression: args.compression.as_deref().map(OutputCompression::parse).transpose()?,
         row_group_rows: args.row_group_rows,
         overwrite: args.overwrite,
@@ -64,7 +65,9 @@ fn run_convert(args: &Convert) -> Result<()> {
 
 /// Refuses an output that cannot be, before anything is read.
 fn check_output(path: &Path, args: &Convert) -> Result<()> {
-    tfarrow::Format::from_path(path)?;
+    if args.format.is_none() {
+        tfarrow::Format::from_path(path)?;
+    }
     if path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
             .in_source(path.to_string_lossy().into_owned())
