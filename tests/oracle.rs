@@ -279,14 +279,15 @@ fn list_spec(name: &str, dtype: DType) -> FeatureSpec {
     FeatureSpec::values(name, dtype, Shape::Dims(vec![None]))
 }
 
-/// Reads one record as one row of these features.
+/// Reads one record, which stands there twice, as two rows of these features: where a feature is in
+/// the first record is where it is looked for in the second.
 fn read(record: &[u8], specs: Vec<FeatureSpec>, kind: RecordKind) -> HashMap<String, ArrayRef> {
-    let file = file(&[record.to_vec()]);
+    let file = file(&[record.to_vec(), record.to_vec()]);
     let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
     let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record_kind(kind);
     let mut reader = builder.with_features(specs).build().unwrap();
     let batch = reader.next().unwrap().unwrap();
-    assert_eq!(batch.num_rows(), 1);
+    assert_eq!(batch.num_rows(), 2);
     names.into_iter().map(|name| (name.clone(), batch.column_by_name(&name).unwrap().clone())).collect()
 }
 
@@ -299,8 +300,13 @@ fn compare_features(record: &[u8], decoded: &SequenceExample) -> Result<(), Test
     if specs.is_empty() {
         return Ok(());
     }
-    for (name, column) in read(record, specs, RecordKind::Sequence) {
-        prop_assert_eq!(&Values::read(&column, 0), &expected[&name], "feature {}", name);
+    // Each on its own, and all together.
+    for specs in specs.iter().map(|spec| vec![spec.clone()]).chain([specs.clone()]) {
+        for (name, column) in read(record, specs, RecordKind::Sequence) {
+            for row in 0..2 {
+                prop_assert_eq!(&Values::read(&column, row), &expected[&name], "feature {}", name);
+            }
+        }
     }
     Ok(())
 }
