@@ -144,17 +144,14 @@ fn derive_field(field: &Field) -> Result<ElementSpec> {
     }
     if let (Some(tensor), DataType::Struct(parts)) =
         (VariableShapeTensor::from_field(field)?, field.data_type())
+        && let [data, shape] = parts.as_ref()
+        && let (DataType::List(item), DataType::FixedSizeList(_, rank)) =
+            (data.data_type(), shape.data_type())
     {
-        if let [data, shape] = parts.as_ref() {
-            if let (DataType::List(item), DataType::FixedSizeList(_, rank)) =
-                (data.data_type(), shape.data_type())
-            {
-                let uniform = tensor.uniform_shape.unwrap_or_default();
-                let size = |i| uniform.get(i).copied().flatten().map(|size| size as u64);
-                let shape = Shape::Dims((0..usize::try_from(*rank).unwrap_or(0)).map(size).collect());
-                return Ok(ElementSpec::tensor(value_dtype(item.data_type())?, shape));
-            }
-        }
+        let uniform = tensor.uniform_shape.unwrap_or_default();
+        let size = |i| uniform.get(i).copied().flatten().map(|size| size as u64);
+        let shape = Shape::Dims((0..usize::try_from(*rank).unwrap_or(0)).map(size).collect());
+        return Ok(ElementSpec::tensor(value_dtype(item.data_type())?, shape));
     }
     // Lists outside of fixed-size lists outside of values.
     let (mut inner, mut any, mut fixed) = (field.data_type(), 0, Vec::new());
