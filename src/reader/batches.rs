@@ -6,6 +6,7 @@
 //! the order of the source, and no more are under way than a few for each thread.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -13,19 +14,29 @@ use arrow::array::RecordBatch;
 
 use super::rebatch::Rebatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{ReadOptions, Selection, Source, Units};
+use crate::source::report::OnError;
+use crate::source::{Decoded, ReadOptions, Selection, Source, Units};
 
 /// An iterator over the batches of a source.
+///
+/// Batches are those of the source's units, or, where units do not follow one on another or lose
+/// rows, made anew from their rows. Which of the two depends on the source and the options, never
+/// on the number of threads. Records that could not be read go to the
+/// [report](ReadOptions::report) as their place in the order of rows is reached.
 ///
 /// Dropping it stops its threads.
 pub struct Batches {
     inner: Inner,
+    /// None where units are batches already.
+    rebatch: Option<Rebatch>,
+    options: ReadOptions,
+    ended: bool,
     failed: bool,
 }
 
 enum Inner {
-    Inline { units: Box<dyn Units>, ready: VecDeque<RecordBatch> },
-    Threads { pool: Pool, rebatch: Option<Rebatch>, ended: bool },
+    Inline(Inline),
+    Threads(Pool),
 }
 
 impl std::fmt::Debug for Batches {
@@ -41,50 +52,109 @@ impl Batches {
     /// # Errors
     /// The source cannot be opened.
     pub fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Self> {
-        let partitions = source.partitions().len();
-        let inner = if threads <= 1 {
-            Inner::Inline { units: source.units(0..partitions, options)?, ready: VecDeque::new() }
-        } else {
-            // Rows are counted across partitions to select them, so that then one follows another.
-            let lanes =
-                if source.reading_is_heavy() && options.selection == Selection::default() && partitions > 1 {
-                    partitions
-                } else {
-                    1
-                };
-            let rebatch = (lanes > 1).then(|| Rebatch::new(source.schema(), options.batch_rows));
-            Inner::Threads { pool: Pool::new(source, options, threads, lanes), rebatch, ended: false }
-        };
-        Ok(Self { inner, failed: false })
+        let all = 0..source.partitions().len();
+        Self::of_partitions(source, all, options, threads)
     }
 
+    /// As [`new`](Self::new), for some of the partitions.
+    ///
+    /// # Errors
+    /// The source cannot be opened.
+    pub fn of_partitions(
+        source: Arc<dyn Source>,
+        partitions: Range<usize>,
+        options: &ReadOptions,
+        threads: usize,
+    ) -> Result<Self> {
+        // Rows are counted across partitions to select them, so that then one follows another.
+        let apart =
+            source.reading_is_heavy() && options.selection == Selection::default() && partitions.len() > 1;
+        let loses_rows = options.on_error == OnError::Skip;
+        let rebatch = (apart || loses_rows)
+            .then(|| Rebatch::new(source.schema(), options.batch_rows, options.batch_bytes));
+        let lanes: Vec<Range<usize>> =
+            if apart { partitions.map(|p| p..p + 1).collect() } else { vec![partitions] };
+        let inner = if threads <= 1 {
+            Inner::Inline(Inline::new(source, options, lanes)?)
+        } else {
+            Inner::Threads(Pool::new(source, options, threads, lanes))
+        };
+        Ok(Self { inner, rebatch, options: options.clone(), ended: false, failed: false })
+    }
+
+    /// The next batch of a unit.
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
-        match &mut self.inner {
-            Inner::Inline { units, ready } => loop {
-                if let Some(batch) = ready.pop_front() {
-                    return Ok(Some(batch));
+        loop {
+            let decoded = match &mut self.inner {
+                Inner::Inline(inline) => inline.next()?,
+                Inner::Threads(pool) => pool.next().transpose()?,
+            };
+            match decoded {
+                Some(Decoded::Batch(batch)) => return Ok(Some(batch)),
+                Some(Decoded::Failure(failure)) => {
+                    self.options.report.add(failure, self.options.on_error)?;
                 }
-                match units.next_unit()? {
-                    Some(unit) => unit.decode(&mut |batch| {
-                        ready.push_back(batch);
-                        Ok(())
-                    })?,
-                    None => return Ok(None),
-                }
-            },
-            Inner::Threads { pool, rebatch: None, .. } => pool.next().transpose(),
-            Inner::Threads { pool, rebatch: Some(rebatch), ended } => loop {
-                if let Some(batch) = rebatch.pop(*ended)? {
-                    return Ok(Some(batch));
-                }
-                if *ended {
-                    return Ok(None);
-                }
-                match pool.next().transpose()? {
-                    Some(batch) => rebatch.push(batch),
-                    None => *ended = true,
-                }
-            },
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(rebatch) = &mut self.rebatch
+                && let Some(batch) = rebatch.pop(self.ended)?
+            {
+                return Ok(Some(batch));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            match (self.pull()?, &mut self.rebatch) {
+                (Some(batch), Some(rebatch)) => rebatch.push(batch),
+                (Some(batch), None) => return Ok(Some(batch)),
+                (None, _) => self.ended = true,
+            }
+        }
+    }
+}
+
+/// The units of a source, decoded by the caller's own thread.
+struct Inline {
+    source: Arc<dyn Source>,
+    options: ReadOptions,
+    lanes: std::vec::IntoIter<Range<usize>>,
+    units: Option<Box<dyn Units>>,
+    ready: VecDeque<Decoded>,
+}
+
+impl Inline {
+    fn new(source: Arc<dyn Source>, options: &ReadOptions, lanes: Vec<Range<usize>>) -> Result<Self> {
+        let mut lanes = lanes.into_iter();
+        let units = lanes.next().map(|lane| source.units(lane, options)).transpose()?;
+        Ok(Self { source, options: options.clone(), lanes, units, ready: VecDeque::new() })
+    }
+
+    fn next(&mut self) -> Result<Option<Decoded>> {
+        loop {
+            if let Some(decoded) = self.ready.pop_front() {
+                return Ok(Some(decoded));
+            }
+            let Some(units) = &mut self.units else { return Ok(None) };
+            let Some(unit) = units.next_unit()? else {
+                let lane = self.lanes.next();
+                self.units = lane.map(|lane| self.source.units(lane, &self.options)).transpose()?;
+                continue;
+            };
+            let ready = &mut self.ready;
+            let decoded = unit.decode(&mut |decoded| {
+                ready.push_back(decoded);
+                Ok(())
+            });
+            if decoded.is_err() {
+                // With several threads, a unit that fails gives nothing; so here.
+                self.ready.clear();
+            }
+            decoded?;
         }
     }
 }
@@ -96,8 +166,11 @@ impl Iterator for Batches {
         if self.failed {
             return None;
         }
-        let next = self.pull().transpose();
-        self.failed = !matches!(next, Some(Ok(_)));
+        let next = self.next_batch().transpose();
+        match &next {
+            Some(Ok(batch)) => self.options.report.add_rows(batch.num_rows() as u64),
+            _ => self.failed = true,
+        }
         next
     }
 }
@@ -106,6 +179,8 @@ impl Iterator for Batches {
 struct Shared {
     source: Arc<dyn Source>,
     options: ReadOptions,
+    /// The partitions of each lane.
+    partitions: Vec<Range<usize>>,
     state: Mutex<State>,
     changed: Condvar,
     /// Lanes read at a time.
@@ -132,7 +207,7 @@ struct Lane {
     busy: bool,
     done: bool,
     next: u64,
-    results: BTreeMap<u64, Result<Vec<RecordBatch>>>,
+    results: BTreeMap<u64, Result<Vec<Decoded>>>,
 }
 
 /// A turn at reading a lane.
@@ -147,11 +222,17 @@ struct Claim {
 struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    ready: VecDeque<RecordBatch>,
+    ready: VecDeque<Decoded>,
 }
 
 impl Pool {
-    fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize, lanes: usize) -> Self {
+    fn new(
+        source: Arc<dyn Source>,
+        options: &ReadOptions,
+        threads: usize,
+        partitions: Vec<Range<usize>>,
+    ) -> Self {
+        let lanes = partitions.len();
         let state = State {
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             current: 0,
@@ -161,6 +242,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             source,
             options: options.clone(),
+            partitions,
             state: Mutex::new(state),
             changed: Condvar::new(),
             open_lanes: threads,
@@ -177,11 +259,11 @@ impl Pool {
 }
 
 impl Iterator for Pool {
-    type Item = Result<RecordBatch>;
+    type Item = Result<Decoded>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(batch) = self.ready.pop_front() {
-            return Some(Ok(batch));
+        if let Some(decoded) = self.ready.pop_front() {
+            return Some(Ok(decoded));
         }
         let mut state = self.shared.lock();
         loop {
@@ -196,11 +278,11 @@ impl Iterator for Pool {
                 state.emit += 1;
                 self.shared.changed.notify_all();
                 match result {
-                    Ok(batches) => self.ready.extend(batches),
+                    Ok(decoded) => self.ready.extend(decoded),
                     Err(error) => return Some(Err(error)),
                 }
                 match self.ready.pop_front() {
-                    Some(batch) => return Some(Ok(batch)),
+                    Some(decoded) => return Some(Ok(decoded)),
                     None => continue,
                 }
             }
@@ -267,8 +349,7 @@ impl Shared {
     }
 
     fn open(&self, lane: usize) -> Result<Box<dyn Units>> {
-        let lanes = self.lock().lanes.len();
-        let partitions = if lanes == 1 { 0..self.source.partitions().len() } else { lane..lane + 1 };
+        let partitions = self.partitions.get(lane).cloned().unwrap_or_default();
         self.source.units(partitions, &self.options)
     }
 }
@@ -315,14 +396,14 @@ fn work(shared: &Shared) {
             }
         }
         shared.changed.notify_all();
-        let mut batches = Vec::with_capacity(1);
-        let result = unit.decode(&mut |batch| {
-            batches.push(batch);
+        let mut out = Vec::with_capacity(1);
+        let result = unit.decode(&mut |decoded| {
+            out.push(decoded);
             Ok(())
         });
         let mut state = shared.lock();
         if let Some(lane) = state.lanes.get_mut(index) {
-            lane.results.insert(number, result.map(|()| batches));
+            lane.results.insert(number, result.map(|()| out));
         }
         drop(state);
         shared.changed.notify_all();

@@ -11,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
+use crate::source::report::{OnError, Report};
 use crate::source::{Progress, ReadOptions, Selection, Source};
-use crate::source::{input, tfrecord};
+use crate::source::{count, input};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -193,6 +194,21 @@ impl ReaderBuilder {
         open::open(&self.inputs, &self.open)
     }
 
+    /// What to do with records that are damaged or do not fit. Default: [`OnError::Fail`].
+    #[must_use]
+    pub fn with_on_error(mut self, on_error: OnError) -> Self {
+        self.open.on_error = on_error;
+        self.read.on_error = on_error;
+        self
+    }
+
+    /// Where records that could not be read are counted and told of.
+    #[must_use]
+    pub fn with_report(mut self, report: Arc<Report>) -> Self {
+        self.read.report = report;
+        self
+    }
+
     /// The number of records, without decoding them: frames are hopped over. Their lengths are
     /// checked, their data is not. The selection is not applied.
     ///
@@ -201,9 +217,20 @@ impl ReaderBuilder {
     pub fn count(&self) -> Result<u64> {
         let mut records = 0;
         for input in input::resolve(&self.inputs)? {
-            records += tfrecord::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
+            records += count::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
         }
         Ok(records)
+    }
+
+    /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not
+    /// stand in the way.
+    ///
+    /// # Errors
+    /// The input does not exist, or is of no known kind.
+    pub fn build_to_verify(&self) -> Result<Arc<dyn Source>> {
+        let mut open = self.open.clone();
+        open.to_verify = true;
+        open::open(&self.inputs, &open)
     }
 
     /// Opens the input and begins to read it.

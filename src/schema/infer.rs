@@ -64,27 +64,32 @@ impl Inference {
             Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
             Err(VisitError::Visitor(error)) => return Err(error),
         }
+        // A record that contradicts earlier ones leaves no trace.
+        self.record.iter().try_for_each(|observation| self.check(*observation))?;
         for observation in std::mem::take(&mut self.record) {
-            self.settle(observation)?;
+            self.settle(observation);
         }
         self.records += 1;
         Ok(())
     }
 
-    fn settle(&mut self, observation: Observation) -> Result<()> {
-        let Some(seen) = self.seen.get_mut(observation.slot) else { return Ok(()) };
-        if observation.kind == Kind::None {
+    fn check(&self, observation: Observation) -> Result<()> {
+        let Some(seen) = self.seen.get(observation.slot) else { return Ok(()) };
+        if observation.kind == Kind::None || seen.kind == Kind::None || seen.kind == observation.kind {
             return Ok(());
         }
-        if seen.kind == Kind::None {
-            seen.kind = observation.kind;
+        Err(Error::mismatch("feature changes its kind")
+            .expected(seen.kind.name(), observation.kind.name())
+            .in_column(seen.name.as_str())
+            .with_hint(format!("leave it out with --exclude {}", seen.name)))
+    }
+
+    fn settle(&mut self, observation: Observation) {
+        let Some(seen) = self.seen.get_mut(observation.slot) else { return };
+        if observation.kind == Kind::None {
+            return;
         }
-        if seen.kind != observation.kind {
-            return Err(Error::mismatch("feature changes its kind")
-                .expected(seen.kind.name(), observation.kind.name())
-                .in_column(seen.name.as_str())
-                .with_hint(format!("leave it out with --exclude {}", seen.name)));
-        }
+        seen.kind = observation.kind;
         if observation.values == 0 {
             seen.empty += 1;
         } else {
@@ -93,7 +98,6 @@ impl Inference {
             seen.most = seen.most.max(observation.values);
             seen.utf8 &= observation.utf8;
         }
-        Ok(())
     }
 
     /// The specs that fit every record observed, in the order of their names. A feature that never

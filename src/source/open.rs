@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Source;
 use super::input;
+use super::report::OnError;
 use super::tfrecord::TfRecordSource;
 use crate::error::Result;
 use crate::schema::Projection;
@@ -53,6 +54,12 @@ pub(crate) struct OpenOptions {
     pub(crate) mapping: MappingOptions,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
+    /// What to do with records that cannot be read for inference: all but [`OnError::Fail`] pass
+    /// over them.
+    pub(crate) on_error: OnError,
+    /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
+    /// such as columns, need not be found out.
+    pub(crate) to_verify: bool,
 }
 
 impl Default for OpenOptions {
@@ -66,6 +73,8 @@ impl Default for OpenOptions {
             mapping: MappingOptions::default(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
+            on_error: OnError::default(),
+            to_verify: false,
         }
     }
 }

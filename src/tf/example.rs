@@ -105,6 +105,42 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
     Ok(())
 }
 
+/// Checks that `record` is a sound `tf.train.Example`, down to the last value; returns how many
+/// features it has.
+///
+/// # Errors
+/// It is not.
+pub(crate) fn check(record: &[u8]) -> Result<usize, WireError> {
+    let mut check = Check::default();
+    match visit_example(record, &mut check) {
+        Ok(()) => Ok(check.features),
+        Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    features: usize,
+    floats: Vec<f32>,
+    ints: Vec<i64>,
+}
+
+impl FeatureVisitor for Check {
+    type Error = WireError;
+
+    fn feature(&mut self, _: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
+        self.features += 1;
+        self.floats.clear();
+        self.ints.clear();
+        match feature.kind {
+            Kind::None => Ok(()),
+            Kind::Bytes => for_each_bytes(feature.list, |_| Ok::<_, WireError>(())),
+            Kind::Float => extend_floats(feature.list, &mut self.floats),
+            Kind::Int64 => extend_int64s(feature.list, &mut self.ints),
+        }
+    }
+}
+
 /// Key and value of a `map<string, message>` entry. A missing key is empty, as is a missing value.
 #[inline]
 pub(crate) fn map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireError> {

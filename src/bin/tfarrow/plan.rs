@@ -1,11 +1,11 @@
 //! From what was typed to what is meant: every option checked, nothing read yet.
 
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Error, ErrorKind, FeatureSpec, InferRecords, ReaderBuilder, RecordKind,
-    Result, Selection, TensorLayout,
+    BFloat16Storage, BoolStorage, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
+    RecordKind, Result, Selection, TensorLayout,
 };
 
-use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing};
+use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing};
 
 fn invalid(option: &str, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
@@ -27,6 +27,11 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         })
         .with_batch_rows(reading.batch_rows)
         .with_max_record_bytes(reading.max_record_bytes)
+        .with_on_error(match reading.on_error {
+            args::OnError::Fail => OnError::Fail,
+            args::OnError::Skip => OnError::Skip,
+            args::OnError::Null => OnError::Null,
+        })
         .with_utf8(storing.utf8.iter().cloned())
         .with_tensor_layout(match storing.tensor_layout {
             Layout::Extension => TensorLayout::Extension,
