@@ -122,7 +122,7 @@ mod wire;
 
 #[cfg(feature = "ndarray")]
 pub use column::array::{BatchBuilder, from_array, from_view};
-pub use convert::{Summary, convert};
+pub use convert::{FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;

@@ -14,7 +14,7 @@ use arrow::array::RecordBatch;
 
 use super::rebatch::Rebatch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::report::OnError;
+use crate::source::report::{OnError, Report};
 use crate::source::{Decoded, ReadOptions, Selection, Source, Units};
 
 /// An iterator over the batches of a source.
@@ -30,8 +30,19 @@ pub struct Batches {
     /// None where units are batches already.
     rebatch: Option<Rebatch>,
     options: ReadOptions,
-    ended: bool,
+    /// Whether what is held is to be given out although no batch is full.
+    flush: Option<PartItem>,
     failed: bool,
+}
+
+/// What is read where parts are told apart.
+#[derive(Debug)]
+pub(crate) enum PartItem {
+    Batch(RecordBatch),
+    /// The part is at its end, and another one may follow.
+    EndOfPart,
+    /// Everything is at its end.
+    End,
 }
 
 enum Inner {
@@ -79,40 +90,65 @@ impl Batches {
         } else {
             Inner::Threads(Pool::new(source, options, threads, lanes))
         };
-        Ok(Self { inner, rebatch, options: options.clone(), ended: false, failed: false })
+        Ok(Self { inner, rebatch, options: options.clone(), flush: None, failed: false })
     }
 
-    /// The next batch of a unit.
-    fn pull(&mut self) -> Result<Option<RecordBatch>> {
+    /// From here on, failures go to `report`.
+    pub(crate) fn set_report(&mut self, report: Arc<Report>) {
+        self.options.report = report;
+    }
+
+    /// The next batch of a unit, or the end of a part.
+    fn pull(&mut self) -> Result<PartItem> {
         loop {
             let decoded = match &mut self.inner {
                 Inner::Inline(inline) => inline.next()?,
                 Inner::Threads(pool) => pool.next().transpose()?,
             };
             match decoded {
-                Some(Decoded::Batch(batch)) => return Ok(Some(batch)),
+                Some(Decoded::Batch(batch)) => return Ok(PartItem::Batch(batch)),
                 Some(Decoded::Failure(failure)) => {
                     self.options.report.add(failure, self.options.on_error)?;
                 }
-                None => return Ok(None),
+                Some(Decoded::EndOfPart) => return Ok(PartItem::EndOfPart),
+                None => return Ok(PartItem::End),
+            }
+        }
+    }
+
+    /// The next batch, or the end of a part.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub(crate) fn next_item(&mut self) -> Result<PartItem> {
+        loop {
+            if let Some(rebatch) = &mut self.rebatch
+                && let Some(batch) = rebatch.pop(self.flush.is_some())?
+            {
+                return Ok(PartItem::Batch(batch));
+            }
+            match self.flush.take() {
+                Some(PartItem::End) => {
+                    self.flush = Some(PartItem::End);
+                    return Ok(PartItem::End);
+                }
+                Some(end) => return Ok(end),
+                None => {}
+            }
+            match (self.pull()?, &mut self.rebatch) {
+                (PartItem::Batch(batch), Some(rebatch)) => rebatch.push(batch),
+                (item @ PartItem::Batch(_), None) => return Ok(item),
+                (end, _) => self.flush = Some(end),
             }
         }
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(rebatch) = &mut self.rebatch
-                && let Some(batch) = rebatch.pop(self.ended)?
-            {
-                return Ok(Some(batch));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            match (self.pull()?, &mut self.rebatch) {
-                (Some(batch), Some(rebatch)) => rebatch.push(batch),
-                (Some(batch), None) => return Ok(Some(batch)),
-                (None, _) => self.ended = true,
+            match self.next_item()? {
+                PartItem::Batch(batch) => return Ok(Some(batch)),
+                PartItem::EndOfPart => {}
+                PartItem::End => return Ok(None),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use serde_json::{Map, Value, json};
 
 use super::Batches;
 use crate::error::{Error, Result};
@@ -194,6 +195,14 @@ impl ReaderBuilder {
         open::open(&self.inputs, &self.open)
     }
 
+    /// Elements in a part, for [`convert_to_folder`](crate::convert_to_folder). Default: a partition
+    /// is a part.
+    #[must_use]
+    pub fn with_part_rows(mut self, rows: u64) -> Self {
+        self.read.part_rows = Some(rows.max(1));
+        self
+    }
+
     /// What to do with records that are damaged or do not fit. Default: [`OnError::Fail`].
     #[must_use]
     pub fn with_on_error(mut self, on_error: OnError) -> Self {
@@ -242,6 +251,41 @@ impl ReaderBuilder {
         let schema = source.schema();
         let batches = Batches::new(source.clone(), &self.read, self.threads)?;
         Ok(Reader { source, schema, batches })
+    }
+
+    /// What the options say of the rows and columns that come out, by the options' names: equal
+    /// settings and equal input give equal batches.
+    #[must_use]
+    pub fn settings(&self) -> Map<String, Value> {
+        // Every field is named, so that none that is added is forgotten.
+        let OpenOptions {
+            record,
+            infer,
+            features,
+            features_complete,
+            projection,
+            mapping,
+            max_record_bytes,
+            check_crc,
+            on_error: _,
+            to_verify: _,
+        } = &self.open;
+        let features: Vec<String> = features.iter().map(|f| format!("{}:{f}", f.name)).collect();
+        let settings = json!({
+            "record": format!("{record:?}").to_lowercase(),
+            "infer_records": format!("{infer:?}").to_lowercase(),
+            "features": features,
+            "features_complete": features_complete,
+            "columns": projection.columns,
+            "exclude": projection.exclude,
+            "mapping": format!("{mapping:?}"),
+            "max_record_bytes": max_record_bytes,
+            "check_crc": check_crc,
+        });
+        match settings {
+            Value::Object(settings) => settings,
+            _ => Map::new(),
+        }
     }
 
     /// The options that govern reading.

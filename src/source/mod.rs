@@ -118,6 +118,9 @@ pub struct ReadOptions {
     pub on_error: OnError,
     /// Where records that cannot be read are counted and told of.
     pub report: Arc<Report>,
+    /// Of the elements taken, so many make a part: no unit has elements of two, and what a source
+    /// that [cuts parts](Source::cuts_parts) gives of each ends with [`Decoded::EndOfPart`].
+    pub part_rows: Option<u64>,
 }
 
 /// Batches never grow past this, whatever is asked for: readers refuse 64-bit offsets.
@@ -141,6 +144,7 @@ impl Default for ReadOptions {
             progress: Arc::default(),
             on_error: OnError::default(),
             report: Arc::default(),
+            part_rows: None,
         }
     }
 }
@@ -178,6 +182,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its units heed [`part_rows`](ReadOptions::part_rows).
+    fn cuts_parts(&self) -> bool {
+        false
+    }
+
     /// Reads some of its partitions, one after the other.
     ///
     /// Batches do not end where a partition ends: only the last one is short.
@@ -208,6 +217,7 @@ pub trait Source: fmt::Debug + Send + Sync {
                         Ok(())
                     }
                     Decoded::Failure(failure) => damage(failure),
+                    Decoded::EndOfPart => Ok(()),
                 })?;
             }
             Ok(())
@@ -242,6 +252,8 @@ pub enum Decoded {
     /// A record that could not be read, where reading goes on. Under [`OnError::Null`] a row of
     /// nulls stands for it in a batch; under [`OnError::Skip`] nothing does.
     Failure(Failure),
+    /// The last element of a part was given: see [`part_rows`](ReadOptions::part_rows).
+    EndOfPart,
 }
 
 impl From<RecordBatch> for Decoded {

@@ -53,6 +53,8 @@ pub(super) struct TfRecordUnit {
     pub(super) shared: Arc<Shared>,
     pub(super) pieces: Vec<Piece>,
     pub(super) rows: usize,
+    /// Whether it ends with the last element of a part.
+    pub(super) ends_part: bool,
     pub(super) options: ReadOptions,
 }
 
@@ -89,6 +91,9 @@ impl TfRecordUnit {
         }
         if decoder.rows() > 0 {
             emit(decoder.finish()?.into())?;
+        }
+        if self.ends_part {
+            emit(Decoded::EndOfPart)?;
         }
         self.options.progress.add_rows(self.rows as u64);
         Ok(())

@@ -203,6 +203,21 @@ impl Report {
         self.lock().rows += rows;
     }
 
+    /// Adds what was counted of a part of the whole.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub(crate) fn add_part(&self, rows: u64, skipped: u64, nulled: u64, failures: &[Failure]) -> Result<()> {
+        let mut state = self.lock();
+        state.rows += rows;
+        state.skipped += skipped;
+        state.nulled += nulled;
+        for failure in failures {
+            state.tell(failure.clone(), self.limit)?;
+        }
+        Ok(())
+    }
+
     /// Counts a failure that was dealt with as `policy` says.
     ///
     /// # Errors
@@ -213,11 +228,17 @@ impl Report {
             OnError::Null => state.nulled += 1,
             _ => state.skipped += 1,
         }
-        if let Some(log) = &mut state.log {
+        state.tell(failure, self.limit)
+    }
+}
+
+impl State {
+    fn tell(&mut self, failure: Failure, limit: usize) -> Result<()> {
+        if let Some(log) = &mut self.log {
             writeln!(log, "{}", failure.to_json()).map_err(cannot_log)?;
         }
-        if state.failures.len() < self.limit {
-            state.failures.push(failure);
+        if self.failures.len() < limit {
+            self.failures.push(failure);
         }
         Ok(())
     }

@@ -221,6 +221,10 @@ impl Source for TfRecordSource {
         self.compressed
     }
 
+    fn cuts_parts(&self) -> bool {
+        true
+    }
+
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         Ok(Box::new(self.read(partitions, options)))
     }
@@ -326,10 +330,16 @@ impl TfRecordUnits {
             shared: self.shared.clone(),
             pieces: Vec::new(),
             rows: 0,
+            ends_part: false,
             options: self.options.clone(),
         };
         let mut bytes = 0;
         while unit.rows < self.options.batch_rows && bytes < self.options.batch_bytes && !self.finished() {
+            if unit.rows > 0
+                && self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
+            {
+                break;
+            }
             match self.pending.pop() {
                 Some(Piece::Run(run)) if run.records > 1 => {
                     // One run a frame, so that each can be selected.
@@ -381,6 +391,7 @@ impl TfRecordUnits {
                 self.add(&mut unit, &frame);
             }
         }
+        unit.ends_part = self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)));
         Ok((unit.rows > 0).then_some(unit))
     }
 

@@ -131,13 +131,26 @@ pub(crate) struct Convert {
     pub(crate) inputs: Inputs,
 
     /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or
-    /// .npyd (a folder of .npy files), or - for an Arrow stream on standard output
+    /// .npyd (a folder of .npy files), - for an Arrow stream on standard output, or a folder (a name
+    /// that ends in /) for a part file per input file
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
 
     /// Replace the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
+
+    /// Write part files of at most so many rows; the output is a folder
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) rows_per_file: Option<usize>,
+
+    /// The format of part files, named by an extension [default: parquet]
+    #[arg(long, value_name = "EXTENSION")]
+    pub(crate) format: Option<String>,
+
+    /// Go on with a conversion to a folder that was interrupted
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
+    pub(crate) resume: bool,
 
     /// Read and convert everything, write nothing
     #[arg(long)]

@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tfarrow::{
-    Cardinality, ElementSpec, Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Result,
+    Cardinality, ElementSpec, Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Report, Result,
     SinkOptions, Source, convert, open_sink, remove_partial_outputs,
 };
 
 use crate::args::{Args, Command, Convert, Count, Head, Schema};
 use crate::damage::{self, Outcome};
+use crate::folder;
 use crate::plan;
 use crate::progress::Bar;
 use crate::table;
@@ -44,6 +46,9 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
     };
     let output = if args.dry_run { None } else { args.output.as_deref() };
     if let Some(path) = output {
+        if let Some(extension) = folder::extension(path, args)? {
+            return folder::convert(path, extension, args, builder, options, &progress);
+        }
         check_output(path, args)?;
     }
     on_interrupt()?;
@@ -56,18 +61,23 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
     // What was found until something failed is worth having too.
     report.flush()?;
     let summary = summary?;
-    let seconds = summary.elapsed.as_secs_f64();
-    let read = megabytes(progress.bytes());
-    let rate = if seconds > 0.0 { format!(", {:.0} MB/s", read / seconds) } else { String::new() };
     let done = match output {
         None => "read, nothing written (dry run)".to_owned(),
         Some(path) if path == Path::new("-") => "to standard output".to_owned(),
         Some(path) => format!("to {} ({:.1} MB)", path.display(), megabytes(summary.bytes_written)),
     };
     let outcome = damage::tell(&report, args.reading.on_error);
-    let lost = damage::summary(&report);
-    note(&format!("{} rows {done}: {read:.1} MB read in {seconds:.2} s{rate}{lost}", summary.rows));
+    summarise(summary.rows, &done, &progress, summary.elapsed, &report);
     Ok(outcome)
+}
+
+/// The last line of a conversion.
+pub(crate) fn summarise(rows: u64, done: &str, progress: &Progress, elapsed: Duration, report: &Report) {
+    let seconds = elapsed.as_secs_f64();
+    let read = megabytes(progress.bytes());
+    let rate = if seconds > 0.0 { format!(", {:.0} MB/s", read / seconds) } else { String::new() };
+    let lost = damage::summary(report);
+    note(&format!("{rows} rows {done}: {read:.1} MB read in {seconds:.2} s{rate}{lost}"));
 }
 
 /// Refuses an output that cannot be, before anything is read.
@@ -82,7 +92,7 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
 }
 
 /// A partial output must not outlive the process, whatever it is waiting for when it is told to end.
-fn on_interrupt() -> Result<()> {
+pub(crate) fn on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
         remove_partial_outputs();
         std::process::exit(INTERRUPTED);
@@ -91,7 +101,7 @@ fn on_interrupt() -> Result<()> {
 }
 
 #[allow(clippy::cast_precision_loss)] // for display
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod damage;
+mod folder;
 mod plan;
 mod progress;
 mod table;
