@@ -71,11 +71,13 @@ pub struct Location {
     pub offset: Option<u64>,
     /// The column, component or feature.
     pub column: Option<Arc<str>>,
+    /// The row of what is read, counted from 0: where its record is no longer known.
+    pub row: Option<u64>,
 }
 
 impl Location {
     fn is_empty(&self) -> bool {
-        self.source.is_none() && self.record.is_none() && self.offset.is_none() && self.column.is_none()
+        *self == Self::default()
     }
 }
 
@@ -92,6 +94,10 @@ impl fmt::Display for Location {
         }
         if let Some(offset) = self.offset {
             write!(f, "{sep}byte {offset}")?;
+            sep = ", ";
+        }
+        if let Some(row) = self.row {
+            write!(f, "{sep}row {row}")?;
             sep = ", ";
         }
         if let Some(column) = &self.column {
@@ -176,6 +182,20 @@ impl Error {
         self
     }
 
+    /// Adds a hint, unless a lower layer had a better one.
+    #[must_use]
+    pub(crate) fn or_hint(mut self, hint: impl FnOnce() -> String) -> Self {
+        self.0.hint.get_or_insert_with(hint);
+        self
+    }
+
+    /// Forgets the byte, which says nothing to those who do not see the slice that it is in.
+    #[must_use]
+    pub(crate) fn without_offset(mut self) -> Self {
+        self.0.location.offset = None;
+        self
+    }
+
     /// Adds the lower error that led to this one.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -210,6 +230,20 @@ impl Error {
     pub(crate) fn rebase(mut self, base: u64) -> Self {
         let offset = self.0.location.offset.unwrap_or(0);
         self.0.location.offset = Some(base.saturating_add(offset));
+        self
+    }
+
+    /// Names the row.
+    #[must_use]
+    pub(crate) fn at_row(mut self, row: u64) -> Self {
+        self.0.location.row = Some(row);
+        self
+    }
+
+    /// Counts its row, if it names one, from the beginning of `rows` rows before.
+    #[must_use]
+    pub(crate) fn after_rows(mut self, rows: u64) -> Self {
+        self.0.location.row = self.0.location.row.map(|row| row.saturating_add(rows));
         self
     }
 

@@ -129,6 +129,7 @@ pub use ffi::export_stream;
 pub use reader::conformance;
 pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};
+pub use schema::cast::Cast;
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};

@@ -32,6 +32,8 @@ pub struct Batches {
     options: ReadOptions,
     /// Whether what is held is to be given out although no batch is full.
     flush: Option<PartItem>,
+    /// Rows that came out of units.
+    rows: u64,
     failed: bool,
 }
 
@@ -90,7 +92,7 @@ impl Batches {
         } else {
             Inner::Threads(Pool::new(source, options, threads, lanes))
         };
-        Ok(Self { inner, rebatch, options: options.clone(), flush: None, failed: false })
+        Ok(Self { inner, rebatch, options: options.clone(), flush: None, rows: 0, failed: false })
     }
 
     /// From here on, failures go to `report`.
@@ -106,8 +108,12 @@ impl Batches {
                 Inner::Threads(pool) => pool.next().transpose()?,
             };
             match decoded {
-                Some(Decoded::Batch(batch)) => return Ok(PartItem::Batch(batch)),
-                Some(Decoded::Failure(failure)) => {
+                Some(Decoded::Batch(batch)) => {
+                    self.rows += batch.num_rows() as u64;
+                    return Ok(PartItem::Batch(batch));
+                }
+                Some(Decoded::Failure(mut failure)) => {
+                    failure.location.row = failure.location.row.map(|row| row + self.rows);
                     self.options.report.add(failure, self.options.on_error)?;
                 }
                 Some(Decoded::EndOfPart) => return Ok(PartItem::EndOfPart),
@@ -202,7 +208,7 @@ impl Iterator for Batches {
         if self.failed {
             return None;
         }
-        let next = self.next_batch().transpose();
+        let next = self.next_batch().transpose().map(|next| next.map_err(|e| e.after_rows(self.rows)));
         match &next {
             Some(Ok(batch)) => self.options.report.add_rows(batch.num_rows() as u64),
             _ => self.failed = true,

@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::Batches;
 use crate::error::{Error, Result};
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
+use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::report::{OnError, Report};
 use crate::source::{Progress, ReadOptions, Selection, Source};
@@ -89,7 +90,7 @@ impl ReaderBuilder {
         self
     }
 
-    /// What the records are. Default: [`RecordKind::Example`].
+    /// What the records are. Default: [`RecordKind::Auto`].
     #[must_use]
     pub fn with_record_kind(mut self, kind: RecordKind) -> Self {
         self.open.record = kind;
@@ -107,6 +108,37 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
         self.open.mapping.rename.push((old.into(), new.into()));
+        self
+    }
+
+    /// Names the top-level positions of elements that are tuples, or the single column of those that
+    /// are one tensor. Default: positions are called by their number, the single column `value`.
+    #[must_use]
+    pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.open.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Makes every slice along the first dimension of an element a row: undoes `Dataset.batch`.
+    /// Default: false, an element is a row.
+    #[must_use]
+    pub fn with_unbatch(mut self, unbatch: bool) -> Self {
+        self.open.unbatch = unbatch;
+        self
+    }
+
+    /// Whether structures become columns by path, or structs. Default: [`Structure::Flat`].
+    #[must_use]
+    pub fn with_structure(mut self, structure: Structure) -> Self {
+        self.open.mapping.structure = structure;
+        self
+    }
+
+    /// Casts columns after they were read. Values are rounded or cut to whole numbers where the
+    /// new type demands it; a number that is out of its range is an error that names the row.
+    #[must_use]
+    pub fn with_cast(mut self, cast: Cast) -> Self {
+        self.open.casts.push(cast);
         self
     }
 
@@ -224,6 +256,9 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
+            return saved.count(&self.read.progress);
+        }
         let mut records = 0;
         for input in input::resolve(&self.inputs)? {
             records += count::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
@@ -265,8 +300,11 @@ impl ReaderBuilder {
             features_complete,
             projection,
             mapping,
+            casts,
             max_record_bytes,
             check_crc,
+            names,
+            unbatch,
             on_error: _,
             to_verify: _,
         } = &self.open;
@@ -279,6 +317,9 @@ impl ReaderBuilder {
             "columns": projection.columns,
             "exclude": projection.exclude,
             "mapping": format!("{mapping:?}"),
+            "casts": casts.iter().map(|cast| format!("{cast:?}")).collect::<Vec<_>>(),
+            "names": names,
+            "unbatch": unbatch,
             "max_record_bytes": max_record_bytes,
             "check_crc": check_crc,
         });

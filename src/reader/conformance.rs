@@ -158,4 +158,30 @@ mod tests {
             super::check(&raw.build_source().unwrap()).unwrap();
         }
     }
+
+    #[test]
+    fn stored_datasets_conform() {
+        for input in [
+            "saved/shards3/data",
+            "saved/shards_uneven/data",
+            "saved/checkpointed/data",
+            "saved/ragged_r1_batched/data",
+            "saved/sparse_batched/data",
+            "saved/snappy_multi_block/data",
+            "saved/batched_partial_last/data",
+            "saved_tf212/shards3_gzip/data",
+            "distributed/auto",
+            "snapshot/snapshot_AUTO",
+            "snapshot/snapshot_shard_func",
+            "snapshot/legacy_v1_SNAPPY",
+            "cache/dict",
+        ] {
+            let builder = ReaderBuilder::new([format!("tests/golden/{input}")]);
+            super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{input}: {e}"));
+        }
+        for input in ["ragged_r1_batched", "ragged_r2_batched", "sparse_batched", "batched_partial_last"] {
+            let builder = ReaderBuilder::new([format!("tests/golden/saved/{input}/data")]).with_unbatch(true);
+            super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{input}: {e}"));
+        }
+    }
 }

@@ -21,11 +21,15 @@ use crate::tf::spec::ElementSpec;
 use report::{Failure, OnError, Report};
 
 pub(crate) mod blocks;
+mod cast;
 pub(crate) mod count;
+mod features;
 pub(crate) mod input;
 pub(crate) mod open;
 pub(crate) mod records;
 pub(crate) mod report;
+pub(crate) mod saved;
+mod snappy_reader;
 pub(crate) mod tfrecord;
 
 /// How many elements a dataset has.

@@ -1,13 +1,17 @@
 //! Opening input: what kind it is, and how it is to be understood.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Source;
+use super::cast::CastSource;
 use super::input;
 use super::report::OnError;
+use super::saved::{self, SavedSource};
 use super::tfrecord::TfRecordSource;
 use crate::error::Result;
 use crate::schema::Projection;
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::MappingOptions;
 
@@ -18,9 +22,15 @@ pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RecordKind {
-    /// Serialized `tf.train.Example`.
+    /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
+    /// inference has feature lists.
     #[default]
+    Auto,
+    /// Serialized `tf.train.Example`. A record with feature lists is an error: they would be lost.
     Example,
+    /// Serialized `tf.train.SequenceExample`: the features of the context, and a list column for
+    /// each feature list.
+    Sequence,
     /// Anything: one `record` column of their bytes.
     Raw,
 }
@@ -52,8 +62,13 @@ pub(crate) struct OpenOptions {
     pub(crate) features_complete: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
+    pub(crate) casts: Vec<Cast>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
+    /// Names for the top-level positions of a tuple.
+    pub(crate) names: Vec<String>,
+    /// Whether every slice along the first dimension of an element is a row.
+    pub(crate) unbatch: bool,
     /// What to do with records that cannot be read for inference: all but [`OnError::Fail`] pass
     /// over them.
     pub(crate) on_error: OnError,
@@ -71,8 +86,11 @@ impl Default for OpenOptions {
             features_complete: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
+            casts: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
+            names: Vec::new(),
+            unbatch: false,
             on_error: OnError::default(),
             to_verify: false,
         }
@@ -84,6 +102,31 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    let source = open_as_it_is(names, options)?;
+    match options.casts.as_slice() {
+        [] => Ok(source),
+        _ if options.to_verify => Ok(source),
+        casts => Ok(Arc::new(CastSource::new(source, casts, &options.mapping)?)),
+    }
+}
+
+fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let Some(saved) = open_saved(names, options)? {
+        return Ok(Arc::new(saved));
+    }
     let inputs = input::resolve(names)?;
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
+}
+
+/// Opens what `names` name if that is one stored dataset.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_saved(names: &[String], options: &OpenOptions) -> Result<Option<SavedSource>> {
+    let [name] = names else { return Ok(None) };
+    let path = Path::new(name);
+    if !saved::looks_like_saved(path) {
+        return Ok(None);
+    }
+    saved::open_saved(path, options).map(Some)
 }

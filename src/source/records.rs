@@ -10,7 +10,7 @@ use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::FeaturePlan;
 use crate::schema::infer::not_an_example;
-use crate::tf::example;
+use crate::tf::example::{self, Checked};
 use crate::wire::proto::WireError;
 use crate::wire::tfrecord;
 
@@ -180,8 +180,9 @@ impl Unit for TfRecordUnit {
 
 /// Looks into records without knowing what they should hold.
 pub(super) struct Check {
-    /// Whether they are Examples, as the first record that says something decides.
-    pub(super) is_example: Option<bool>,
+    /// What they are, as the first record that says something decides; none if they are nothing
+    /// that is known.
+    pub(super) kind: Option<Option<Checked>>,
     /// Sound records.
     pub(super) records: u64,
 }
@@ -211,12 +212,21 @@ impl Check {
     }
 
     fn record(&mut self, record: &[u8]) -> Option<WireError> {
-        match (self.is_example, example::check(record)) {
-            (None, Ok(features)) if features > 0 => self.is_example = Some(true),
-            (None, Err(_)) => self.is_example = Some(false),
-            (Some(true), Err(error)) => return Some(error),
+        match (self.kind, example::check(record)) {
+            (None, Ok(kind)) if kind != Checked::Empty => self.kind = Some(Some(kind)),
+            (None, Err(_)) => self.kind = Some(None),
+            (Some(Some(_)), Err(error)) => return Some(error),
             _ => {}
         }
         None
+    }
+
+    /// What the records are, in words.
+    pub(super) fn what(&self) -> &'static str {
+        match self.kind.flatten() {
+            Some(Checked::Example) => "records of tf.train.Example",
+            Some(Checked::SequenceExample) => "records of tf.train.SequenceExample",
+            _ => "records",
+        }
     }
 }

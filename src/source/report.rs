@@ -63,14 +63,15 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The failure as a JSON object with the members `source`, `record`, `byte`, `column`, `kind`,
-    /// `message` and `hint`; what is not known is null.
+    /// The failure as a JSON object with the members `source`, `record`, `row`, `byte`, `column`,
+    /// `kind`, `message` and `hint`; what is not known is null.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let Location { source, record, offset, column } = &self.location;
+        let Location { source, record, row, offset, column } = &self.location;
         json!({
             "source": source.as_deref(),
             "record": record,
+            "row": row,
             "byte": offset,
             "column": column.as_deref(),
             "kind": self.kind.name(),
@@ -89,6 +90,7 @@ impl Failure {
             location: Location {
                 source: text("source").map(Into::into),
                 record: number("record"),
+                row: number("row"),
                 offset: number("byte"),
                 column: text("column").map(Into::into),
             },

@@ -1,4 +1,4 @@
-//! TFRecord files of `tf.train.Example`, or of records kept as bytes.
+//! TFRecord files of `tf.train.Example` or `SequenceExample`, or of records kept as bytes.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::datatypes::SchemaRef;
 
 use super::blocks::{BufferPool, Frame, FrameReader};
+use super::features;
 use super::input::Input;
 use super::open::{InferRecords, OpenOptions, RecordKind};
 use super::records::{Check, Piece, Shared, TfRecordUnit, data_error, extend};
 use super::report::{Failure, OnError};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
-use crate::schema::feature::FeatureSpec;
+use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
-use crate::schema::{FeaturePlan, unknown_column};
 use crate::tf::spec::ElementSpec;
 use crate::wire::compress::Compression;
 use crate::wire::tfrecord;
@@ -58,12 +58,13 @@ impl TfRecordSource {
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let plan = match record {
             RecordKind::Raw => FeaturePlan::raw()?,
-            RecordKind::Example => {
-                let mut inference = Inference::default();
-                if !options.features_complete {
+            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
+                let settled = |name: &str| features::is_settled(options, name);
+                let mut inference = Inference::new(features::lists(options), &settled);
+                if !options.features_complete || options.record != RecordKind::Example {
                     replay = infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }
-                plan(options, &inference)?
+                features::plan(options, &inference)?
             }
         };
         let partitions = inputs
@@ -79,8 +80,9 @@ impl TfRecordSource {
             decoders: Mutex::default(),
         };
         let what = match options.record {
-            RecordKind::Example => "tf.train.Example",
             RecordKind::Raw => "raw records",
+            _ if shared.plan.sequence => "tf.train.SequenceExample",
+            _ => "tf.train.Example",
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -99,16 +101,17 @@ fn infer(
     inputs: &[Input],
     options: &OpenOptions,
     pool: &Arc<BufferPool>,
-    inference: &mut Inference,
+    inference: &mut Inference<'_>,
     compressed: &mut bool,
 ) -> Result<Option<Replay>> {
     let mut replay = None;
     let mut first_fault = None;
+    let enough = |inference: &Inference<'_>| match options.infer {
+        _ if options.features_complete => inference.records() >= features::PROBE_RECORDS,
+        InferRecords::First(limit) => inference.records() >= limit,
+        InferRecords::All => false,
+    };
     for input in inputs {
-        let enough = |inference: &Inference| match options.infer {
-            InferRecords::First(limit) => inference.records() >= limit,
-            InferRecords::All => false,
-        };
         if enough(inference) {
             break;
         }
@@ -170,32 +173,6 @@ fn infer(
     }
 }
 
-/// The columns: what was inferred, with the given specs in place, and only what was asked for.
-fn plan(options: &OpenOptions, inference: &Inference) -> Result<FeaturePlan> {
-    let mut features = inference.finish();
-    for spec in &options.features {
-        match features.iter_mut().find(|f| f.name == spec.name) {
-            Some(inferred) => *inferred = spec.clone(),
-            None => features.push(spec.clone()),
-        }
-    }
-    features.sort_by(|a, b| a.name.cmp(&b.name));
-    let paths: Vec<&str> = features.iter().map(|f| f.name.as_str()).collect();
-    for name in options.mapping.utf8.iter().chain(options.mapping.rename.iter().map(|(old, _)| old)) {
-        if !paths.contains(&name.as_str()) {
-            return Err(unknown_column(name, &paths));
-        }
-    }
-    let wanted = options.projection.apply(&paths)?;
-    let mut features: Vec<FeatureSpec> =
-        wanted.into_iter().filter_map(|i| features.get(i).cloned()).collect();
-    for feature in &mut features {
-        feature.text |= options.mapping.utf8.contains(&feature.name);
-    }
-    let ignore_others = options.features_complete || !options.projection.is_all();
-    FeaturePlan::new(features, &options.mapping, ignore_others, "tfrecord")
-}
-
 impl Source for TfRecordSource {
     fn kind(&self) -> &str {
         &self.kind
@@ -237,7 +214,7 @@ impl Source for TfRecordSource {
     ) -> Result<Verified> {
         let options = ReadOptions { on_error: OnError::Skip, ..options.clone() };
         let mut units = self.read(partition..partition + 1, &options);
-        let mut check = Check { is_example: None, records: 0 };
+        let mut check = Check { kind: None, records: 0 };
         while let Some(unit) = units.next()? {
             for piece in unit.pieces {
                 match piece {
@@ -246,11 +223,7 @@ impl Source for TfRecordSource {
                 }
             }
         }
-        let what = match check.is_example {
-            Some(true) => "records of tf.train.Example",
-            _ => "records",
-        };
-        Ok(Verified { records: check.records, what: what.to_owned() })
+        Ok(Verified { records: check.records, what: check.what().to_owned() })
     }
 }
 

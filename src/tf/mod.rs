@@ -5,4 +5,10 @@
 pub(crate) mod dtype;
 pub(crate) mod example;
 pub(crate) mod shape;
+pub(crate) mod snapshot;
 pub(crate) mod spec;
+pub(crate) mod structured_value;
+pub(crate) mod tensor_proto;
+pub(crate) mod unbatch;
+pub(crate) mod variant;
+pub(crate) mod widen;

@@ -6,4 +6,6 @@
 pub(crate) mod compress;
 pub(crate) mod crc;
 pub(crate) mod proto;
+pub(crate) mod snappy;
+pub(crate) mod table;
 pub(crate) mod tfrecord;

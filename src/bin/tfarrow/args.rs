@@ -71,8 +71,9 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "N|all", default_value = "10000")]
     pub(crate) infer_records: String,
 
-    /// What the records are; `raw` keeps their bytes in one column
-    #[arg(long, value_enum, default_value_t = Record::Example)]
+    /// What the records are: tf.train.Example, SequenceExample, or anything, of which `raw` keeps the
+    /// bytes in one column; `auto` tells the first two apart
+    #[arg(long, value_enum, default_value_t = Record::Auto)]
     pub(crate) record: Record,
 
     /// Rows to read at most
@@ -111,6 +112,18 @@ pub(crate) struct Storing {
     /// Read these bytes columns as text
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) utf8: Vec<String>,
+
+    /// Names for the positions of a tuple, or for a single tensor
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) names: Vec<String>,
+
+    /// Make every slice along the first dimension of a batched element a row
+    #[arg(long)]
+    pub(crate) unbatch: bool,
+
+    /// Whether nested structures become columns by path, or structs
+    #[arg(long, value_enum, default_value_t = Structure::Flat)]
+    pub(crate) structure: Structure,
 
     /// How tensors are stored: as canonical tensor columns, as lists of lists, or as flat lists
     #[arg(long, value_enum, default_value_t = Layout::Extension)]
@@ -245,8 +258,16 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Record {
+    Auto,
     Example,
+    Sequence,
     Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Structure {
+    Flat,
+    Nested,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

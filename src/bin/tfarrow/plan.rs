@@ -5,7 +5,7 @@ use tfarrow::{
     RecordKind, Result, Selection, TensorLayout,
 };
 
-use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing};
+use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
 
 fn invalid(option: &str, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
@@ -17,7 +17,9 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         .with_exclude(reading.exclude.iter().cloned())
         .with_infer_records(infer_records(&reading.infer_records)?)
         .with_record_kind(match reading.record {
+            Record::Auto => RecordKind::Auto,
             Record::Example => RecordKind::Example,
+            Record::Sequence => RecordKind::Sequence,
             Record::Raw => RecordKind::Raw,
         })
         .with_selection(Selection {
@@ -33,6 +35,12 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             args::OnError::Null => OnError::Null,
         })
         .with_utf8(storing.utf8.iter().cloned())
+        .with_names(storing.names.iter().cloned())
+        .with_unbatch(storing.unbatch)
+        .with_structure(match storing.structure {
+            Structure::Flat => tfarrow::Structure::Flat,
+            Structure::Nested => tfarrow::Structure::Nested,
+        })
         .with_tensor_layout(match storing.tensor_layout {
             Layout::Extension => TensorLayout::Extension,
             Layout::Nested => TensorLayout::Nested,
