@@ -100,7 +100,8 @@ fn benches(c: &mut Criterion) {
         vec![entry("id", INT64, &ints(row, 1)), entry("x", FLOAT, &floats(row, 768))]
     });
     let tokens = file(path, "tokens", 20_000, |row| vec![entry("tokens", INT64, &ints(row, row % 512))]);
-    let image = file(path, "image", 1_500, |row| vec![entry("image", BYTES, &vec![row.to_le_bytes()[0]; 12_288])]);
+    let image =
+        file(path, "image", 1_500, |row| vec![entry("image", BYTES, &vec![row.to_le_bytes()[0]; 12_288])]);
 
     for (name, (input, bytes), features) in [
         ("39 scalars", &scalars, &[][..]),

@@ -34,6 +34,32 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+impl ErrorKind {
+    const NAMES: [(ErrorKind, &'static str); 10] = [
+        (ErrorKind::Corrupt, "corrupt"),
+        (ErrorKind::Mismatch, "mismatch"),
+        (ErrorKind::MissingFeature, "missing_feature"),
+        (ErrorKind::Unsupported, "unsupported"),
+        (ErrorKind::Config, "config"),
+        (ErrorKind::Limit, "limit"),
+        (ErrorKind::NotFound, "not_found"),
+        (ErrorKind::AlreadyExists, "already_exists"),
+        (ErrorKind::Io, "io"),
+        (ErrorKind::Interrupted, "interrupted"),
+    ];
+
+    /// The kind in one word, as machine-readable reports write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, name)| name)
+    }
+
+    /// The kind that [`name`](Self::name) calls so.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(kind, _)| *kind)
+    }
+}
+
 /// Where something happened; every part that is known is filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Location {
@@ -257,6 +283,14 @@ impl Error {
         }
     }
 
+    /// The message and the lower error that led to it, without location and hint.
+    pub(crate) fn message_with_cause(&self) -> String {
+        match &self.0.cause {
+            Some(cause) => format!("{}: {cause}", self.message()),
+            None => self.message(),
+        }
+    }
+
     /// Whether one record's bytes or values are at fault, so that a reader may go on with the
     /// next record.
     #[must_use]
@@ -291,10 +325,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message())?;
-        if let Some(cause) = &self.0.cause {
-            write!(f, ": {cause}")?;
-        }
+        f.write_str(&self.message_with_cause())?;
         if !self.0.location.is_empty() {
             write!(f, " ({})", self.0.location)?;
         }

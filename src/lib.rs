@@ -122,7 +122,7 @@ mod wire;
 
 #[cfg(feature = "ndarray")]
 pub use column::array::{BatchBuilder, from_array, from_view};
-pub use convert::{Summary, convert};
+pub use convert::{FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
@@ -137,7 +137,10 @@ pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_p
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
-pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
+pub use source::report::{Failure, OnError, Report};
+pub use source::{
+    Cardinality, Decoded, Partition, Progress, ReadOptions, Selection, Source, Unit, Units, Verified,
+};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
 #[cfg(feature = "ndarray")]
 pub use tensor::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use serde_json::{Map, Value, json};
 
 use super::Batches;
 use crate::error::{Error, Result};
@@ -12,8 +13,9 @@ use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
+use crate::source::report::{OnError, Report};
 use crate::source::{Progress, ReadOptions, Selection, Source};
-use crate::source::{input, tfrecord};
+use crate::source::{count, input};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -225,6 +227,29 @@ impl ReaderBuilder {
         open::open(&self.inputs, &self.open)
     }
 
+    /// Elements in a part, for [`convert_to_folder`](crate::convert_to_folder). Default: a partition
+    /// is a part.
+    #[must_use]
+    pub fn with_part_rows(mut self, rows: u64) -> Self {
+        self.read.part_rows = Some(rows.max(1));
+        self
+    }
+
+    /// What to do with records that are damaged or do not fit. Default: [`OnError::Fail`].
+    #[must_use]
+    pub fn with_on_error(mut self, on_error: OnError) -> Self {
+        self.open.on_error = on_error;
+        self.read.on_error = on_error;
+        self
+    }
+
+    /// Where records that could not be read are counted and told of.
+    #[must_use]
+    pub fn with_report(mut self, report: Arc<Report>) -> Self {
+        self.read.report = report;
+        self
+    }
+
     /// The number of records, without decoding them: frames are hopped over. Their lengths are
     /// checked, their data is not. The selection is not applied.
     ///
@@ -236,9 +261,20 @@ impl ReaderBuilder {
         }
         let mut records = 0;
         for input in input::resolve(&self.inputs)? {
-            records += tfrecord::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
+            records += count::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
         }
         Ok(records)
+    }
+
+    /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not
+    /// stand in the way.
+    ///
+    /// # Errors
+    /// The input does not exist, or is of no known kind.
+    pub fn build_to_verify(&self) -> Result<Arc<dyn Source>> {
+        let mut open = self.open.clone();
+        open.to_verify = true;
+        open::open(&self.inputs, &open)
     }
 
     /// Opens the input and begins to read it.
@@ -250,6 +286,47 @@ impl ReaderBuilder {
         let schema = source.schema();
         let batches = Batches::new(source.clone(), &self.read, self.threads)?;
         Ok(Reader { source, schema, batches })
+    }
+
+    /// What the options say of the rows and columns that come out, by the options' names: equal
+    /// settings and equal input give equal batches.
+    #[must_use]
+    pub fn settings(&self) -> Map<String, Value> {
+        // Every field is named, so that none that is added is forgotten.
+        let OpenOptions {
+            record,
+            infer,
+            features,
+            features_complete,
+            projection,
+            mapping,
+            casts,
+            max_record_bytes,
+            check_crc,
+            names,
+            unbatch,
+            on_error: _,
+            to_verify: _,
+        } = &self.open;
+        let features: Vec<String> = features.iter().map(|f| format!("{}:{f}", f.name)).collect();
+        let settings = json!({
+            "record": format!("{record:?}").to_lowercase(),
+            "infer_records": format!("{infer:?}").to_lowercase(),
+            "features": features,
+            "features_complete": features_complete,
+            "columns": projection.columns,
+            "exclude": projection.exclude,
+            "mapping": format!("{mapping:?}"),
+            "casts": casts.iter().map(|cast| format!("{cast:?}")).collect::<Vec<_>>(),
+            "names": names,
+            "unbatch": unbatch,
+            "max_record_bytes": max_record_bytes,
+            "check_crc": check_crc,
+        });
+        match settings {
+            Value::Object(settings) => settings,
+            _ => Map::new(),
+        }
     }
 
     /// The options that govern reading.

@@ -10,7 +10,7 @@ use arrow::compute::concat_batches;
 
 use super::Batches;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Cardinality, ReadOptions, Selection, Source};
+use crate::source::{Cardinality, Decoded, ReadOptions, Selection, Source};
 
 fn broken(rule: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, format!("source breaks a rule: {}", rule.into()))
@@ -103,8 +103,10 @@ fn drain(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result
     let mut units = source.units(partitions, &ReadOptions::default())?;
     let mut batches = Vec::new();
     while let Some(unit) = units.next_unit()? {
-        unit.decode(&mut |batch| {
-            batches.push(batch);
+        unit.decode(&mut |decoded| {
+            if let Decoded::Batch(batch) = decoded {
+                batches.push(batch);
+            }
             Ok(())
         })?;
     }

@@ -7,4 +7,5 @@ mod rebatch;
 pub(crate) mod remainder;
 
 pub use batches::Batches;
+pub(crate) use batches::PartItem;
 pub use builder::{Reader, ReaderBuilder};

@@ -25,7 +25,7 @@ use super::rebatch::Rebatch;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn drop_remainder<R: RecordBatchReader>(reader: R, batch_rows: usize) -> DropRemainder<R> {
-    let rebatch = Rebatch::new(reader.schema(), batch_rows);
+    let rebatch = Rebatch::exact(reader.schema(), batch_rows);
     DropRemainder { reader, rebatch }
 }
 

@@ -112,8 +112,11 @@ impl<'a> Inference<'a> {
             Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
             Err(VisitError::Visitor(error)) => return Err(error),
         }
-        self.features.settle(false)?;
-        self.lists.settle(true)?;
+        // A record that contradicts earlier ones leaves no trace.
+        self.features.check()?;
+        self.lists.check()?;
+        self.features.settle(false);
+        self.lists.settle(true);
         self.records += 1;
         Ok(())
     }
@@ -228,9 +231,25 @@ impl Table {
         }
     }
 
+    /// Whether what one record held is of the kinds that earlier ones held.
+    fn check(&self) -> Result<()> {
+        for observation in &self.record {
+            let Some(seen) = self.seen.get(observation.slot) else { continue };
+            if observation.kind == Kind::None || seen.settled {
+                continue;
+            }
+            let before = if seen.kind == Kind::None { observation.kind } else { seen.kind };
+            let other = observation.other.unwrap_or(observation.kind);
+            if let Some(now) = [other, observation.kind].into_iter().find(|kind| *kind != before) {
+                return Err(changes_kind(&seen.name, before, now));
+            }
+        }
+        Ok(())
+    }
+
     /// Takes over what one record held. A feature without values may be a scalar that is missing;
     /// a step without values is a list.
-    fn settle(&mut self, feature_lists: bool) -> Result<()> {
+    fn settle(&mut self, feature_lists: bool) {
         for observation in &self.record {
             let Some(seen) = self.seen.get_mut(observation.slot) else { continue };
             if observation.kind == Kind::None {
@@ -239,24 +258,13 @@ impl Table {
             if seen.kind == Kind::None {
                 seen.kind = observation.kind;
             }
-            if seen.settled {
-                continue;
-            }
-            let other = observation.other.unwrap_or(observation.kind);
-            if other != seen.kind {
-                return Err(changes_kind(&seen.name, seen.kind, other));
-            }
-            if observation.kind != seen.kind {
-                return Err(changes_kind(&seen.name, seen.kind, observation.kind));
-            }
-            if observation.most > 0 || feature_lists {
+            if !seen.settled && (observation.most > 0 || feature_lists) {
                 seen.filled += 1;
                 seen.fewest = seen.fewest.min(observation.fewest);
                 seen.most = seen.most.max(observation.most);
                 seen.utf8 &= observation.utf8;
             }
         }
-        Ok(())
     }
 
     fn is_settled(&self, slot: usize) -> bool {

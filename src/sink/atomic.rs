@@ -69,6 +69,16 @@ impl AtomicFile {
         &self.target
     }
 
+    /// As [`persist`](Self::persist), after the file has reached the disk.
+    ///
+    /// # Errors
+    /// As there; or the file cannot be written.
+    pub(crate) fn persist_synced(self) -> Result<u64> {
+        let synced = self.file.as_file().sync_all();
+        synced.map_err(|e| Error::io("cannot write output", e).in_source(describe(&self.target)))?;
+        self.persist()
+    }
+
     /// Gives the file its name.
     ///
     /// # Errors

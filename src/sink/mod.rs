@@ -77,6 +77,25 @@ impl Format {
     }
 }
 
+impl Format {
+    /// The format called `name`: an extension without its dot, or `saved`.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let name = name.trim_start_matches('.');
+        if name == "saved" {
+            return Ok(Format::Saved);
+        }
+        Self::from_path(&Path::new("output").with_extension(name)).map_err(|_| {
+            Error::config("no such format").expected(
+                "parquet, arrow, feather, ipc, arrows, npy, npz, npyd or saved",
+                format!("`{name}`"),
+            )
+        })
+    }
+}
+
 /// How the bytes of an output file are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Source;
 use super::cast::CastSource;
 use super::input;
+use super::report::OnError;
 use super::saved::{self, SavedSource};
 use super::tfrecord::TfRecordSource;
 use crate::error::Result;
@@ -68,6 +69,12 @@ pub(crate) struct OpenOptions {
     pub(crate) names: Vec<String>,
     /// Whether every slice along the first dimension of an element is a row.
     pub(crate) unbatch: bool,
+    /// What to do with records that cannot be read for inference: all but [`OnError::Fail`] pass
+    /// over them.
+    pub(crate) on_error: OnError,
+    /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
+    /// such as columns, need not be found out.
+    pub(crate) to_verify: bool,
 }
 
 impl Default for OpenOptions {
@@ -84,6 +91,8 @@ impl Default for OpenOptions {
             check_crc: true,
             names: Vec::new(),
             unbatch: false,
+            on_error: OnError::default(),
+            to_verify: false,
         }
     }
 }
@@ -96,6 +105,7 @@ pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn So
     let source = open_as_it_is(names, options)?;
     match options.casts.as_slice() {
         [] => Ok(source),
+        _ if options.to_verify => Ok(source),
         casts => Ok(Arc::new(CastSource::new(source, casts, &options.mapping)?)),
     }
 }

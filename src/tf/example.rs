@@ -128,6 +128,71 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
     Ok(())
 }
 
+/// What a record that was [checked](check) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// A message without anything in it.
+    Empty,
+    Example,
+    SequenceExample,
+}
+
+/// Checks that `record` is a sound `tf.train.Example` or `SequenceExample`, down to the last value.
+///
+/// # Errors
+/// It is not.
+pub(crate) fn check(record: &[u8]) -> Result<Checked, WireError> {
+    let mut check = Check::default();
+    match visit_example(record, &mut check) {
+        Ok(()) if check.lists => Ok(Checked::SequenceExample),
+        Ok(()) if check.features => Ok(Checked::Example),
+        Ok(()) => Ok(Checked::Empty),
+        Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    features: bool,
+    lists: bool,
+    floats: Vec<f32>,
+    ints: Vec<i64>,
+}
+
+impl Check {
+    fn values(&mut self, feature: Feature<'_>) -> Result<(), WireError> {
+        self.floats.clear();
+        self.ints.clear();
+        match feature.kind {
+            Kind::None => Ok(()),
+            Kind::Bytes => for_each_bytes(feature.list, |_| Ok::<_, WireError>(())),
+            Kind::Float => extend_floats(feature.list, &mut self.floats),
+            Kind::Int64 => extend_int64s(feature.list, &mut self.ints),
+        }
+    }
+}
+
+impl FeatureVisitor for Check {
+    type Error = WireError;
+
+    fn feature(&mut self, _: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
+        self.features = true;
+        self.values(feature)
+    }
+
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<WireError>> {
+        // Of an Example this is an unknown field, which may hold anything.
+        if !holds_feature_lists(lists) {
+            return Ok(());
+        }
+        self.lists = true;
+        for_each_feature_list(lists, |_, list| match for_each_step(list, |step| self.values(step)) {
+            Ok(()) => Ok(()),
+            Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
+        })
+    }
+}
+
 /// Visits every entry of a serialized `FeatureLists`: its key and a serialized `FeatureList`.
 ///
 /// # Errors

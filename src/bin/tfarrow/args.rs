@@ -18,7 +18,8 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
         tfarrow convert 'train-*.tfrecord' -o train.parquet\n  \
         tfarrow head train-00000-of-00008.tfrecord\n  \
         tfarrow schema train.tfrecord --json\n\n\
-        Exit status: 0 when everything was converted, 2 when it failed."
+        Exit status: 0 when everything was converted, 1 when records were skipped or nulled \
+        (or verify found damage), 2 when it failed."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Head(Head),
     /// Count the records, without decoding them
     Count(Count),
+    /// Read everything, check every checksum, and list what is damaged
+    Verify(Verify),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -98,6 +101,11 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]
     pub(crate) max_record_bytes: u64,
 
+    /// What to do with records that are damaged or do not fit: stop, leave the row out, or put a
+    /// row of nulls in its place
+    #[arg(long, value_enum, default_value_t = OnError::Fail)]
+    pub(crate) on_error: OnError,
+
     /// Threads to read and decode with [default: one a core]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) threads: Option<usize>,
@@ -145,17 +153,27 @@ pub(crate) struct Convert {
     pub(crate) inputs: Inputs,
 
     /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or
-    /// .npyd (a folder of .npy files), or - for an Arrow stream on standard output
+    /// .npyd (a folder of .npy files), - for an Arrow stream on standard output, or a folder (a name
+    /// that ends in /) for a part file per input file
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
-
-    /// The format, where the name does not say it: a folder for `tf.data.Dataset.load`
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<OutputFormat>,
 
     /// Replace the output if it exists
     #[arg(long)]
     pub(crate) overwrite: bool,
+
+    /// Write part files of at most so many rows; the output is a folder
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) rows_per_file: Option<usize>,
+
+    /// The format, where the name does not say it: parquet (the default for part files), arrow,
+    /// arrows, npy, npz, npyd, or saved (a folder that tf.data.Dataset.load opens)
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Go on with a conversion to a folder that was interrupted
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
+    pub(crate) resume: bool,
 
     /// Read and convert everything, write nothing
     #[arg(long)]
@@ -172,6 +190,10 @@ pub(crate) struct Convert {
     /// Width of strings in NumPy arrays, in bytes [default: strings are refused]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) string_bytes: Option<usize>,
+
+    /// Write every record that was skipped or nulled to a file, as one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 
     /// Show a progress bar
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
@@ -226,6 +248,20 @@ pub(crate) struct Count {
     pub(crate) max_record_bytes: u64,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Print one JSON object
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) json: bool,
+
+    /// Refuse records longer than this
+    #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]
+    pub(crate) max_record_bytes: u64,
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number, at least 1".to_owned())
 }
@@ -239,14 +275,16 @@ pub(crate) enum Record {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum OutputFormat {
-    Saved,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Structure {
     Flat,
     Nested,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    Fail,
+    Skip,
+    Null,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

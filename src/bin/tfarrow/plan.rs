@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, ReaderBuilder,
+    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
     RecordKind, Result, Selection, TensorLayout, parse_features,
 };
 
-use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
+use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
 
 fn invalid(option: &str, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
@@ -31,6 +31,11 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         })
         .with_batch_rows(reading.batch_rows)
         .with_max_record_bytes(reading.max_record_bytes)
+        .with_on_error(match reading.on_error {
+            args::OnError::Fail => OnError::Fail,
+            args::OnError::Skip => OnError::Skip,
+            args::OnError::Null => OnError::Null,
+        })
         .with_utf8(storing.utf8.iter().cloned())
         .with_names(storing.names.iter().cloned())
         .with_unbatch(storing.unbatch)
