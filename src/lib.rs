@@ -101,6 +101,7 @@
 //! | `mmap` | yes | [`IpcMap`] |
 //! | `npz` | yes | `.npz` output |
 //! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
+//! | `tensorflow` | no | live `tf.data` pipelines, run by libtensorflow, which is found at run time |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(
     test,
@@ -136,6 +137,7 @@ pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout}
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
+pub use source::live::PYTHON_HELPER;
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};

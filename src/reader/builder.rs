@@ -12,7 +12,7 @@ use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
-use crate::source::{Progress, ReadOptions, Selection, Source};
+use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 use crate::source::{input, tfrecord};
 
 /// Names the input of a [`Reader`] and how to read it.
@@ -175,6 +175,22 @@ impl ReaderBuilder {
         self
     }
 
+    /// Where libtensorflow is, for live pipelines: its file, or a folder that holds it or the
+    /// `tensorflow` package. Default: `TENSORFLOW_DIR`, the library path, the active Python
+    /// environment and the package folders of the Python on the path are searched.
+    #[must_use]
+    pub fn with_libtensorflow(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.open.libtensorflow = Some(path.into());
+        self
+    }
+
+    /// Threads that TensorFlow runs a live pipeline's operations with. Default: one a core.
+    #[must_use]
+    pub fn with_tensorflow_threads(mut self, threads: u8) -> Self {
+        self.open.tensorflow_threads = threads;
+        self
+    }
+
     /// Rows in a batch; only the last one has fewer. Default: 1,024; 0 means 1.
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> Self {
@@ -213,6 +229,9 @@ impl ReaderBuilder {
 
     /// Opens the input: recognises it, and learns or infers its schema.
     ///
+    /// The first live pipeline of a process loads libtensorflow, for which environment variables
+    /// are set: no other thread may then be in C code that reads them.
+    ///
     /// # Errors
     /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
     pub fn build_source(&self) -> Result<Arc<dyn Source>> {
@@ -231,6 +250,9 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        if open::is_pipeline(&self.inputs) {
+            return self.count_pipeline();
+        }
         if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
             return saved.count(&self.read.progress);
         }
@@ -239,6 +261,19 @@ impl ReaderBuilder {
             records += tfrecord::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
         }
         Ok(records)
+    }
+
+    /// A pipeline knows its cardinality, or must be run to its end.
+    fn count_pipeline(&self) -> Result<u64> {
+        let source = self.build_source()?;
+        match source.cardinality() {
+            Cardinality::Known(rows) => Ok(rows),
+            _ => {
+                let options = ReadOptions { selection: Selection::default(), ..self.read.clone() };
+                let batches = Batches::new(source, &options, self.threads)?;
+                batches.map(|batch| Ok(batch?.num_rows() as u64)).sum()
+            }
+        }
     }
 
     /// Opens the input and begins to read it.

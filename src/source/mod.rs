@@ -23,6 +23,7 @@ pub(crate) mod blocks;
 mod cast;
 mod features;
 pub(crate) mod input;
+pub(crate) mod live;
 pub(crate) mod open;
 pub(crate) mod saved;
 mod snappy_reader;

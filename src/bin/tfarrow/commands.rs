@@ -24,6 +24,7 @@ pub(crate) fn run(args: Args) -> Result<()> {
         Command::Schema(args) => run_schema(&args),
         Command::Head(args) => run_head(&args),
         Command::Count(args) => run_count(&args),
+        Command::PythonHelper => print(tfarrow::PYTHON_HELPER),
     }
 }
 
