@@ -80,7 +80,7 @@ def element_spec_json(spec, path=""):
         return {"dataset": element_spec_json(spec.element_spec, f"{path}/")}
     if isinstance(spec, tf.OptionalSpec):
         # The one thing that the public interface does not show.
-        return {"optional": element_spec_json(spec._value_spec, path)}
+        return {"optional": element_spec_json(spec._element_spec, path)}
     if isinstance(spec, tf.TensorSpec):
         return {"tensor": {"dtype": spec.dtype.name, "shape": _shape(spec.shape)}}
     if isinstance(spec, dict):

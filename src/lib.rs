@@ -138,6 +138,11 @@ pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_p
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
 pub use source::live::PYTHON_HELPER;
+/// Pipelines built in Rust and run by TensorFlow.
+#[cfg(feature = "tensorflow")]
+pub mod live {
+    pub use crate::source::live::{Components, Dataset, Values};
+}
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
+use crate::source::live::Dataset;
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 use crate::source::{input, tfrecord};
@@ -34,6 +35,7 @@ use crate::source::{input, tfrecord};
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
     inputs: Vec<String>,
+    dataset: Option<Dataset>,
     open: OpenOptions,
     read: ReadOptions,
     threads: usize,
@@ -46,10 +48,18 @@ impl ReaderBuilder {
     pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
+            dataset: None,
             open: OpenOptions::default(),
             read: ReadOptions::default(),
             threads: 1,
         }
+    }
+
+    /// Reads a pipeline built in Rust.
+    #[cfg(feature = "tensorflow")]
+    #[must_use]
+    pub fn from_dataset(dataset: Dataset) -> Self {
+        Self { dataset: Some(dataset), ..Self::new([""; 0]) }
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
@@ -241,7 +251,10 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
-        open::open(&self.inputs, &self.open)
+        match &self.dataset {
+            Some(dataset) => open::with_casts(dataset.source(&self.open)?, &self.open),
+            None => open::open(&self.inputs, &self.open),
+        }
     }
 
     /// The number of records, without decoding them: frames are hopped over. Their lengths are
@@ -250,7 +263,7 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
-        if open::is_pipeline(&self.inputs) {
+        if self.dataset.is_some() || open::is_pipeline(&self.inputs) {
             return self.count_pipeline();
         }
         if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {

@@ -10,9 +10,13 @@ use std::path::Path;
 mod enabled;
 #[cfg(feature = "tensorflow")]
 pub(crate) use enabled::open_pipeline;
+#[cfg(feature = "tensorflow")]
+pub use enabled::{Components, Dataset, Values};
 
 #[cfg(not(feature = "tensorflow"))]
 mod disabled;
+#[cfg(not(feature = "tensorflow"))]
+pub use disabled::Dataset;
 #[cfg(not(feature = "tensorflow"))]
 pub(crate) use disabled::open_pipeline;
 

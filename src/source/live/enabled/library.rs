@@ -173,7 +173,7 @@ fn python_folders() -> Vec<PathBuf> {
 
 /// Loads the library at `path` for good and hands it to the bindings.
 fn load(path: &Path) -> Result<()> {
-    quiet();
+    let _quiet = Quiet::new();
     // SAFETY: loading runs the library's initializers; it is the library that the user names or
     // installed as TensorFlow.
     let library = unsafe { libloading::Library::new(path) }.map_err(|e| {
@@ -197,7 +197,7 @@ fn load(path: &Path) -> Result<()> {
         .map_err(|e| Error::unsupported(format!("cannot load libtensorflow: {e}")).with_hint(HOW_TO_GET))?;
     // TensorFlow's threads may outlive every value of ours.
     std::mem::forget(library);
-    Ok(())
+    super::runner::warm_up()
 }
 
 /// A folder in which the library has the name that the bindings look for, beside the libraries
@@ -225,10 +225,48 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::hard_link(from, to)
 }
 
-/// Keeps TensorFlow's start-up messages off standard error, unless the user chose a level.
-fn quiet() {
-    if env::var_os(LOG_VARIABLE).is_none() {
+/// Keeps TensorFlow's messages off standard error, unless the user chose a level. Some are written
+/// when the library begins to work, whatever the level: for that long, standard error is turned off.
+struct Quiet {
+    #[cfg(unix)]
+    stderr: Option<std::os::fd::OwnedFd>,
+}
+
+impl Quiet {
+    #[cfg(unix)]
+    fn new() -> Self {
+        use std::os::fd::{AsFd, AsRawFd};
+
+        if env::var_os(LOG_VARIABLE).is_some() {
+            return Self { stderr: None };
+        }
         set_variable(LOG_VARIABLE, Some("3".as_ref()));
+        let kept = std::io::stderr().as_fd().try_clone_to_owned();
+        let nothing = std::fs::OpenOptions::new().write(true).open("/dev/null");
+        let (Ok(kept), Ok(nothing)) = (kept, nothing) else { return Self { stderr: None } };
+        // SAFETY: both are open descriptors; standard error goes on to be one.
+        let turned_off = unsafe { libc::dup2(nothing.as_raw_fd(), libc::STDERR_FILENO) } >= 0;
+        Self { stderr: turned_off.then_some(kept) }
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Self {
+        if env::var_os(LOG_VARIABLE).is_none() {
+            set_variable(LOG_VARIABLE, Some("3".as_ref()));
+        }
+        Self {}
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        use std::os::fd::AsRawFd;
+
+        if let Some(kept) = &self.stderr {
+            // SAFETY: as above.
+            unsafe { libc::dup2(kept.as_raw_fd(), libc::STDERR_FILENO) };
+        }
     }
 }
 

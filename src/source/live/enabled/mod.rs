@@ -1,5 +1,6 @@
 //! Pipelines in a build with TensorFlow's bindings.
 
+mod build;
 mod columns;
 mod folder;
 mod library;
@@ -26,6 +27,7 @@ use crate::tf::graph_def::GraphBuilder;
 use crate::tf::spec::ElementSpec;
 use crate::tf::unbatch::unbatched;
 
+pub use self::build::{Components, Dataset, Values};
 pub(crate) use self::folder::open_pipeline;
 
 /// A serialized dataset and what it needs to run.
@@ -53,10 +55,16 @@ struct Runtime {
 /// A dataset that TensorFlow makes as it is read.
 #[derive(Debug)]
 pub(crate) struct LiveSource {
+    shared: Arc<Shared>,
+    partitions: Vec<Partition>,
+}
+
+/// What a source and its running pipelines have in common.
+#[derive(Debug)]
+struct Shared {
     pipeline: Pipeline,
     runtime: Runtime,
-    columns: Arc<Columns>,
-    partitions: Vec<Partition>,
+    columns: Columns,
     cardinality: OnceLock<Cardinality>,
 }
 
@@ -72,33 +80,33 @@ impl LiveSource {
         };
         let plan =
             ElementPlan::new(&row_spec, &options.mapping, &options.projection, &options.names, "pipeline")?;
-        Ok(Self {
-            partitions: vec![Partition { name: pipeline.name.as_str().into(), bytes: None, rows: None }],
-            columns: Arc::new(Columns { plan: Arc::new(plan), specs, unbatch: options.unbatch }),
-            pipeline,
-            runtime,
-            cardinality: OnceLock::new(),
-        })
+        let partitions = vec![Partition { name: pipeline.name.as_str().into(), bytes: None, rows: None }];
+        let columns = Columns { plan: Arc::new(plan), specs, unbatch: options.unbatch };
+        let shared = Arc::new(Shared { pipeline, runtime, columns, cardinality: OnceLock::new() });
+        Ok(Self { shared, partitions })
     }
+}
 
-    fn load(&self, graph: Vec<u8>) -> Result<Loaded> {
+impl Shared {
+    fn load(&self, graph: GraphBuilder) -> Result<Loaded> {
         library::ensure(self.runtime.library.as_deref())?;
-        Loaded::new(&graph, self.pipeline.feeds.clone(), self.runtime.threads)
+        Loaded::new(&graph.finish(), self.pipeline.feeds.clone(), self.runtime.threads)
     }
 
     /// The number of elements, as the dataset itself tells it.
-    fn ask_cardinality(&self) -> Result<Cardinality> {
+    fn cardinality(&self) -> Result<Cardinality> {
         if let Some(known) = self.cardinality.get() {
             return Ok(*known);
         }
         let mut graph = GraphBuilder::new(self.pipeline.graph.clone());
         let node = stage::add_cardinality(&mut graph, &self.pipeline.output);
-        let found = self.load(graph.finish())?.cardinality(&node)?;
+        let found = self.load(graph)?.cardinality(&node)?;
         Ok(*self.cardinality.get_or_init(|| found))
     }
 
-    fn start(&self, options: &ReadOptions) -> Result<Running> {
-        if self.ask_cardinality()? == Cardinality::Infinite && options.selection.take.is_none() {
+    /// Starts the pipeline, `past` selected elements in.
+    fn start(&self, options: &ReadOptions, past: u64) -> Result<Running> {
+        if self.cardinality()? == Cardinality::Infinite && options.selection.take.is_none() {
             return Err(
                 Error::config("the dataset has no end").with_hint("say how many rows to take with --take")
             );
@@ -111,6 +119,7 @@ impl LiveSource {
         }
         let wanted = Wanted {
             selection: options.selection,
+            past,
             unbatch: self.columns.unbatch,
             batch_rows: options.batch_rows.max(1),
             batch_bytes: options.batch_bytes,
@@ -118,7 +127,22 @@ impl LiveSource {
         };
         let mut graph = GraphBuilder::new(self.pipeline.graph.clone());
         let stage = stage::add(&mut graph, &self.pipeline.output, &self.pipeline.element_spec, &wanted)?;
-        Running::start(self.load(graph.finish())?, &stage)
+        Running::start(self.load(graph)?, &stage)
+    }
+
+    /// Which of the `most` elements from number `first` on fails, found by making them again one
+    /// by one; `None` where none fails the second time.
+    fn find_failure(&self, options: &ReadOptions, first: u64, most: usize) -> Option<u64> {
+        let options = ReadOptions { batch_rows: 1, ..options.clone() };
+        let mut running = self.start(&options, first).ok()?;
+        for element in (first..).take(most) {
+            match running.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(_) => return Some(element),
+            }
+        }
+        None
     }
 }
 
@@ -128,18 +152,18 @@ impl Source for LiveSource {
     }
 
     fn element_spec(&self) -> &ElementSpec {
-        &self.columns.plan.element_spec
+        &self.shared.columns.plan.element_spec
     }
 
     fn schema(&self) -> SchemaRef {
-        self.columns.plan.schema.clone()
+        self.shared.columns.plan.schema.clone()
     }
 
     /// Unknown also where TensorFlow cannot be loaded.
     fn cardinality(&self) -> Cardinality {
-        match self.ask_cardinality() {
+        match self.shared.cardinality() {
             Ok(Cardinality::Infinite) => Cardinality::Infinite,
-            Ok(known) if !self.columns.unbatch => known,
+            Ok(known) if !self.shared.columns.unbatch => known,
             _ => Cardinality::Unknown,
         }
     }
@@ -149,10 +173,14 @@ impl Source for LiveSource {
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
+        let name = self.shared.pipeline.name.as_str();
         let running = match partitions.contains(&0) {
-            true => Some(self.start(options).map_err(|e| e.in_source(self.pipeline.name.as_str()))?),
+            true => Some(self.shared.start(options, 0).map_err(|e| e.in_source(name))?),
             false => None,
         };
-        Ok(Box::new(LiveUnits::new(running, self.columns.clone(), self.pipeline.name.as_str(), options)))
+        Ok(Box::new(LiveUnits::new(running, self.shared.clone(), options)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use super::tensor::{self, Feed, PlainTensor, StringTensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::Cardinality;
 use crate::tf::dtype::DType;
+use crate::tf::graph_def::{GraphBuilder, Node};
 use crate::tf::spec::ElementSpec;
 
 /// A tensor that takes the place of a placeholder in the graph.
@@ -133,6 +134,16 @@ impl Loaded {
             value => u64::try_from(value).map_or(Cardinality::Unknown, Cardinality::Known),
         })
     }
+}
+
+/// Runs next to nothing, so that what TensorFlow does once is done.
+///
+/// # Errors
+/// TensorFlow does not work.
+pub(super) fn warm_up() -> Result<()> {
+    let mut graph = GraphBuilder::default();
+    graph.node(&Node::int64("n", -2));
+    Loaded::new(&graph.finish(), Arc::default(), 0)?.cardinality("n").map(drop)
 }
 
 /// A component that is fetched, and where its tensor is found after a run.
@@ -260,6 +271,14 @@ impl Running {
         loaded.session.run(&mut args).map_err(|e| tf_error("the pipeline cannot be started", &e))?;
         drop(args);
         Ok(Self { reader, loaded, ended: false })
+    }
+
+    /// How many elements a delivery stacks at most.
+    pub(super) fn stacked(&self) -> usize {
+        match self.reader.delivery {
+            Delivery::Batches(rows) => rows,
+            Delivery::Elements => 1,
+        }
     }
 
     /// The next delivery; `None` at the end.

@@ -96,6 +96,8 @@ fn form_of(spec: &ElementSpec, batched: bool) -> Form {
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) selection: Selection,
+    /// How many of the selected elements to leave out at the beginning.
+    pub(super) past: u64,
     /// Whether the elements are batches to be taken apart: they are then delivered one by one, and
     /// the selection is not applied.
     pub(super) unbatch: bool,
@@ -144,7 +146,7 @@ impl Stages<'_> {
         let mut dataset = source.to_owned();
         let mut signatures: Vec<(DType, Shape)> = specs.iter().map(signature).collect();
         if !wanted.unbatch {
-            dataset = self.select(&prefix, dataset, &signatures, &wanted.selection);
+            dataset = self.select(&prefix, dataset, &signatures, &wanted.selection, wanted.past);
         }
         let mut delivery = Delivery::Elements;
         let mut positions: Vec<usize> = (0..specs.len()).collect();
@@ -186,6 +188,7 @@ impl Stages<'_> {
                     let specs = leaves(spec);
                     let all = Wanted {
                         selection: Selection::default(),
+                        past: 0,
                         unbatch: false,
                         read: vec![true; specs.len()],
                         ..wanted.clone()
@@ -223,10 +226,15 @@ impl Stages<'_> {
         dataset: String,
         signatures: &[(DType, Shape)],
         selection: &Selection,
+        past: u64,
     ) -> String {
         let mut dataset = dataset;
+        let mut steps = 0;
         let mut step = |stages: &mut Self, op: &str, constants: &[u64]| {
-            let name = format!("{prefix}/{op}");
+            let name = {
+                steps += 1;
+                format!("{prefix}/{op}_{steps}")
+            };
             let node = stages.operation(&name, op, &dataset, constants, signatures);
             stages.graph.node(&node);
             dataset = name;
@@ -239,6 +247,9 @@ impl Stages<'_> {
         }
         if let Some(take) = selection.take {
             step(self, "TakeDataset", &[take]);
+        }
+        if past > 0 {
+            step(self, "SkipDataset", &[past]);
         }
         dataset
     }

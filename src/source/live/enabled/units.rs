@@ -3,20 +3,25 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 
-use super::columns::{Columns, Piece};
+use super::Shared;
+use super::columns::Piece;
 use super::runner::{Delivered, Fetched, Running};
 use crate::error::{Error, Result};
 use crate::source::{ReadOptions, Unit, Units};
 
+/// How long a pipeline may have run to be run again to find out which element failed.
+const SEARCH_AGAIN: Duration = Duration::from_secs(10);
+
 /// The first stage: TensorFlow runs, batches are put together.
 pub(super) struct LiveUnits {
     running: Option<Running>,
-    columns: Arc<Columns>,
-    name: Arc<str>,
+    shared: Arc<Shared>,
     options: ReadOptions,
+    started: Instant,
     /// What was delivered and not given out yet.
     at_hand: VecDeque<Piece>,
     /// Elements delivered so far.
@@ -27,17 +32,12 @@ pub(super) struct LiveUnits {
 }
 
 impl LiveUnits {
-    pub(super) fn new(
-        running: Option<Running>,
-        columns: Arc<Columns>,
-        name: &str,
-        options: &ReadOptions,
-    ) -> Self {
+    pub(super) fn new(running: Option<Running>, shared: Arc<Shared>, options: &ReadOptions) -> Self {
         Self {
             running,
-            columns,
-            name: name.into(),
+            shared,
             options: options.clone(),
+            started: Instant::now(),
             at_hand: VecDeque::new(),
             element: 0,
             row: 0,
@@ -48,27 +48,58 @@ impl LiveUnits {
     /// Takes the next delivery; `false` at the end.
     fn deliver(&mut self) -> Result<bool> {
         let enough =
-            self.columns.unbatch && self.options.selection.take.is_some_and(|take| self.taken >= take);
+            self.shared.columns.unbatch && self.options.selection.take.is_some_and(|take| self.taken >= take);
         let Some(running) = self.running.as_mut().filter(|_| !enough) else {
             self.running = None;
             return Ok(false);
         };
         let element = self.element;
-        let Some(delivered) = running.next().map_err(|e| e.at_record(element))? else {
-            self.running = None;
-            return Ok(false);
+        let stacked = running.stacked();
+        let delivered = match running.next() {
+            Ok(Some(delivered)) => delivered,
+            Ok(None) => {
+                self.running = None;
+                return Ok(false);
+            }
+            Err(error) => return Err(self.place(error, element, stacked)),
         };
         self.element += delivered.elements as u64;
         self.options.progress.add_bytes(delivered.bytes());
-        let rows = self.columns.rows(&delivered).map_err(|e| e.at_record(element))?;
+        let rows = self.shared.columns.rows(&delivered).map_err(|e| e.at_record(element))?;
         let delivered = Arc::new(delivered);
-        let ranges = if self.columns.unbatch { self.selected(rows) } else { vec![0..rows] };
+        let ranges = if self.shared.columns.unbatch { self.selected(rows) } else { vec![0..rows] };
         self.at_hand.extend(ranges.into_iter().map(|rows| Piece {
             delivered: delivered.clone(),
             rows,
             first_element: element,
         }));
         Ok(true)
+    }
+
+    /// Names the element that failed. Of several that are made at a time TensorFlow does not say
+    /// which it was: the pipeline is run again, if that does not take long.
+    fn place(&mut self, error: Error, first: u64, stacked: usize) -> Error {
+        self.running = None;
+        let skipped = if self.shared.columns.unbatch { 0 } else { self.options.selection.skip };
+        let number = |element: u64| match self.options.selection.shard {
+            Some((index, count)) if !self.shared.columns.unbatch => {
+                skipped.saturating_add(element.saturating_mul(count)).saturating_add(index)
+            }
+            _ => skipped.saturating_add(element),
+        };
+        let found = match stacked {
+            1 => Some(first),
+            _ if self.started.elapsed() < SEARCH_AGAIN => {
+                self.shared.find_failure(&self.options, first, stacked)
+            }
+            _ => None,
+        };
+        match found {
+            Some(element) => error.at_record(number(element)),
+            None => error
+                .at_record(number(first))
+                .with_hint(format!("it was this element or one of the next {}", stacked - 1)),
+        }
     }
 
     /// The selected ones of the next `count` rows.
@@ -124,12 +155,7 @@ impl LiveUnits {
         if rows == 0 {
             return Ok(None);
         }
-        let unit = LiveUnit {
-            pieces,
-            columns: self.columns.clone(),
-            name: self.name.clone(),
-            options: self.options.clone(),
-        };
+        let unit = LiveUnit { pieces, shared: self.shared.clone(), options: self.options.clone() };
         Ok(Some(Box::new(unit)))
     }
 }
@@ -141,28 +167,27 @@ impl Units for LiveUnits {
             self.running = None;
             self.at_hand.clear();
         }
-        result.map_err(|e: Error| e.in_source(self.name.clone()))
+        result.map_err(|e: Error| e.in_source(self.shared.pipeline.name.as_str()))
     }
 }
 
 /// The second stage: tensors become columns.
 struct LiveUnit {
     pieces: Vec<Piece>,
-    columns: Arc<Columns>,
-    name: Arc<str>,
+    shared: Arc<Shared>,
     options: ReadOptions,
 }
 
 impl Unit for LiveUnit {
     fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
         let progress = &self.options.progress;
-        let result = self.columns.emit(&self.pieces, &mut |batch| {
+        let result = self.shared.columns.emit(&self.pieces, &mut |batch| {
             let rows = batch.num_rows() as u64;
             emit(batch)?;
             progress.add_rows(rows);
             Ok(())
         });
-        result.map_err(|e| e.in_source(self.name.clone()))
+        result.map_err(|e| e.in_source(self.shared.pipeline.name.as_str()))
     }
 }
 
