@@ -2,7 +2,7 @@
 
 #[cfg(feature = "ndarray")]
 pub(crate) mod array;
-mod assemble;
+pub(crate) mod assemble;
 pub(crate) mod component;
 mod dense;
 pub(crate) mod element;

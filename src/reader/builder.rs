@@ -12,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
+use crate::source::live::Dataset;
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::report::{OnError, Report};
-use crate::source::{Progress, ReadOptions, Selection, Source};
+use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 use crate::source::{count, input};
 
 /// Names the input of a [`Reader`] and how to read it.
@@ -36,6 +37,7 @@ use crate::source::{count, input};
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
     inputs: Vec<String>,
+    dataset: Option<Dataset>,
     open: OpenOptions,
     read: ReadOptions,
     threads: usize,
@@ -48,10 +50,18 @@ impl ReaderBuilder {
     pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
+            dataset: None,
             open: OpenOptions::default(),
             read: ReadOptions::default(),
             threads: 1,
         }
+    }
+
+    /// Reads a pipeline built in Rust.
+    #[cfg(feature = "tensorflow")]
+    #[must_use]
+    pub fn from_dataset(dataset: Dataset) -> Self {
+        Self { dataset: Some(dataset), ..Self::new([""; 0]) }
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
@@ -177,6 +187,22 @@ impl ReaderBuilder {
         self
     }
 
+    /// Where libtensorflow is, for live pipelines: its file, or a folder that holds it or the
+    /// `tensorflow` package. Default: `TENSORFLOW_DIR`, the library path, the active Python
+    /// environment and the package folders of the Python on the path are searched.
+    #[must_use]
+    pub fn with_libtensorflow(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.open.libtensorflow = Some(path.into());
+        self
+    }
+
+    /// Threads that TensorFlow runs a live pipeline's operations with. Default: one a core.
+    #[must_use]
+    pub fn with_tensorflow_threads(mut self, threads: u8) -> Self {
+        self.open.tensorflow_threads = threads;
+        self
+    }
+
     /// Rows in a batch; only the last one has fewer. Default: 1,024; 0 means 1.
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> Self {
@@ -215,6 +241,9 @@ impl ReaderBuilder {
 
     /// Opens the input: recognises it, and learns or infers its schema.
     ///
+    /// The first live pipeline of a process loads libtensorflow, for which environment variables
+    /// are set: no other thread may then be in C code that reads them.
+    ///
     /// # Errors
     /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
     pub fn build_source(&self) -> Result<Arc<dyn Source>> {
@@ -224,7 +253,10 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
-        open::open(&self.inputs, &self.open)
+        match &self.dataset {
+            Some(dataset) => open::with_casts(dataset.source(&self.open)?, &self.open),
+            None => open::open(&self.inputs, &self.open),
+        }
     }
 
     /// Elements in a part, for [`convert_to_folder`](crate::convert_to_folder). Default: a partition
@@ -256,6 +288,9 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        if self.dataset.is_some() || open::is_pipeline(&self.inputs) {
+            return self.count_pipeline();
+        }
         if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
             return saved.count(&self.read.progress);
         }
@@ -275,6 +310,19 @@ impl ReaderBuilder {
         let mut open = self.open.clone();
         open.to_verify = true;
         open::open(&self.inputs, &open)
+    }
+
+    /// A pipeline knows its cardinality, or must be run to its end.
+    fn count_pipeline(&self) -> Result<u64> {
+        let source = self.build_source()?;
+        match source.cardinality() {
+            Cardinality::Known(rows) => Ok(rows),
+            _ => {
+                let options = ReadOptions { selection: Selection::default(), ..self.read.clone() };
+                let batches = Batches::new(source, &options, self.threads)?;
+                batches.map(|batch| Ok(batch?.num_rows() as u64)).sum()
+            }
+        }
     }
 
     /// Opens the input and begins to read it.
@@ -307,6 +355,8 @@ impl ReaderBuilder {
             unbatch,
             on_error: _,
             to_verify: _,
+            libtensorflow: _,
+            tensorflow_threads: _,
         } = &self.open;
         let features: Vec<String> = features.iter().map(|f| format!("{}:{f}", f.name)).collect();
         let settings = json!({

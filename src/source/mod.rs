@@ -25,6 +25,7 @@ mod cast;
 pub(crate) mod count;
 mod features;
 pub(crate) mod input;
+pub(crate) mod live;
 pub(crate) mod open;
 pub(crate) mod records;
 pub(crate) mod report;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::Source;
 use super::cast::CastSource;
-use super::input;
 use super::report::OnError;
 use super::saved::{self, SavedSource};
 use super::tfrecord::TfRecordSource;
+use super::{input, live};
 use crate::error::Result;
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
@@ -75,6 +75,10 @@ pub(crate) struct OpenOptions {
     /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
     /// such as columns, need not be found out.
     pub(crate) to_verify: bool,
+    /// Where libtensorflow is: the file or a folder; looked for if not given.
+    pub(crate) libtensorflow: Option<std::path::PathBuf>,
+    /// Threads for TensorFlow's operations; 0 for one a core.
+    pub(crate) tensorflow_threads: u8,
 }
 
 impl Default for OpenOptions {
@@ -93,8 +97,15 @@ impl Default for OpenOptions {
             unbatch: false,
             on_error: OnError::default(),
             to_verify: false,
+            libtensorflow: None,
+            tensorflow_threads: 0,
         }
     }
+}
+
+/// Whether `names` name a live pipeline.
+pub(crate) fn is_pipeline(names: &[String]) -> bool {
+    matches!(names, [name] if live::looks_like_pipeline(Path::new(name)))
 }
 
 /// Opens what `names` name: recognises its kind, and learns or infers its schema.
@@ -102,7 +113,14 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    let source = open_as_it_is(names, options)?;
+    with_casts(open_as_it_is(names, options)?, options)
+}
+
+/// `source` with the casts that `options` ask for.
+///
+/// # Errors
+/// A cast does not fit the source.
+pub(crate) fn with_casts(source: Arc<dyn Source>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
     match options.casts.as_slice() {
         [] => Ok(source),
         _ if options.to_verify => Ok(source),
@@ -111,6 +129,9 @@ pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn So
 }
 
 fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let ([name], true) = (names, is_pipeline(names)) {
+        return live::open_pipeline(Path::new(name), options);
+    }
     if let Some(saved) = open_saved(names, options)? {
         return Ok(Arc::new(saved));
     }

@@ -5,6 +5,8 @@
 pub(crate) mod dtype;
 pub(crate) mod encode;
 pub(crate) mod example;
+#[cfg(feature = "tensorflow")]
+pub(crate) mod graph_def;
 pub(crate) mod shape;
 pub(crate) mod snapshot;
 pub(crate) mod spec;

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Count(Count),
     /// Read everything, check every checksum, and list what is damaged
     Verify(Verify),
+    /// Print tfarrow_export.py, which exports tf.data pipelines from Python
+    PythonHelper,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -92,6 +94,14 @@ pub(crate) struct Reading {
     /// Of every N rows, read the one numbered I (from 0)
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<String>,
+
+    /// Where libtensorflow is, for live pipelines: the file or a folder [default: searched]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) libtensorflow: Option<PathBuf>,
+
+    /// Threads that TensorFlow runs live pipelines with [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) tensorflow_threads: Option<u8>,
 
     /// Rows in a batch
     #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one)]

@@ -28,6 +28,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome> {
         Command::Head(args) => run_head(&args),
         Command::Count(args) => run_count(&args).map(|()| Outcome::Done),
         Command::Verify(args) => damage::verify(&args),
+        Command::PythonHelper => print(tfarrow::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }
 

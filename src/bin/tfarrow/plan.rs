@@ -56,6 +56,12 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             BFloat16::Float32 => BFloat16Storage::Float32,
             BFloat16::Raw => BFloat16Storage::Raw,
         });
+    if let Some(path) = &reading.libtensorflow {
+        builder = builder.with_libtensorflow(path);
+    }
+    if let Some(threads) = reading.tensorflow_threads {
+        builder = builder.with_tensorflow_threads(threads);
+    }
     if let Some(columns) = &reading.columns {
         builder = builder.with_columns(columns.iter().cloned());
     }
