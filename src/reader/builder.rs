@@ -12,7 +12,6 @@ use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::{Progress, ReadOptions, Selection, Source};
-use crate::source::{input, tfrecord};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -193,17 +192,14 @@ impl ReaderBuilder {
         open::open(&self.inputs, &self.open)
     }
 
-    /// The number of records, without decoding them: frames are hopped over. Their lengths are
-    /// checked, their data is not. The selection is not applied.
+    /// The number of records, without decoding them: from the input's own index or metadata if it
+    /// has any, otherwise by hopping over frames, whose lengths are checked and whose data is not.
+    /// The selection is not applied.
     ///
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
-        let mut records = 0;
-        for input in input::resolve(&self.inputs)? {
-            records += tfrecord::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
-        }
-        Ok(records)
+        open::count(&self.inputs, &self.open, &self.read.progress)
     }
 
     /// Opens the input and begins to read it.

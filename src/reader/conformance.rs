@@ -156,4 +156,17 @@ mod tests {
             super::check(&raw.build_source().unwrap()).unwrap();
         }
     }
+
+    #[test]
+    #[cfg(feature = "array-record")]
+    fn array_record_files_conform() {
+        let golden = |name: &str| format!("tests/golden/array_record/{name}.array_record");
+        for inputs in [
+            vec![golden("transpose_zstd_g4"), golden("many_small")],
+            vec![golden("empty"), golden("simple_brotli_g4"), golden("big_records_zstd_g3")],
+        ] {
+            let raw = ReaderBuilder::new(inputs).with_record_kind(RecordKind::Raw);
+            super::check(&raw.build_source().unwrap()).unwrap();
+        }
+    }
 }

@@ -16,9 +16,12 @@ use arrow::datatypes::SchemaRef;
 use crate::error::Result;
 use crate::tf::spec::ElementSpec;
 
+#[cfg(feature = "array-record")]
+pub(crate) mod array_record;
 pub(crate) mod blocks;
 pub(crate) mod input;
 pub(crate) mod open;
+pub(crate) mod records;
 pub(crate) mod tfrecord;
 
 /// How many elements a dataset has.

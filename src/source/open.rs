@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Source;
+#[cfg(feature = "array-record")]
+use super::array_record::{self, ArrayRecordSource};
 use super::input;
-use super::tfrecord::TfRecordSource;
+use super::tfrecord::{self, TfRecordSource};
+use super::{Progress, Source};
 use crate::error::Result;
 use crate::schema::Projection;
 use crate::schema::feature::FeatureSpec;
@@ -76,5 +78,24 @@ impl Default for OpenOptions {
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
     let inputs = input::resolve(names)?;
+    #[cfg(feature = "array-record")]
+    if inputs.iter().any(array_record::is_array_record) {
+        return Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?));
+    }
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
+}
+
+/// The number of records of what `names` name: from the metadata where there is any, by stepping
+/// over records otherwise.
+///
+/// # Errors
+/// The input does not exist, or is damaged where records begin and end.
+pub(crate) fn count(names: &[String], options: &OpenOptions, progress: &Arc<Progress>) -> Result<u64> {
+    let inputs = input::resolve(names)?;
+    #[cfg(feature = "array-record")]
+    if inputs.iter().any(array_record::is_array_record) {
+        return Ok(array_record::open_files(&inputs)?.iter().map(|file| file.index.records).sum());
+    }
+    let count = |input| tfrecord::count_records(input, options.max_record_bytes, progress);
+    inputs.iter().map(count).sum()
 }

@@ -72,7 +72,7 @@ impl TfRecordSource {
                 if !options.features_complete {
                     replay = infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }
-                plan(options, &inference)?
+                plan(options, &inference, "tfrecord")?
             }
         };
         let partitions = inputs
@@ -144,7 +144,10 @@ fn infer(
 }
 
 /// The columns: what was inferred, with the given specs in place, and only what was asked for.
-fn plan(options: &OpenOptions, inference: &Inference) -> Result<FeaturePlan> {
+///
+/// # Errors
+/// The options do not fit the features.
+pub(crate) fn plan(options: &OpenOptions, inference: &Inference, source: &str) -> Result<FeaturePlan> {
     let mut features = inference.finish();
     for spec in &options.features {
         match features.iter_mut().find(|f| f.name == spec.name) {
@@ -166,7 +169,7 @@ fn plan(options: &OpenOptions, inference: &Inference) -> Result<FeaturePlan> {
         feature.text |= options.mapping.utf8.contains(&feature.name);
     }
     let ignore_others = options.features_complete || !options.projection.is_all();
-    FeaturePlan::new(features, &options.mapping, ignore_others, "tfrecord")
+    FeaturePlan::new(features, &options.mapping, ignore_others, source)
 }
 
 fn data_error(fault: tfrecord::FrameFault, run: &FrameRun) -> Error {

@@ -6,4 +6,6 @@
 pub(crate) mod compress;
 pub(crate) mod crc;
 pub(crate) mod proto;
+#[cfg(feature = "array-record")]
+pub(crate) mod riegeli;
 pub(crate) mod tfrecord;
