@@ -4,5 +4,6 @@
 
 pub(crate) mod dtype;
 pub(crate) mod example;
+pub(crate) mod features;
 pub(crate) mod shape;
 pub(crate) mod spec;
