@@ -150,6 +150,20 @@ impl Error {
         self
     }
 
+    /// Adds a hint, unless a lower layer had a better one.
+    #[must_use]
+    pub(crate) fn or_hint(mut self, hint: impl FnOnce() -> String) -> Self {
+        self.0.hint.get_or_insert_with(hint);
+        self
+    }
+
+    /// Forgets the byte, which says nothing to those who do not see the slice that it is in.
+    #[must_use]
+    pub(crate) fn without_offset(mut self) -> Self {
+        self.0.location.offset = None;
+        self
+    }
+
     /// Adds the lower error that led to this one.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

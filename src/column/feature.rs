@@ -1,4 +1,4 @@
-//! One feature of `tf.train.Example` on its way to being a column.
+//! A feature whose values stand in a list, on its way to being a column.
 
 use arrow::array::{ArrayRef, NullBufferBuilder};
 
@@ -6,8 +6,8 @@ use arrow::datatypes::{DataType, Field};
 
 use super::assemble::{wrap_fixed, wrap_list, wrap_variable_shape};
 use super::values::{Scratch, ValueError, Values};
-use crate::error::{Error, Result};
-use crate::schema::feature::{Encoding, FeatureSpec, Missing};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::infer::not_an_example;
 use crate::tf::dtype::DType;
 use crate::tf::example::Kind;
@@ -60,11 +60,8 @@ impl FeatureColumn {
     /// An empty builder for `spec` as the column `field`, with room for `capacity` rows.
     ///
     /// # Errors
-    /// The encoding is not supported, or the shape is too large for a row.
+    /// The shape is too large for a row.
     pub(crate) fn new(spec: &FeatureSpec, field: &Field, capacity: usize) -> Result<Self> {
-        if spec.encoding != Encoding::Values {
-            return Err(Error::unsupported(format!("feature type {spec}")).in_column(spec.name.as_str()));
-        }
         let data_type = field.data_type().clone();
         let value_type = leaf_type(&data_type).clone();
         let too_large = || Error::limit("feature too large for a row").in_column(spec.name.as_str());
@@ -150,7 +147,7 @@ impl FeatureColumn {
             self.truncate(row);
         }
         if kind != self.kind {
-            return if kind == Kind::None { Ok(()) } else { Err(self.wrong_kind(kind)) };
+            return if kind == Kind::None { Ok(()) } else { Err(wrong_kind(&self.spec, kind)) };
         }
         if matches!(self.count, Count::One) {
             let float = self.spec.dtype == DType::Float32 && self.values.push_single_float(list);
@@ -173,7 +170,7 @@ impl FeatureColumn {
         match &mut self.count {
             Count::One if found == 1 => {}
             // Present, but without a value: missing, for a scalar.
-            Count::One if found == 0 && !required => return Ok(()),
+            Count::One if found == 0 && !required && !self.spec.feature_list => return Ok(()),
             Count::Fixed(n) if found == *n => {}
             Count::List { stride: 0, offsets } if found == 0 => offsets.push(0),
             Count::List { stride, offsets } if *stride > 0 && found % *stride == 0 => {
@@ -210,14 +207,7 @@ impl FeatureColumn {
     pub(crate) fn fill(&mut self, rows: usize) -> Result<()> {
         while self.rows < rows {
             let default = match &self.spec.missing {
-                Missing::Error => {
-                    return Err(Error::new(crate::error::ErrorKind::MissingFeature, "feature is missing")
-                        .in_column(self.spec.name.as_str())
-                        .with_hint(format!(
-                            "pass --feature '{}:{}?' for null where it is missing",
-                            self.spec.name, self.spec
-                        )));
-                }
+                Missing::Error => return Err(missing_feature(&self.spec)),
                 Missing::Null => None,
                 Missing::Default(default) => Some(default.clone()),
             };
@@ -304,20 +294,6 @@ impl FeatureColumn {
     }
 
     #[cold]
-    fn wrong_kind(&self, found: Kind) -> Error {
-        let ty = match found {
-            Kind::Bytes => "binary",
-            Kind::Float => "float32",
-            _ => "int64",
-        };
-        let brackets = if self.spec.is_list() { "[]" } else { "" };
-        Error::mismatch("feature of the wrong kind")
-            .expected(self.kind.name(), found.name())
-            .in_column(self.name())
-            .with_hint(format!("pass --feature '{}:{ty}{brackets}' if that is its type", self.name()))
-    }
-
-    #[cold]
     fn wrong_count(&self, found: usize) -> Error {
         let expected = match &self.count {
             Count::One => "exactly 1".to_owned(),
@@ -357,6 +333,33 @@ impl FeatureColumn {
         };
         error.in_column(self.name())
     }
+}
+
+/// The error of a record without a feature that it must have.
+#[cold]
+pub(super) fn missing_feature(spec: &FeatureSpec) -> Error {
+    let (what, place) = match spec.feature_list {
+        true => ("step of a feature list has no value", "a step"),
+        false => ("feature is missing", "it"),
+    };
+    Error::new(ErrorKind::MissingFeature, what)
+        .in_column(spec.name.as_str())
+        .with_hint(format!("pass --feature '{}:{spec}?' for null where {place} is missing", spec.name))
+}
+
+/// The error of a feature that holds another kind of list than its spec says.
+#[cold]
+pub(super) fn wrong_kind(spec: &FeatureSpec, found: Kind) -> Error {
+    let ty = match found {
+        Kind::Bytes => "binary",
+        Kind::Float => "float32",
+        _ => "int64",
+    };
+    let brackets = if spec.is_list() { "[]" } else { "" };
+    Error::mismatch("feature of the wrong kind")
+        .expected(spec.wire_kind().name(), found.name())
+        .in_column(spec.name.as_str())
+        .with_hint(format!("pass --feature '{}:{ty}{brackets}' if that is its type", spec.name))
 }
 
 #[cfg(test)]

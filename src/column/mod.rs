@@ -1,6 +1,17 @@
-//! Column builders: values go straight from the wire into Arrow buffers.
+//! Builders: rows in, Arrow arrays out.
 
-pub(crate) mod assemble;
+mod assemble;
+pub(crate) mod component;
+mod dense;
+pub(crate) mod element;
+mod encoded;
 pub(crate) mod feature;
+mod image;
+mod leaf;
+mod lists;
+mod ragged;
 pub(crate) mod record;
+mod slot;
+mod sparse;
+mod steps;
 pub(crate) mod values;

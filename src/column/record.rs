@@ -1,17 +1,17 @@
 //! A batch of records on its way to being columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::DataType;
 
-use super::feature::FeatureColumn;
+use super::slot::Slot;
 use super::values::Values;
 use crate::error::{Error, Result};
 use crate::schema::FeaturePlan;
-use crate::schema::infer::not_an_example;
-use crate::tf::example::{self, Feature, FeatureVisitor, VisitError};
+use crate::schema::infer::{not_an_example, unexpected_feature_lists};
+use crate::tf::example::{self, Feature, FeatureVisitor, Kind, VisitError};
 
 /// How many keys that are not asked for are remembered, so that hostile input cannot fill memory.
 const MAX_IGNORED_KEYS: usize = 10_000;
@@ -24,10 +24,66 @@ struct Key {
     column: Option<usize>,
 }
 
+/// The keys of features, or of feature lists, and where they stood in the last record.
+#[derive(Debug, Default)]
+struct Keys {
+    keys: Vec<Key>,
+    by_name: HashMap<Box<[u8]>, usize>,
+    /// The keys of the last record, in its order: most writers never change it, so the next
+    /// record's keys are compared with these before anything is hashed.
+    expected: Vec<usize>,
+    position: usize,
+    wanted: usize,
+}
+
+impl Keys {
+    fn add(&mut self, name: Box<[u8]>, column: Option<usize>) -> usize {
+        let key = self.keys.len();
+        self.wanted += usize::from(column.is_some());
+        self.by_name.insert(name.clone(), key);
+        self.keys.push(Key { name, column });
+        key
+    }
+
+    /// The column of the next key of a record; `None` if it is not asked for. For a name never met
+    /// before, `check` says whether it is to be ignored from now on, too.
+    #[inline]
+    fn next(&mut self, name: &[u8], check: impl FnOnce() -> Result<bool>) -> Result<Option<usize>> {
+        let expected = self.expected.get(self.position).copied();
+        let key = match expected.filter(|key| self.keys.get(*key).is_some_and(|key| *key.name == *name)) {
+            Some(key) => key,
+            None => self.look_up(name, check)?,
+        };
+        self.position += 1;
+        Ok(self.keys.get(key).and_then(|key| key.column))
+    }
+
+    #[cold]
+    fn look_up(&mut self, name: &[u8], check: impl FnOnce() -> Result<bool>) -> Result<usize> {
+        let key = match self.by_name.get(name) {
+            Some(&key) => key,
+            None => {
+                let ignore = check()?;
+                if !ignore || self.keys.len() >= self.wanted + MAX_IGNORED_KEYS {
+                    return Ok(usize::MAX);
+                }
+                self.add(name.into(), None)
+            }
+        };
+        let room = self.expected.len() == self.position && self.position < self.keys.len();
+        match self.expected.get_mut(self.position) {
+            Some(expected) => *expected = key,
+            None if room => self.expected.push(key),
+            None => {}
+        }
+        Ok(key)
+    }
+}
+
 /// Builds batches from records of either kind.
 #[derive(Debug)]
 pub(crate) enum RecordDecoder {
-    /// Records are `tf.train.Example`.
+    /// Records are `tf.train.Example` or `SequenceExample`.
     Example(Box<ExampleDecoder>),
     /// Records are kept as bytes.
     Raw(RawDecoder),
@@ -107,18 +163,14 @@ impl RawDecoder {
     }
 }
 
-/// Builds batches from serialized `tf.train.Example` records.
+/// Builds batches from serialized `tf.train.Example` or `SequenceExample` records.
 #[derive(Debug)]
 pub(crate) struct ExampleDecoder {
     plan: Arc<FeaturePlan>,
-    columns: Vec<FeatureColumn>,
+    columns: Vec<Slot>,
     required: Vec<usize>,
-    keys: Vec<Key>,
-    by_name: HashMap<Box<[u8]>, usize>,
-    /// The keys of the last record, in its order: most writers never change it, so the next
-    /// record's keys are compared with these before anything is hashed.
-    expected: Vec<usize>,
-    position: usize,
+    features: Keys,
+    lists: Keys,
     rows: usize,
 }
 
@@ -132,36 +184,21 @@ impl ExampleDecoder {
             .features
             .iter()
             .zip(&plan.fields)
-            .map(|(spec, field)| FeatureColumn::new(spec, field, capacity))
+            .map(|(spec, field)| Slot::new(spec, field, capacity))
             .collect::<Result<Vec<_>>>()?;
         let required = columns.iter().enumerate().filter(|(_, c)| c.is_required()).map(|(i, _)| i).collect();
-        let mut decoder = Self {
-            plan,
-            columns,
-            required,
-            keys: Vec::new(),
-            by_name: HashMap::new(),
-            expected: Vec::new(),
-            position: 0,
-            rows: 0,
-        };
-        for column in 0..decoder.columns.len() {
-            let name = decoder.columns.get(column).map_or("", FeatureColumn::name).as_bytes().into();
-            decoder.add_key(name, Some(column));
+        let mut decoder =
+            Self { plan, columns, required, features: Keys::default(), lists: Keys::default(), rows: 0 };
+        for (column, slot) in decoder.columns.iter().enumerate() {
+            let keys = if slot.is_feature_list() { &mut decoder.lists } else { &mut decoder.features };
+            keys.add(slot.name().as_bytes().into(), Some(column));
         }
         Ok(decoder)
     }
 
-    fn add_key(&mut self, name: Box<[u8]>, column: Option<usize>) -> usize {
-        let key = self.keys.len();
-        self.by_name.insert(name.clone(), key);
-        self.keys.push(Key { name, column });
-        key
-    }
-
     /// Bytes that the rows take in memory.
     pub(crate) fn byte_len(&self) -> usize {
-        self.columns.iter().map(FeatureColumn::byte_len).sum()
+        self.columns.iter().map(Slot::byte_len).sum()
     }
 
     /// Appends one record as a row.
@@ -171,11 +208,12 @@ impl ExampleDecoder {
     /// what of it was appended.
     #[inline]
     pub(crate) fn append(&mut self, record: &[u8]) -> Result<()> {
-        self.position = 0;
+        self.features.position = 0;
+        self.lists.position = 0;
         match example::visit_example(record, self) {
             Ok(()) => {}
             Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
-            Err(VisitError::Visitor(error)) => return Err(error),
+            Err(VisitError::Visitor(error)) => self.append_last(record, error)?,
         }
         let rows = self.rows + 1;
         for &column in &self.required {
@@ -185,6 +223,38 @@ impl ExampleDecoder {
         }
         self.rows = rows;
         Ok(())
+    }
+
+    /// What cannot be appended does not matter if its key occurs again: the last one counts. Tries
+    /// again with the last ones alone, or gives back the error if there are no others.
+    #[cold]
+    fn append_last(&mut self, record: &[u8], error: Error) -> Result<()> {
+        let mut last = LastOnly { sequence: self.plan.sequence, ..LastOnly::default() };
+        if example::visit_example(record, &mut last).is_err() || !last.repeated {
+            return Err(error);
+        }
+        self.rollback();
+        self.features.position = 0;
+        self.lists.position = 0;
+        for (key, (kind, list)) in &last.features {
+            self.feature(key, Feature { kind: *kind, list })?;
+        }
+        for (key, list) in &last.lists {
+            self.feature_list(key, list)?;
+        }
+        Ok(())
+    }
+
+    fn feature_list(&mut self, name: &[u8], list: &[u8]) -> Result<()> {
+        let ignore = self.plan.ignore_others;
+        let column = self.lists.next(name, || match ignore || !has_values(list) {
+            true => Ok(ignore),
+            false => Err(unknown_feature(name)),
+        })?;
+        match column.and_then(|column| self.columns.get_mut(column)) {
+            Some(column) => column.set_steps(self.rows, list),
+            None => Ok(()),
+        }
     }
 
     /// Undoes an [`append`](Self::append) that failed.
@@ -211,25 +281,15 @@ impl ExampleDecoder {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(self.plan.schema.clone(), arrays, &options)?)
     }
+}
 
-    #[cold]
-    fn look_up(&mut self, name: &[u8]) -> Result<usize> {
-        if let Some(&key) = self.by_name.get(name) {
-            return Ok(key);
-        }
-        if !self.plan.ignore_others {
-            let name = String::from_utf8_lossy(name);
-            return Err(Error::mismatch("feature that was in no record read for the schema")
-                .in_column(&*name)
-                .with_hint(format!(
-                    "pass --infer-records all, --feature '{name}:TYPE', or --columns to leave it out"
-                )));
-        }
-        if self.keys.len() >= self.columns.len() + MAX_IGNORED_KEYS {
-            return Ok(usize::MAX);
-        }
-        Ok(self.add_key(name.into(), None))
-    }
+/// A feature that the schema does not know, where every feature is asked for.
+#[cold]
+fn unknown_feature(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::mismatch("feature that was in no record read for the schema")
+        .in_column(&*name)
+        .with_hint(format!("pass --infer-records all, --feature '{name}:TYPE', or --columns to leave it out"))
 }
 
 impl FeatureVisitor for ExampleDecoder {
@@ -237,24 +297,70 @@ impl FeatureVisitor for ExampleDecoder {
 
     #[inline]
     fn feature(&mut self, name: &[u8], feature: Feature<'_>) -> Result<()> {
-        let expected = self.expected.get(self.position).copied();
-        let key = match expected.filter(|key| self.keys.get(*key).is_some_and(|key| *key.name == *name)) {
-            Some(key) => key,
-            None => {
-                let key = self.look_up(name)?;
-                let room = self.expected.len() == self.position && self.position < self.keys.len();
-                match self.expected.get_mut(self.position) {
-                    Some(expected) => *expected = key,
-                    None if room => self.expected.push(key),
-                    None => {}
-                }
-                key
-            }
-        };
-        self.position += 1;
-        match self.keys.get(key).and_then(|key| key.column).and_then(|column| self.columns.get_mut(column)) {
+        let ignore = self.plan.ignore_others;
+        let column = self.features.next(name, || match ignore || feature.kind == Kind::None {
+            true => Ok(ignore),
+            false => Err(unknown_feature(name)),
+        })?;
+        match column.and_then(|column| self.columns.get_mut(column)) {
             Some(column) => column.set(self.rows, feature.kind, feature.list),
             None => Ok(()),
         }
     }
+
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+        if !self.plan.sequence {
+            return match example::holds_feature_lists(lists) {
+                true => Err(VisitError::Visitor(unexpected_feature_lists())),
+                false => Ok(()),
+            };
+        }
+        if self.plan.ignore_others && self.lists.wanted == 0 {
+            return Ok(());
+        }
+        example::for_each_feature_list(lists, |name, list| self.feature_list(name, list))
+    }
+}
+
+/// The last feature and feature list of every key of a record.
+#[derive(Debug, Default)]
+struct LastOnly {
+    sequence: bool,
+    features: BTreeMap<Vec<u8>, (Kind, Vec<u8>)>,
+    lists: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether a key occurred twice.
+    repeated: bool,
+}
+
+impl FeatureVisitor for LastOnly {
+    type Error = Error;
+
+    fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<()> {
+        let value = (feature.kind, feature.list.to_vec());
+        self.repeated |= self.features.insert(key.to_vec(), value).is_some();
+        Ok(())
+    }
+
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+        if !self.sequence {
+            return match example::holds_feature_lists(lists) {
+                true => Err(VisitError::Visitor(unexpected_feature_lists())),
+                false => Ok(()),
+            };
+        }
+        example::for_each_feature_list(lists, |key, list| {
+            self.repeated |= self.lists.insert(key.to_vec(), list.to_vec()).is_some();
+            Ok(())
+        })
+    }
+}
+
+/// Whether a step of a serialized `FeatureList` says of which kind it is.
+fn has_values(list: &[u8]) -> bool {
+    let mut found = false;
+    let steps = example::for_each_step(list, |step| {
+        found |= step.kind != Kind::None;
+        Ok::<_, ()>(())
+    });
+    found || steps.is_err()
 }

@@ -86,7 +86,7 @@ impl ReaderBuilder {
         self
     }
 
-    /// What the records are. Default: [`RecordKind::Example`].
+    /// What the records are. Default: [`RecordKind::Auto`].
     #[must_use]
     pub fn with_record_kind(mut self, kind: RecordKind) -> Self {
         self.open.record = kind;

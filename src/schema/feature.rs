@@ -9,6 +9,9 @@ use crate::tf::example::Kind;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 
+/// How many dimensions a feature may have; TensorFlow's limit is the same.
+const MAX_RANK: usize = 254;
+
 /// How a feature's tensor stands in the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -19,7 +22,8 @@ pub enum Encoding {
     Raw,
     /// As a serialized `TensorProto`, in one bytes value (`tf.io.serialize_tensor`).
     Tensor,
-    /// As an encoded PNG, JPEG, BMP or GIF, in one bytes value.
+    /// As an encoded PNG, JPEG, BMP or GIF, in one bytes value; the shape is
+    /// `[height, width, channels]`.
     Image,
 }
 
@@ -35,14 +39,14 @@ pub enum Missing {
     Default(DefaultValue),
 }
 
-/// A default value, of the kind that the feature's list would hold.
+/// A default value.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum DefaultValue {
     /// For integers and bool.
     Int64(i64),
-    /// For floats.
-    Float(f32),
+    /// For floats. What is wider than the values that a feature holds is rounded to them.
+    Float(f64),
     /// For strings and binary.
     Bytes(Vec<u8>),
 }
@@ -63,6 +67,9 @@ pub struct FeatureSpec {
     pub shape: Shape,
     /// What a record without it gives.
     pub missing: Missing,
+    /// Whether it is one of a `SequenceExample`'s feature lists. All the rest then describes a
+    /// step of the list; a record without the list gives null.
+    pub feature_list: bool,
 }
 
 impl FeatureSpec {
@@ -76,7 +83,15 @@ impl FeatureSpec {
             text: false,
             shape,
             missing: Missing::Null,
+            feature_list: false,
         }
+    }
+
+    /// The same for a feature list of a `SequenceExample`, whose steps this spec describes.
+    #[must_use]
+    pub fn in_feature_lists(mut self) -> Self {
+        self.feature_list = true;
+        self
     }
 
     /// Reads the form `NAME:TYPE`, as `--feature` takes it. The name ends at the last colon that
@@ -113,15 +128,17 @@ impl FeatureSpec {
     }
 
     /// Reads TYPE for the feature `name`: `int64`, `float32[3,4]`, `int64[]`, `int64[?,2]`,
-    /// `raw<uint8>[64,64,3]`, `tensor<float32>[?,3]`, `image[?,?,3]`, each with `?` (null where
-    /// missing) or `=VALUE` (this value where missing) after it.
+    /// `raw<uint8>[64,64,3]`, `tensor<float32>[?,3]`, `image[?,?,3]`, `image<uint16>[64,64,1]`,
+    /// each with `?` (null where missing) or `=VALUE` (this value where missing, repeated to fill
+    /// the shape) after it.
     ///
     /// # Errors
     /// The text is no such type, or the default does not fit the dtype.
     pub fn parse_type(name: &str, text: &str) -> Result<Self> {
         let bad = |what: &str| {
             Error::config(format!("invalid type `{text}` for feature `{name}`: {what}"))
-                .with_hint("write a type like int64, float32[3,4], int64[], string?, raw<uint8>[64,64,3], tensor<float32>[?,3] or image")
+                .with_hint("write a type like int64, float32[3,4], int64[], string?, raw<uint8>[64,64,3], tensor<float32>[?,3] \
+                 or image")
         };
         let (body, default) = match text.split_once('=') {
             Some((body, default)) => (body, Some(default)),
@@ -147,7 +164,8 @@ impl FeatureSpec {
                 match wrapper {
                     "raw" => (Encoding::Raw, dtype),
                     "tensor" => (Encoding::Tensor, dtype),
-                    _ => return Err(bad("only raw<…> and tensor<…> take a dtype in brackets")),
+                    "image" => (Encoding::Image, dtype),
+                    _ => return Err(bad("only raw<…>, tensor<…> and image<…> take a dtype in brackets")),
                 }
             }
             None if head == "image" => (Encoding::Image, "uint8"),
@@ -189,9 +207,13 @@ impl FeatureSpec {
             text: text_values,
             shape,
             missing: Missing::Error,
+            feature_list: false,
         };
         spec.check().map_err(|what| bad(&what))?;
         spec.missing = match default {
+            Some(_) if spec.encoding != Encoding::Values && spec.is_list() => {
+                return Err(bad("a default needs a shape without `?`"));
+            }
             Some(default) => Missing::Default(
                 spec.parse_default(default).ok_or_else(|| bad("the default does not fit the dtype"))?,
             ),
@@ -203,8 +225,14 @@ impl FeatureSpec {
 
     fn check(&self) -> Result<(), String> {
         let Shape::Dims(dims) = &self.shape else { return Ok(()) };
+        if self.encoding != Encoding::Tensor && dims.len() > MAX_RANK {
+            return Err(format!("more than {MAX_RANK} dimensions"));
+        }
+        if matches!(self.dtype, DType::Resource | DType::Variant) {
+            return Err(format!("a feature cannot hold {} values", self.dtype));
+        }
         if self.encoding == Encoding::Values {
-            if matches!(self.dtype, DType::Resource | DType::Variant | DType::Complex64 | DType::Complex128) {
+            if matches!(self.dtype, DType::Complex64 | DType::Complex128) || self.is_float8() {
                 return Err(format!("a feature cannot hold {} values", self.dtype));
             }
             if dims.iter().skip(1).any(Option::is_none) {
@@ -220,18 +248,39 @@ impl FeatureSpec {
         if self.encoding == Encoding::Image && dims.len() != 3 {
             return Err("an image has the shape [height, width, channels]".to_owned());
         }
+        if self.encoding == Encoding::Image && !matches!(self.dtype, DType::UInt8 | DType::UInt16) {
+            return Err("an image is decoded to uint8 or uint16".to_owned());
+        }
         Ok(())
     }
 
+    fn is_float8(&self) -> bool {
+        matches!(
+            self.dtype,
+            DType::Float8E5M2
+                | DType::Float8E4M3FN
+                | DType::Float8E4M3FNUZ
+                | DType::Float8E4M3B11FNUZ
+                | DType::Float8E5M2FNUZ
+                | DType::Float4E2M1FN
+        )
+    }
+
     fn parse_default(&self, text: &str) -> Option<DefaultValue> {
-        Some(match self.wire_kind() {
-            Kind::Int64 => DefaultValue::Int64(match (self.dtype, text) {
-                (DType::Bool, "true") => 1,
-                (DType::Bool, "false") => 0,
-                _ => text.parse().ok()?,
-            }),
-            Kind::Float => DefaultValue::Float(text.parse().ok()?),
-            _ => DefaultValue::Bytes(text.as_bytes().to_vec()),
+        let is_float =
+            matches!(self.dtype, DType::Float16 | DType::Float32 | DType::Float64 | DType::BFloat16);
+        Some(match self.dtype {
+            DType::String => DefaultValue::Bytes(text.as_bytes().to_vec()),
+            DType::Complex64 | DType::Complex128 => return None,
+            _ if self.is_float8() => return None,
+            // A feature's own floats are float32: the default is one, too.
+            _ if is_float && self.encoding == Encoding::Values => {
+                DefaultValue::Float(text.parse::<f32>().ok()?.into())
+            }
+            _ if is_float => DefaultValue::Float(text.parse().ok()?),
+            DType::Bool if text == "true" => DefaultValue::Int64(1),
+            DType::Bool if text == "false" => DefaultValue::Int64(0),
+            _ => DefaultValue::Int64(text.parse().ok()?),
         })
     }
 
@@ -255,7 +304,22 @@ impl FeatureSpec {
 
     /// The component that the feature becomes.
     pub(crate) fn element_spec(&self) -> ElementSpec {
-        ElementSpec::tensor(self.dtype, self.shape.clone())
+        if !self.feature_list {
+            return ElementSpec::tensor(self.dtype, self.shape.clone());
+        }
+        let Shape::Dims(step) = &self.shape else {
+            return ElementSpec::tensor(self.dtype, Shape::UnknownRank);
+        };
+        let dims = std::iter::once(None).chain(step.iter().copied()).collect();
+        match step.iter().rposition(Option::is_none) {
+            None => ElementSpec::tensor(self.dtype, Shape::Dims(dims)),
+            Some(last) => ElementSpec::Ragged {
+                dtype: self.dtype,
+                shape: Shape::Dims(dims),
+                ragged_rank: last + 1,
+                row_splits_dtype: DType::Int64,
+            },
+        }
     }
 }
 
@@ -270,10 +334,12 @@ impl fmt::Display for FeatureSpec {
             Encoding::Values => f.write_str(dtype)?,
             Encoding::Raw => write!(f, "raw<{dtype}>")?,
             Encoding::Tensor => write!(f, "tensor<{dtype}>")?,
-            Encoding::Image => f.write_str("image")?,
+            Encoding::Image if self.dtype == DType::UInt8 => f.write_str("image")?,
+            Encoding::Image => write!(f, "image<{dtype}>")?,
         }
         match &self.shape {
             Shape::Dims(dims) if dims.is_empty() => {}
+            Shape::Dims(dims) if self.encoding == Encoding::Image && dims.iter().all(Option::is_none) => {}
             Shape::Dims(dims) if dims.as_slice() == [None] => f.write_str("[]")?,
             Shape::Dims(dims) => {
                 let dims: Vec<_> = dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
@@ -351,6 +417,20 @@ mod tests {
                 Missing::Default(DefaultValue::Int64(-1)),
             ),
             (
+                "image<uint16>[?,?,1]",
+                Encoding::Image,
+                DType::UInt16,
+                Shape::Dims(vec![None, None, Some(1)]),
+                Missing::Null,
+            ),
+            (
+                "raw<float64>[2]=0.1",
+                Encoding::Raw,
+                DType::Float64,
+                Shape::known(&[2]),
+                Missing::Default(DefaultValue::Float(0.1)),
+            ),
+            (
                 "bool=true",
                 Encoding::Values,
                 DType::Bool,
@@ -383,6 +463,10 @@ mod tests {
             ("x:int64?=3", "exclude each other"),
             ("x:int64=a", "does not fit"),
             ("x:raw<string>[3]", "raw bytes cannot hold"),
+            ("x:image[3,4]", "[height, width, channels]"),
+            ("x:image<float32>", "uint8 or uint16"),
+            ("x:raw<uint8>[]=0", "a default needs a shape"),
+            ("x:tensor<variant>", "cannot hold variant"),
         ] {
             let message = FeatureSpec::parse(text).unwrap_err().to_string();
             assert!(message.contains(part), "{text}: {message}");

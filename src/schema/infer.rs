@@ -12,121 +12,248 @@ use crate::wire::proto::WireError;
 /// How many distinct features a dataset may have.
 const MAX_FEATURES: usize = 100_000;
 
-/// What was seen of one feature.
+/// What was seen of one feature or feature list.
 #[derive(Debug, Clone)]
 struct Seen {
     name: String,
+    /// Nobody asks what it holds: it has a spec, or is not read.
+    settled: bool,
     kind: Kind,
-    /// Records in which it has at least one value.
+    /// Records in which it has at least one value (for lists: one step with a kind).
     filled: u64,
-    /// Records in which its list is there, but empty.
-    empty: u64,
     fewest: usize,
     most: usize,
     utf8: bool,
 }
 
-/// One feature of one record.
+/// What one record holds of a feature, or of all steps of a feature list.
 #[derive(Debug, Clone, Copy)]
 struct Observation {
     slot: usize,
     kind: Kind,
-    values: usize,
+    /// Another kind that a step has.
+    other: Option<Kind>,
+    fewest: usize,
+    most: usize,
     utf8: bool,
 }
 
-/// Collects what records hold, and says which feature specs fit them all.
+/// What was seen of the features, or of the feature lists.
 #[derive(Debug, Default)]
-pub(crate) struct Inference {
+struct Table {
     slots: HashMap<Vec<u8>, usize>,
     seen: Vec<Seen>,
-    records: u64,
     record: Vec<Observation>,
+}
+
+/// Which features need not be inferred.
+pub(crate) type Settled<'a> = dyn Fn(&str) -> bool + 'a;
+
+/// What is known of records beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Lists {
+    /// There are no feature lists.
+    #[default]
+    Refuse,
+    /// There may be feature lists.
+    Find,
+    /// The records are `SequenceExample`.
+    Read,
+}
+
+/// Collects what records hold, and says which feature specs fit them all.
+#[derive(Default)]
+pub(crate) struct Inference<'a> {
+    features: Table,
+    lists: Table,
+    mode: Lists,
+    settled: Option<&'a Settled<'a>>,
+    records: u64,
     ints: Vec<i64>,
     floats: Vec<f32>,
 }
 
-impl Inference {
+impl<'a> Inference<'a> {
+    /// Nothing seen yet. What `settled` says of a feature's name saves looking at its values.
+    pub(crate) fn new(mode: Lists, settled: &'a Settled<'a>) -> Self {
+        Self { mode, settled: Some(settled), ..Self::default() }
+    }
+
     /// Records observed so far.
     pub(crate) fn records(&self) -> u64 {
         self.records
     }
 
-    /// Takes one serialized Example into account.
+    /// Whether the records are `SequenceExample`, by what was said or seen of them.
+    pub(crate) fn is_sequence(&self) -> bool {
+        self.mode == Lists::Read
+    }
+
+    /// The names of all features or of all feature lists.
+    pub(crate) fn names(&self, feature_lists: bool) -> impl Iterator<Item = &str> {
+        let table = if feature_lists { &self.lists } else { &self.features };
+        table.seen.iter().map(|seen| seen.name.as_str())
+    }
+
+    /// Takes one serialized Example or SequenceExample into account.
     ///
     /// # Errors
     /// The record is not a sound message, or one of its features is of another kind than in an
     /// earlier record.
     pub(crate) fn observe(&mut self, record: &[u8]) -> Result<()> {
-        self.record.clear();
+        self.features.record.clear();
+        self.lists.record.clear();
         match example::visit_example(record, self) {
             Ok(()) => {}
             Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
             Err(VisitError::Visitor(error)) => return Err(error),
         }
-        for observation in std::mem::take(&mut self.record) {
-            self.settle(observation)?;
-        }
+        self.features.settle(false)?;
+        self.lists.settle(true)?;
         self.records += 1;
         Ok(())
     }
 
-    fn settle(&mut self, observation: Observation) -> Result<()> {
-        let Some(seen) = self.seen.get_mut(observation.slot) else { return Ok(()) };
-        if observation.kind == Kind::None {
-            return Ok(());
-        }
-        if seen.kind == Kind::None {
-            seen.kind = observation.kind;
-        }
-        if seen.kind != observation.kind {
-            return Err(Error::mismatch("feature changes its kind")
-                .expected(seen.kind.name(), observation.kind.name())
-                .in_column(seen.name.as_str())
-                .with_hint(format!("leave it out with --exclude {}", seen.name)));
-        }
-        if observation.values == 0 {
-            seen.empty += 1;
-        } else {
-            seen.filled += 1;
-            seen.fewest = seen.fewest.min(observation.values);
-            seen.most = seen.most.max(observation.values);
-            seen.utf8 &= observation.utf8;
-        }
-        Ok(())
-    }
-
-    /// The specs that fit every record observed, in the order of their names. A feature that never
-    /// had a kind has no type, and gets no spec.
+    /// The specs that fit every record observed: features in the order of their names, then
+    /// feature lists. A feature that never had a kind has no type, and gets no spec.
     pub(crate) fn finish(&self) -> Vec<FeatureSpec> {
-        let mut specs: Vec<FeatureSpec> = self.seen.iter().filter_map(|seen| self.spec(seen)).collect();
-        specs.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut specs: Vec<_> = self.features.seen.iter().filter_map(|s| self.spec(s, false)).collect();
+        specs.extend(self.lists.seen.iter().filter_map(|s| self.spec(s, true)));
+        specs.sort_by(|a, b| (a.feature_list, &a.name).cmp(&(b.feature_list, &b.name)));
         specs
     }
 
-    fn spec(&self, seen: &Seen) -> Option<FeatureSpec> {
+    fn spec(&self, seen: &Seen, feature_list: bool) -> Option<FeatureSpec> {
         let dtype = match seen.kind {
             Kind::None => return None,
             Kind::Bytes => DType::String,
             Kind::Float => DType::Float32,
             Kind::Int64 => DType::Int64,
         };
-        let shape = if seen.filled == 0 {
+        // A step without values is not the same as a step that is missing.
+        let always = feature_list || seen.filled == self.records;
+        let shape = if seen.filled == 0 || feature_list && seen.fewest == 0 {
             Shape::Dims(vec![None])
         } else if seen.most == 1 {
             Shape::scalar()
-        } else if seen.fewest == seen.most && seen.filled == self.records {
+        } else if seen.fewest == seen.most && always {
             Shape::known(&[seen.most as u64])
         } else {
             Shape::Dims(vec![None])
         };
         let mut spec = FeatureSpec::values(seen.name.clone(), dtype, shape);
+        spec.feature_list = feature_list;
         // Without a single value there is no evidence of text.
-        spec.text = seen.kind == Kind::Bytes && seen.utf8 && seen.filled > 0;
+        spec.text = seen.kind == Kind::Bytes && seen.utf8 && seen.most > 0;
         Some(spec)
     }
 
-    fn slot(&mut self, key: &[u8]) -> Result<usize> {
+    fn count(&mut self, feature: Feature<'_>) -> Result<(usize, bool), WireError> {
+        let mut utf8 = true;
+        let values = match feature.kind {
+            Kind::None => 0,
+            Kind::Int64 => {
+                self.ints.clear();
+                example::extend_int64s(feature.list, &mut self.ints)?;
+                self.ints.len()
+            }
+            Kind::Float => {
+                self.floats.clear();
+                example::extend_floats(feature.list, &mut self.floats)?;
+                self.floats.len()
+            }
+            Kind::Bytes => {
+                let mut values = 0;
+                example::for_each_bytes(feature.list, |bytes| {
+                    values += 1;
+                    utf8 = utf8 && simdutf8::basic::from_utf8(bytes).is_ok();
+                    Ok::<_, WireError>(())
+                })?;
+                values
+            }
+        };
+        Ok((values, utf8))
+    }
+
+    fn feature_list(&mut self, key: &[u8], list: &[u8]) -> Result<()> {
+        let slot = self.lists.slot(key, self.settled)?;
+        let is_settled = self.lists.is_settled(slot);
+        let mut all =
+            Observation { slot, kind: Kind::None, other: None, fewest: usize::MAX, most: 0, utf8: true };
+        let steps = example::for_each_step(list, |step| {
+            if step.kind == Kind::None {
+                return Ok(());
+            }
+            if all.kind == Kind::None {
+                all.kind = step.kind;
+            }
+            if is_settled {
+                return Ok(());
+            }
+            if all.kind != step.kind {
+                all.other = Some(step.kind);
+                return Ok(());
+            }
+            let (values, utf8) = self.count(step)?;
+            all.fewest = all.fewest.min(values);
+            all.most = all.most.max(values);
+            all.utf8 &= utf8;
+            Ok(())
+        });
+        steps.map_err(|e| match e {
+            VisitError::Wire(e) => not_an_example(e).in_column(&*String::from_utf8_lossy(key)),
+            VisitError::Visitor(e) => not_an_example(e).in_column(&*String::from_utf8_lossy(key)),
+        })?;
+        self.lists.observe(all);
+        Ok(())
+    }
+}
+
+impl Table {
+    /// A key that occurs twice counts as it was last.
+    fn observe(&mut self, observation: Observation) {
+        match self.record.iter_mut().find(|o| o.slot == observation.slot) {
+            Some(earlier) => *earlier = observation,
+            None => self.record.push(observation),
+        }
+    }
+
+    /// Takes over what one record held. A feature without values may be a scalar that is missing;
+    /// a step without values is a list.
+    fn settle(&mut self, feature_lists: bool) -> Result<()> {
+        for observation in &self.record {
+            let Some(seen) = self.seen.get_mut(observation.slot) else { continue };
+            if observation.kind == Kind::None {
+                continue;
+            }
+            if seen.kind == Kind::None {
+                seen.kind = observation.kind;
+            }
+            if seen.settled {
+                continue;
+            }
+            let other = observation.other.unwrap_or(observation.kind);
+            if other != seen.kind {
+                return Err(changes_kind(&seen.name, seen.kind, other));
+            }
+            if observation.kind != seen.kind {
+                return Err(changes_kind(&seen.name, seen.kind, observation.kind));
+            }
+            if observation.most > 0 || feature_lists {
+                seen.filled += 1;
+                seen.fewest = seen.fewest.min(observation.fewest);
+                seen.most = seen.most.max(observation.most);
+                seen.utf8 &= observation.utf8;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_settled(&self, slot: usize) -> bool {
+        self.seen.get(slot).is_some_and(|seen| seen.settled)
+    }
+
+    fn slot(&mut self, key: &[u8], settled: Option<&Settled<'_>>) -> Result<usize> {
         if let Some(&slot) = self.slots.get(key) {
             return Ok(slot);
         }
@@ -138,15 +265,15 @@ impl Inference {
         if self.seen.len() >= MAX_FEATURES {
             return Err(Error::limit("too many features")
                 .expected(format!("at most {MAX_FEATURES}"), "more")
-                .with_hint("name the ones you want with --columns"));
+                .with_hint("pass --record raw if the records are something else"));
         }
         let slot = self.seen.len();
         self.slots.insert(key.to_vec(), slot);
         self.seen.push(Seen {
             name: name.to_owned(),
+            settled: settled.is_some_and(|settled| settled(name)),
             kind: Kind::None,
             filled: 0,
-            empty: 0,
             fewest: usize::MAX,
             most: 0,
             utf8: true,
@@ -155,42 +282,54 @@ impl Inference {
     }
 }
 
-impl FeatureVisitor for Inference {
+impl FeatureVisitor for Inference<'_> {
     type Error = Error;
 
     fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<()> {
-        let slot = self.slot(key)?;
-        let mut utf8 = true;
-        let counted: Result<usize, WireError> = match feature.kind {
-            Kind::None => Ok(0),
-            Kind::Int64 => {
-                self.ints.clear();
-                example::extend_int64s(feature.list, &mut self.ints).map(|()| self.ints.len())
-            }
-            Kind::Float => {
-                self.floats.clear();
-                example::extend_floats(feature.list, &mut self.floats).map(|()| self.floats.len())
-            }
-            Kind::Bytes => {
-                let mut values = 0;
-                example::for_each_bytes(feature.list, |bytes| {
-                    values += 1;
-                    utf8 = utf8 && simdutf8::basic::from_utf8(bytes).is_ok();
-                    Ok::<_, WireError>(())
-                })
-                .map(|()| values)
-            }
+        let slot = self.features.slot(key, self.settled)?;
+        let (values, utf8) = match self.features.is_settled(slot) {
+            true => (0, true),
+            false => self
+                .count(feature)
+                .map_err(|e| not_an_example(e).in_column(&*String::from_utf8_lossy(key)))?,
         };
-        let name = || String::from_utf8_lossy(key).into_owned();
-        let values = counted.map_err(|e| not_an_example(e).in_column(name()))?;
-        let observation = Observation { slot, kind: feature.kind, values, utf8 };
-        // A key that occurs twice counts as it was last.
-        match self.record.iter_mut().find(|o| o.slot == slot) {
-            Some(earlier) => *earlier = observation,
-            None => self.record.push(observation),
-        }
+        self.features.observe(Observation {
+            slot,
+            kind: feature.kind,
+            other: None,
+            fewest: values,
+            most: values,
+            utf8,
+        });
         Ok(())
     }
+
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+        if self.mode != Lists::Read && !example::holds_feature_lists(lists) {
+            return Ok(());
+        }
+        match self.mode {
+            Lists::Refuse => return Err(VisitError::Visitor(unexpected_feature_lists())),
+            Lists::Find => self.mode = Lists::Read,
+            Lists::Read => {}
+        }
+        example::for_each_feature_list(lists, |key, list| self.feature_list(key, list))
+    }
+}
+
+#[cold]
+fn changes_kind(name: &str, before: Kind, now: Kind) -> Error {
+    Error::mismatch("feature changes its kind")
+        .expected(before.name(), now.name())
+        .in_column(name)
+        .with_hint(format!("leave it out with --exclude {name}"))
+}
+
+/// The error of an Example that is a `SequenceExample`.
+#[cold]
+pub(crate) fn unexpected_feature_lists() -> Error {
+    Error::mismatch("record has feature lists, as a SequenceExample has them, and was taken for an Example")
+        .with_hint("pass --record sequence")
 }
 
 /// The error of a record that is no `tf.train.Example`.

@@ -3,15 +3,17 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use feature::{FeatureSpec, nearest};
-use mapping::MappingOptions;
+use mapping::{MappingOptions, TensorLayout};
 
+pub(crate) mod element;
 pub(crate) mod feature;
 pub(crate) mod infer;
 pub(crate) mod mapping;
@@ -33,17 +35,27 @@ pub(crate) struct Projection {
 }
 
 impl Projection {
-    /// The positions of the wanted ones among `paths`, in the order of the columns to be made.
+    /// The positions of the wanted ones among `paths`, in the order of the columns to be made. A
+    /// name that is no path stands for all paths under it: `outer` for `outer/a` and `outer/b`.
     ///
     /// # Errors
-    /// A name is none of `paths`.
+    /// A name is none of `paths`, and none is under it.
     pub(crate) fn apply(&self, paths: &[&str]) -> Result<Vec<usize>> {
-        let find =
-            |name: &str| paths.iter().position(|p| *p == name).ok_or_else(|| unknown_column(name, paths));
-        let mut excluded = self.exclude.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
+        let find = |name: &String| match paths.iter().position(|path| path == name) {
+            Some(exact) => Ok(vec![exact]),
+            None => {
+                let under = (0..paths.len()).filter(|i| paths.get(*i).is_some_and(|p| is_under(p, name)));
+                let under: Vec<usize> = under.collect();
+                if under.is_empty() { Err(unknown_column(name, paths)) } else { Ok(under) }
+            }
+        };
+        let find_all = |names: &[String]| -> Result<Vec<usize>> {
+            Ok(names.iter().map(find).collect::<Result<Vec<_>>>()?.concat())
+        };
+        let mut excluded = find_all(&self.exclude)?;
         excluded.sort_unstable();
         let wanted = match &self.columns {
-            Some(columns) => columns.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?,
+            Some(columns) => find_all(columns)?,
             None => (0..paths.len()).collect(),
         };
         let mut seen = vec![false; paths.len()];
@@ -68,6 +80,17 @@ impl Projection {
     pub(crate) fn is_all(&self) -> bool {
         self.columns.is_none() && self.exclude.is_empty()
     }
+
+    /// Whether `path` is certainly not asked for, whatever other paths there are.
+    pub(crate) fn leaves_out(&self, path: &str) -> bool {
+        let names = |names: &[String]| names.iter().any(|name| name == path || is_under(path, name));
+        self.columns.as_ref().is_some_and(|columns| !names(columns)) || self.exclude.iter().any(|n| n == path)
+    }
+}
+
+/// Whether `path` is a part of the structure at `prefix`.
+fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The error of a column that does not exist, with what was probably meant.
@@ -99,40 +122,55 @@ pub(crate) struct FeaturePlan {
     /// Whether features that are not planned are left out silently, because they were not asked
     /// for; otherwise they contradict the plan.
     pub(crate) ignore_others: bool,
+    /// Whether records are `SequenceExample`, and may have feature lists.
+    pub(crate) sequence: bool,
 }
 
 impl FeaturePlan {
-    /// Plans the columns of `features`.
+    /// Plans the columns of features, each with the path of its column.
     ///
     /// # Errors
     /// A feature cannot be stored, or two have the same name.
     pub(crate) fn new(
-        features: Vec<FeatureSpec>,
+        features: Vec<(String, FeatureSpec)>,
         options: &MappingOptions,
         ignore_others: bool,
         source: &str,
     ) -> Result<Self> {
         let mut fields: Vec<FieldRef> = Vec::with_capacity(features.len());
         let mut names = HashSet::new();
-        for feature in &features {
-            let name = options.column_name(&feature.name);
+        for (path, feature) in &features {
+            let name = options.column_name(path);
             if !names.insert(name.to_owned()) {
                 return Err(Error::config(format!("two columns would be named `{name}`"))
                     .with_hint("give one of them another name with --rename"));
             }
-            let spec = feature.element_spec();
-            let mut one = MappingOptions { utf8: BTreeSet::new(), ..options.clone() };
-            if feature.text {
-                one.utf8.insert(feature.name.clone());
-            }
-            let field = mapping::field(name, &feature.name, &spec, &one)?;
-            fields.extend(field.map(Arc::new));
+            fields.push(Arc::new(feature_field(name, path, feature, options)?));
         }
-        let element_spec =
-            ElementSpec::dict(features.iter().map(|f| (f.name.clone(), f.element_spec())).collect());
+        let components = features.iter().map(|(path, feature)| (path.clone(), feature.element_spec()));
+        let element_spec = ElementSpec::dict(components.collect());
         let schema = schema_of(&fields, &element_spec, source);
-        Ok(Self { features, fields, schema, element_spec, ignore_others })
+        let features = features.into_iter().map(|(_, feature)| feature).collect();
+        Ok(Self { features, fields, schema, element_spec, ignore_others, sequence: false })
     }
+}
+
+fn feature_field(name: &str, path: &str, feature: &FeatureSpec, options: &MappingOptions) -> Result<Field> {
+    let mut options = MappingOptions { utf8: BTreeSet::new(), ..options.clone() };
+    if feature.text {
+        options.utf8.insert(path.to_owned());
+    }
+    if feature.feature_list {
+        // A list of steps is a list, whatever the steps are: no tensor of its own.
+        options.tensor_layout = TensorLayout::Nested;
+    }
+    let field = mapping::field(name, path, &feature.element_spec(), &options)?
+        .ok_or_else(|| Error::unsupported("feature that makes no column").in_column(path))?;
+    if feature.feature_list && feature.shape == Shape::UnknownRank {
+        let steps = DataType::List(item(field.data_type().clone()));
+        return Ok(field.with_data_type(steps));
+    }
+    Ok(field)
 }
 
 impl FeaturePlan {
@@ -140,9 +178,9 @@ impl FeaturePlan {
     ///
     /// # Errors
     /// None that can be expected.
-    pub(crate) fn raw() -> Result<Self> {
+    pub(crate) fn raw(source: &str) -> Result<Self> {
         let spec = FeatureSpec::values("record", DType::String, Shape::scalar());
-        let mut plan = Self::new(vec![spec], &MappingOptions::default(), true, "tfrecord")?;
+        let mut plan = Self::new(vec![(spec.name.clone(), spec)], &MappingOptions::default(), true, source)?;
         plan.features.clear();
         Ok(plan)
     }
@@ -178,5 +216,17 @@ mod tests {
         assert_eq!(of(None, &["b"]).unwrap(), [0, 2]);
         assert!(of(Some(&["lable"]), &[]).unwrap_err().to_string().contains("did you mean `label`?"));
         assert!(of(None, &["a", "b", "label"]).is_err());
+    }
+
+    #[test]
+    fn a_prefix_stands_for_everything_under_it() {
+        let paths = ["outer/a", "outer/b", "outside", "x", "x/y"];
+        let of = |columns: &[&str], exclude: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+            Projection { columns: Some(owned(columns)), exclude: owned(exclude) }.apply(&paths)
+        };
+        assert_eq!(of(&["outer"], &[]).unwrap(), [0, 1]);
+        assert_eq!(of(&["x", "outer"], &["outer/a"]).unwrap(), [3, 1]);
+        assert!(of(&["out"], &[]).is_err());
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Progress;
 use super::input::Input;
+use super::snappy_reader::SnappyReader;
 use crate::error::{Error, Result};
 use crate::wire::compress::{self, Compression};
 use crate::wire::tfrecord::{self, FrameFault};
@@ -193,7 +194,8 @@ impl FrameReader {
         let compression = compress::sniff(first).unwrap_or(Compression::None);
         if compression != Compression::None {
             let whole = std::io::Cursor::new(first.to_vec()).chain(reader);
-            reader = decompress(compression, whole).map_err(|e| e.in_source(source.clone()))?;
+            reader =
+                decompress(compression, whole, max_record_bytes).map_err(|e| e.in_source(source.clone()))?;
             filled = 0;
             end_of_input = false;
         }
@@ -211,6 +213,11 @@ impl FrameReader {
             offset: 0,
             record: 0,
         })
+    }
+
+    /// What is read.
+    pub(crate) fn source(&self) -> &Arc<str> {
+        &self.source
     }
 
     /// The stream's compression.
@@ -347,6 +354,7 @@ impl FrameReader {
         }
         let name = match self.compression {
             Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
             _ => "zlib",
         };
         self.place(Error::corrupt(format!("corrupt {name} stream")).with_cause(error))
@@ -374,21 +382,31 @@ fn read_some(reader: &mut (dyn Read + Send), buf: &mut [u8]) -> std::io::Result<
     }
 }
 
-#[cfg(feature = "gzip")]
-fn decompress(compression: Compression, reader: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>> {
+fn decompress(
+    compression: Compression,
+    reader: impl Read + Send + 'static,
+    max_record_bytes: u64,
+) -> Result<Box<dyn Read + Send>> {
+    #[cfg(feature = "gzip")]
     const INPUT_BYTES: usize = 256 << 10;
-    let reader = std::io::BufReader::with_capacity(INPUT_BYTES, reader);
     Ok(match compression {
         Compression::None => Box::new(reader),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
-        Compression::Zlib => Box::new(flate2::bufread::ZlibDecoder::new(reader)),
+        Compression::Snappy => Box::new(SnappyReader::new(reader, max_record_bytes)),
+        #[cfg(feature = "gzip")]
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
+            std::io::BufReader::with_capacity(INPUT_BYTES, reader),
+        )),
+        #[cfg(feature = "gzip")]
+        Compression::Zlib => Box::new(flate2::bufread::ZlibDecoder::new(std::io::BufReader::with_capacity(
+            INPUT_BYTES,
+            reader,
+        ))),
+        #[cfg(not(feature = "gzip"))]
+        Compression::Gzip | Compression::Zlib => {
+            return Err(Error::unsupported(format!("{compression:?} input"))
+                .with_hint("build tfarrow with the feature `gzip`"));
+        }
     })
-}
-
-#[cfg(not(feature = "gzip"))]
-fn decompress(compression: Compression, _: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>> {
-    Err(Error::unsupported(format!("{compression:?} input"))
-        .with_hint("build tfarrow with the feature `gzip`"))
 }
 
 #[cfg(test)]

@@ -19,9 +19,12 @@ use crate::tf::spec::ElementSpec;
 #[cfg(feature = "array-record")]
 pub(crate) mod array_record;
 pub(crate) mod blocks;
+mod features;
 pub(crate) mod input;
 pub(crate) mod open;
 pub(crate) mod records;
+pub(crate) mod saved;
+mod snappy_reader;
 pub(crate) mod tfrecord;
 
 /// How many elements a dataset has.

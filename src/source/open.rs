@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 #[cfg(feature = "array-record")]
 use super::array_record::{self, ArrayRecordSource};
-use super::input;
 use super::tfrecord::{self, TfRecordSource};
-use super::{Progress, Source};
+use super::{Progress, Source, input, saved};
 use crate::error::Result;
 use crate::schema::Projection;
 use crate::schema::feature::FeatureSpec;
@@ -19,9 +18,15 @@ pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RecordKind {
-    /// Serialized `tf.train.Example`.
+    /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
+    /// inference has feature lists.
     #[default]
+    Auto,
+    /// Serialized `tf.train.Example`. A record with feature lists is an error: they would be lost.
     Example,
+    /// Serialized `tf.train.SequenceExample`: the features of the context, and a list column for
+    /// each feature list.
+    Sequence,
     /// Anything: one `record` column of their bytes.
     Raw,
 }
@@ -53,8 +58,12 @@ pub(crate) struct OpenOptions {
     pub(crate) features_complete: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
+    /// Names for the top-level positions of a tuple, or for the single column.
+    pub(crate) names: Vec<String>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
+    /// Whether every slice along the first dimension of an element is a row.
+    pub(crate) unbatch: bool,
 }
 
 impl Default for OpenOptions {
@@ -66,8 +75,10 @@ impl Default for OpenOptions {
             features_complete: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
+            names: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
+            unbatch: false,
         }
     }
 }
@@ -77,6 +88,12 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let [name] = names {
+        let path = std::path::Path::new(name);
+        if saved::looks_like_saved(path) {
+            return Ok(Arc::new(saved::open_saved(path, options)?));
+        }
+    }
     let inputs = input::resolve(names)?;
     #[cfg(feature = "array-record")]
     if inputs.iter().any(array_record::is_array_record) {

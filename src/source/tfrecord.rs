@@ -1,4 +1,4 @@
-//! TFRecord files of `tf.train.Example`, or of records kept as bytes.
+//! TFRecord files of `tf.train.Example` or `SequenceExample`, or of records kept as bytes.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +7,14 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use super::blocks::{BufferPool, Frame, FrameReader, FrameRun};
+use super::features;
 use super::input::Input;
 use super::open::{InferRecords, OpenOptions, RecordKind};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
-use crate::schema::feature::FeatureSpec;
+use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
-use crate::schema::{FeaturePlan, unknown_column};
 use crate::tf::spec::ElementSpec;
 use crate::wire::compress::Compression;
 use crate::wire::tfrecord;
@@ -66,13 +66,14 @@ impl TfRecordSource {
         let mut replay = None;
         let mut compressed = false;
         let plan = match options.record {
-            RecordKind::Raw => FeaturePlan::raw()?,
-            RecordKind::Example => {
-                let mut inference = Inference::default();
-                if !options.features_complete {
+            RecordKind::Raw => FeaturePlan::raw("tfrecord")?,
+            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
+                let settled = |name: &str| features::is_settled(options, name);
+                let mut inference = Inference::new(features::lists(options), &settled);
+                if !options.features_complete || options.record != RecordKind::Example {
                     replay = infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }
-                plan(options, &inference, "tfrecord")?
+                features::plan(options, &inference, "tfrecord")?
             }
         };
         let partitions = inputs
@@ -88,8 +89,9 @@ impl TfRecordSource {
             decoders: Mutex::default(),
         };
         let what = match options.record {
-            RecordKind::Example => "tf.train.Example",
             RecordKind::Raw => "raw records",
+            _ if shared.plan.sequence => "tf.train.SequenceExample",
+            _ => "tf.train.Example",
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -108,15 +110,16 @@ fn infer(
     inputs: &[Input],
     options: &OpenOptions,
     pool: &Arc<BufferPool>,
-    inference: &mut Inference,
+    inference: &mut Inference<'_>,
     compressed: &mut bool,
 ) -> Result<Option<Replay>> {
     let mut replay = None;
+    let enough = |inference: &Inference<'_>| match options.infer {
+        _ if options.features_complete => inference.records() >= features::PROBE_RECORDS,
+        InferRecords::First(limit) => inference.records() >= limit,
+        InferRecords::All => false,
+    };
     for input in inputs {
-        let enough = |inference: &Inference| match options.infer {
-            InferRecords::First(limit) => inference.records() >= limit,
-            InferRecords::All => false,
-        };
         if enough(inference) {
             break;
         }
@@ -141,35 +144,6 @@ fn infer(
         }
     }
     Ok(replay)
-}
-
-/// The columns: what was inferred, with the given specs in place, and only what was asked for.
-///
-/// # Errors
-/// The options do not fit the features.
-pub(crate) fn plan(options: &OpenOptions, inference: &Inference, source: &str) -> Result<FeaturePlan> {
-    let mut features = inference.finish();
-    for spec in &options.features {
-        match features.iter_mut().find(|f| f.name == spec.name) {
-            Some(inferred) => *inferred = spec.clone(),
-            None => features.push(spec.clone()),
-        }
-    }
-    features.sort_by(|a, b| a.name.cmp(&b.name));
-    let paths: Vec<&str> = features.iter().map(|f| f.name.as_str()).collect();
-    for name in options.mapping.utf8.iter().chain(options.mapping.rename.iter().map(|(old, _)| old)) {
-        if !paths.contains(&name.as_str()) {
-            return Err(unknown_column(name, &paths));
-        }
-    }
-    let wanted = options.projection.apply(&paths)?;
-    let mut features: Vec<FeatureSpec> =
-        wanted.into_iter().filter_map(|i| features.get(i).cloned()).collect();
-    for feature in &mut features {
-        feature.text |= options.mapping.utf8.contains(&feature.name);
-    }
-    let ignore_others = options.features_complete || !options.projection.is_all();
-    FeaturePlan::new(features, &options.mapping, ignore_others, source)
 }
 
 fn data_error(fault: tfrecord::FrameFault, run: &FrameRun) -> Error {

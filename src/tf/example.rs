@@ -1,4 +1,5 @@
-//! `tf.train.Example`, visited in place: keys and values are slices of the record.
+//! `tf.train.Example` and `SequenceExample`, visited in place: keys and values are slices of the
+//! record.
 //!
 //! The messages are defined by `tensorflow/core/example/{example,feature}.proto`. The rules are
 //! protobuf's: fields in any order, unknown fields skipped, packed and unpacked lists, a repeated
@@ -57,9 +58,14 @@ pub(crate) trait FeatureVisitor {
 
     /// One feature. `key` is what stands in the record, which should be UTF-8.
     fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), Self::Error>;
+
+    /// What stands in field 2: the serialized `FeatureLists` of a `SequenceExample`, or an unknown
+    /// field of an `Example`.
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Self::Error>>;
 }
 
-/// Visits every feature of a serialized `tf.train.Example`.
+/// Visits every feature of a serialized `tf.train.Example`, or of the context of a
+/// `SequenceExample`, whose feature lists are given as a whole.
 ///
 /// # Errors
 /// The bytes break a rule of protobuf's encoding, or the visitor fails.
@@ -74,6 +80,13 @@ pub(crate) fn visit_example<V: FeatureVisitor>(
             let features = cursor.bytes().map_err(VisitError::Wire)?;
             let base = cursor.position() - features.len();
             visit_features(features, base, visitor)?;
+        } else if field == 2 && wire_type == LEN {
+            let lists = cursor.bytes().map_err(VisitError::Wire)?;
+            let base = cursor.position() - lists.len();
+            visitor.feature_lists(lists).map_err(|e| match e {
+                VisitError::Wire(e) => VisitError::Wire(e.rebase(base)),
+                other => other,
+            })?;
         } else {
             cursor.skip(field, wire_type).map_err(VisitError::Wire)?;
         }
@@ -103,6 +116,64 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
         visitor.feature(key, Feature { kind: value.0, list: &value.1 }).map_err(VisitError::Visitor)?;
     }
     Ok(())
+}
+
+/// Visits every entry of a serialized `FeatureLists`: its key and a serialized `FeatureList`.
+///
+/// # Errors
+/// The bytes break a rule of protobuf's encoding, or `take` fails.
+pub(crate) fn for_each_feature_list<E>(
+    lists: &[u8],
+    mut take: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+) -> Result<(), VisitError<E>> {
+    let mut cursor = Cursor::new(lists);
+    while !cursor.is_empty() {
+        let (field, wire_type) = cursor.tag().map_err(VisitError::Wire)?;
+        if field != 1 || wire_type != LEN {
+            cursor.skip(field, wire_type).map_err(VisitError::Wire)?;
+            continue;
+        }
+        let entry = cursor.bytes().map_err(VisitError::Wire)?;
+        let base = cursor.position() - entry.len();
+        let (key, list) = map_entry(entry).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        take(key, &list).map_err(VisitError::Visitor)?;
+    }
+    Ok(())
+}
+
+/// Visits every step of a serialized `FeatureList`.
+///
+/// # Errors
+/// The bytes break a rule of protobuf's encoding, or `take` fails.
+pub(crate) fn for_each_step<E>(
+    list: &[u8],
+    mut take: impl FnMut(Feature<'_>) -> Result<(), E>,
+) -> Result<(), VisitError<E>> {
+    let mut cursor = Cursor::new(list);
+    while !cursor.is_empty() {
+        let (field, wire_type) = cursor.tag().map_err(VisitError::Wire)?;
+        if field != 1 || wire_type != LEN {
+            cursor.skip(field, wire_type).map_err(VisitError::Wire)?;
+            continue;
+        }
+        let step = cursor.bytes().map_err(VisitError::Wire)?;
+        let base = cursor.position() - step.len();
+        let (kind, list) = feature(step).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        take(Feature { kind, list: &list }).map_err(VisitError::Visitor)?;
+    }
+    Ok(())
+}
+
+/// Whether the bytes of field 2 are `FeatureLists` with at least one list, and not an unknown
+/// field that happens to have that number.
+pub(crate) fn holds_feature_lists(lists: &[u8]) -> bool {
+    let mut found = false;
+    let sound = for_each_feature_list(lists, |key, list| {
+        found = true;
+        let steps = for_each_step(list, |_| Ok::<_, ()>(()));
+        if steps.is_ok() && std::str::from_utf8(key).is_ok() { Ok(()) } else { Err(()) }
+    });
+    sound.is_ok() && found
 }
 
 /// Key and value of a `map<string, message>` entry. A missing key is empty, as is a missing value.
@@ -317,6 +388,14 @@ mod tests {
 
     impl FeatureVisitor for Collect {
         type Error = WireError;
+        fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<WireError>> {
+            for_each_feature_list(lists, |key, list| {
+                let key = String::from_utf8_lossy(key).into_owned();
+                for_each_step(list, |step| self.feature(key.as_bytes(), step)).map_err(|e| match e {
+                    VisitError::Wire(e) | VisitError::Visitor(e) => e,
+                })
+            })
+        }
         fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
             let mut values = Vec::new();
             match feature.kind {

@@ -3,7 +3,7 @@
 //! TensorFlow records the compression of a TFRecord file nowhere, and users' extensions lie; the
 //! content does not.
 
-use super::tfrecord;
+use super::{snappy, tfrecord};
 
 /// The compression of a whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,10 +15,12 @@ pub enum Compression {
     Gzip,
     /// RFC 1950.
     Zlib,
+    /// Raw Snappy blocks, each after its length, as `tf.data` writes them.
+    Snappy,
 }
 
 /// How many first bytes [`sniff`] wants to see, where the file has that many.
-pub(crate) const SNIFF_BYTES: usize = tfrecord::HEADER_BYTES;
+pub(crate) const SNIFF_BYTES: usize = 128;
 
 /// Tells the compression from the first bytes of a file; `None` when they are the beginning of
 /// nothing that is known.
@@ -34,7 +36,10 @@ pub(crate) fn sniff(first: &[u8]) -> Option<Compression> {
         [cmf, flg, ..] if cmf & 0x0f == 8 && cmf >> 4 <= 7 && u16::from_be_bytes([cmf, flg]) % 31 == 0 => {
             Some(Compression::Zlib)
         }
-        _ => None,
+        _ => {
+            let header = snappy::first_bytes::<{ tfrecord::HEADER_BYTES }>(first)?;
+            tfrecord::is_header(&header).then_some(Compression::Snappy)
+        }
     }
 }
 
@@ -50,6 +55,13 @@ mod tests {
             assert_eq!(sniff(&zlib), Some(Compression::Zlib));
         }
         assert_eq!(sniff(b"PAR1PAR1PAR1"), None);
+        let mut file = Vec::new();
+        super::super::tfrecord::put_frame(&mut file, &[0; 100]);
+        let block = snap::raw::Encoder::new().compress_vec(&file).unwrap();
+        let mut stream = u32::try_from(block.len()).unwrap().to_be_bytes().to_vec();
+        stream.extend(block);
+        assert_eq!(sniff(&stream), Some(Compression::Snappy));
+        assert_eq!(sniff(&stream[..6]), None);
         // A record of 0x8b1f bytes begins like gzip; its CRC says that it is a frame.
         let mut frame = 0x8b1fu64.to_le_bytes().to_vec();
         frame.extend(super::super::crc::masked_crc32c(&frame).to_le_bytes());

@@ -100,6 +100,12 @@ impl<'a> Cursor<'a> {
         WireError::new(self.position(), fault)
     }
 
+    /// The bytes that were not read yet.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.buf
+    }
+
     /// The next byte, left in place.
     #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {

@@ -68,8 +68,9 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "N|all", default_value = "10000")]
     pub(crate) infer_records: String,
 
-    /// What the records are; `raw` keeps their bytes in one column
-    #[arg(long, value_enum, default_value_t = Record::Example)]
+    /// What the records are: tf.train.Example, SequenceExample, or anything, of which `raw` keeps the
+    /// bytes in one column; `auto` tells the first two apart
+    #[arg(long, value_enum, default_value_t = Record::Auto)]
     pub(crate) record: Record,
 
     /// Rows to read at most
@@ -202,7 +203,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Record {
+    Auto,
     Example,
+    Sequence,
     Raw,
 }
 

@@ -17,7 +17,9 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         .with_exclude(reading.exclude.iter().cloned())
         .with_infer_records(infer_records(&reading.infer_records)?)
         .with_record_kind(match reading.record {
+            Record::Auto => RecordKind::Auto,
             Record::Example => RecordKind::Example,
+            Record::Sequence => RecordKind::Sequence,
             Record::Raw => RecordKind::Raw,
         })
         .with_selection(Selection {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use self::file::ArrayRecordFile;
+use super::features;
 use super::input::Input;
 use super::open::{InferRecords, OpenOptions, RecordKind};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
-use super::tfrecord;
 use super::{Cardinality, Partition, ReadOptions, Source, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
@@ -65,8 +65,12 @@ impl ArrayRecordSource {
             records = split(&file, PARTITION_BYTES, records, &mut pieces, &mut partitions);
         }
         let (plan, what) = match options.record {
-            RecordKind::Raw => (FeaturePlan::raw()?, "raw records"),
-            RecordKind::Example => (infer(&pieces, options)?, "tf.train.Example"),
+            RecordKind::Raw => (FeaturePlan::raw("array_record")?, "raw records"),
+            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
+                let plan = infer(&pieces, options)?;
+                let what = if plan.sequence { "tf.train.SequenceExample" } else { "tf.train.Example" };
+                (plan, what)
+            }
         };
         let plan = Arc::new(plan);
         let raw = options.record == RecordKind::Raw;
@@ -120,18 +124,20 @@ fn split(
 }
 
 fn infer(pieces: &[Piece], options: &OpenOptions) -> Result<FeaturePlan> {
-    let mut inference = Inference::default();
+    let settled = |name: &str| features::is_settled(options, name);
+    let mut inference = Inference::new(features::lists(options), &settled);
     let limit = match options.infer {
+        _ if options.features_complete => features::PROBE_RECORDS,
         InferRecords::First(limit) => limit,
         InferRecords::All => u64::MAX,
     };
-    if !options.features_complete && limit > 0 {
+    if limit > 0 && (!options.features_complete || options.record != RecordKind::Example) {
         sample(pieces, options.check_crc, options.max_record_bytes, |record| {
             inference.observe(record)?;
             Ok(inference.records() < limit)
         })?;
     }
-    tfrecord::plan(options, &inference, "array_record")
+    features::plan(options, &inference, "array_record")
 }
 
 impl Source for ArrayRecordSource {

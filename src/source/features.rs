@@ -1,0 +1,132 @@
+//! Which columns the features of records become: what was inferred, with the given specs in place,
+//! and only what was asked for.
+
+use std::collections::HashSet;
+
+use super::open::{OpenOptions, RecordKind};
+use crate::error::{Error, Result};
+use crate::schema::feature::{FeatureSpec, Missing, nearest};
+use crate::schema::infer::{Inference, Lists};
+use crate::schema::{FeaturePlan, unknown_column};
+use crate::tf::dtype::DType;
+
+/// How many records are looked at where nothing is inferred, to tell features from feature lists.
+pub(super) const PROBE_RECORDS: u64 = 100;
+
+/// What is known beforehand of feature lists.
+pub(super) fn lists(options: &OpenOptions) -> Lists {
+    match options.record {
+        RecordKind::Sequence => Lists::Read,
+        RecordKind::Auto if options.features.iter().any(|feature| feature.feature_list) => Lists::Read,
+        RecordKind::Auto => Lists::Find,
+        RecordKind::Example | RecordKind::Raw => Lists::Refuse,
+    }
+}
+
+/// Whether nobody asks what the feature `name` holds.
+pub(super) fn is_settled(options: &OpenOptions, name: &str) -> bool {
+    options.features_complete
+        || options.features.iter().any(|feature| feature.name == name)
+        // A feature whose name a feature list has, too, may have another path.
+        || options.projection.leaves_out(name)
+            && options.projection.leaves_out(&format!("{CONTEXT}/{name}"))
+            && options.projection.leaves_out(&format!("{FEATURE_LISTS}/{name}"))
+}
+
+const CONTEXT: &str = "context";
+const FEATURE_LISTS: &str = "feature_lists";
+
+/// The plan of the columns.
+///
+/// # Errors
+/// An option names a feature that does not exist, a column cannot be stored, or two columns would
+/// have the same name.
+pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &str) -> Result<FeaturePlan> {
+    let mut features = if options.features_complete { Vec::new() } else { inference.finish() };
+    for spec in &options.features {
+        let spec = place(spec, options, inference)?;
+        match features.iter_mut().find(|f| f.name == spec.name && f.feature_list == spec.feature_list) {
+            Some(inferred) => *inferred = spec,
+            None => features.push(spec),
+        }
+    }
+    let mut features = with_paths(features);
+    features.sort_by(|a, b| a.0.cmp(&b.0));
+    let paths: Vec<&str> = features.iter().map(|(path, _)| path.as_str()).collect();
+    for name in options.mapping.utf8.iter().chain(options.mapping.rename.iter().map(|(old, _)| old)) {
+        if !paths.contains(&name.as_str()) {
+            return Err(unknown_column(name, &paths));
+        }
+    }
+    if !options.names.is_empty() {
+        return Err(Error::config("features have names").with_hint("use --rename OLD=NEW"));
+    }
+    let wanted = options.projection.apply(&paths)?;
+    let mut features: Vec<(String, FeatureSpec)> =
+        wanted.into_iter().filter_map(|i| features.get(i).cloned()).collect();
+    for (path, feature) in &mut features {
+        if options.mapping.utf8.contains(path) {
+            if feature.dtype != DType::String {
+                return Err(Error::config("only bytes can be read as text")
+                    .expected("a bytes feature", feature.to_string())
+                    .in_column(path.as_str())
+                    .with_hint("leave it out of --utf8"));
+            }
+            feature.text = true;
+        }
+    }
+    let ignore_others = options.features_complete || !options.projection.is_all();
+    let mut plan = FeaturePlan::new(features, &options.mapping, ignore_others, source)?;
+    plan.sequence = inference.is_sequence();
+    Ok(plan)
+}
+
+/// The spec with its place, among the features or the feature lists, where records were read that
+/// tell; an error where they tell that its name is a mistake.
+fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -> Result<FeatureSpec> {
+    let is_among = |feature_lists: bool| inference.names(feature_lists).any(|name| name == spec.name);
+    if spec.feature_list || is_among(false) {
+        return Ok(spec.clone());
+    }
+    if is_among(true) {
+        return Ok(spec.clone().in_feature_lists());
+    }
+    if options.features_complete || inference.records() == 0 {
+        return Ok(spec.clone());
+    }
+    let given = |name: &str| options.features.iter().any(|f| f.name == name);
+    let others = || inference.names(false).chain(inference.names(true)).filter(|name| !given(name));
+    let meant = nearest(&spec.name, others());
+    // Where a feature may be missing, it may be missing from every record that was read.
+    let may_be_missing = match &spec.missing {
+        Missing::Error => false,
+        Missing::Null => !spec.is_list() || meant.is_none(),
+        Missing::Default(_) => true,
+    };
+    if may_be_missing {
+        return Ok(spec.clone());
+    }
+    let error = Error::config(format!("no feature `{}` in {} records", spec.name, inference.records()));
+    Err(match meant {
+        Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
+        None => error.with_hint(format!(
+            "pass --feature '{}:{spec}?' if it may be missing, or --infer-records all to look at every record",
+            spec.name
+        )),
+    })
+}
+
+/// Each spec with the path of its column: its name, unless a feature and a feature list share it.
+fn with_paths(features: Vec<FeatureSpec>) -> Vec<(String, FeatureSpec)> {
+    let of = |feature_list: bool| {
+        let features = features.iter().filter(move |f| f.feature_list == feature_list);
+        features.map(|f| f.name.clone()).collect::<HashSet<_>>()
+    };
+    let shared: HashSet<String> = of(true).intersection(&of(false)).cloned().collect();
+    let path = |feature: &FeatureSpec| match (shared.contains(&feature.name), feature.feature_list) {
+        (false, _) => feature.name.clone(),
+        (true, false) => format!("{CONTEXT}/{}", feature.name),
+        (true, true) => format!("{FEATURE_LISTS}/{}", feature.name),
+    };
+    features.iter().map(|feature| (path(feature), feature.clone())).collect()
+}

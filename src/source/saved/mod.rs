@@ -1,0 +1,317 @@
+//! What `tf.data` stores: `Dataset.save` folders, distributed saves, `Dataset.snapshot` folders of
+//! both generations, and the files of `Dataset.cache(filename)`.
+//!
+//! Shards come in the order of their names, one after the other, whatever the number of threads
+//! and CPUs. `docs/FORMATS.md` has the layouts.
+
+mod cache;
+mod infer;
+mod layout;
+mod legacy;
+mod payload;
+mod stream;
+mod units;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use arrow::datatypes::SchemaRef;
+
+use self::layout::{Form, Layout, Shard};
+use self::stream::{Stream, StreamOptions};
+use super::blocks::BufferPool;
+use super::open::OpenOptions;
+use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units};
+use crate::column::element::ElementBuilder;
+use crate::error::{Error, Result};
+use crate::schema::element::ElementPlan;
+use crate::tf::dtype::DType;
+use crate::tf::spec::ElementSpec;
+use crate::tf::unbatch::unbatched;
+
+pub(crate) use self::layout::looks_like_saved;
+
+/// A stored dataset.
+#[derive(Debug)]
+pub(crate) struct SavedSource {
+    kind: &'static str,
+    shared: Arc<Shared>,
+    partitions: Vec<Partition>,
+    compressed: bool,
+}
+
+/// What reading and decoding have in common.
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    plan: Arc<ElementPlan>,
+    /// The specs of the stored components.
+    specs: Vec<ElementSpec>,
+    /// Components in front that are not the user's.
+    lead: usize,
+    shards: Vec<Shard>,
+    stream: StreamOptions,
+    /// Elements were dealt to the shards in turn, with their number in front.
+    dealt: bool,
+    unbatch: bool,
+    check_crc: bool,
+    /// How many elements the writer counted.
+    elements: Option<u64>,
+    /// How many elements each partition turned out to have.
+    found: Mutex<Vec<Option<u64>>>,
+    builders: Mutex<Vec<ElementBuilder>>,
+}
+
+/// Opens the stored dataset that `path` names.
+///
+/// # Errors
+/// The folder is not complete, contradicts itself, or was written by a version that is not known;
+/// or an option does not fit the dataset.
+pub(crate) fn open_saved(path: &Path, options: &OpenOptions) -> Result<SavedSource> {
+    let layout = layout::find(path)?;
+    let name = layout.name.clone();
+    open(layout, options).map_err(|e| e.in_source(name))
+}
+
+fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
+    if layout.form == Form::Cache {
+        describe_cache(&mut layout)?;
+    }
+    let mut stream = StreamOptions {
+        form: layout.form,
+        components: layout.dtypes.len(),
+        dtypes: layout.dtypes.clone(),
+        max_record_bytes: options.max_record_bytes,
+        pool: Arc::<BufferPool>::default(),
+        progress: Arc::default(),
+    };
+    let mut lead = 0;
+    let spec = match &layout.spec {
+        Some(spec) => spec.clone(),
+        None => {
+            lead = usize::from(are_dealt(&layout, &stream)?);
+            let streams: Vec<Stream> = match lead {
+                0 => layout.shards.iter().map(|shard| Stream::new(shard, &stream)).collect(),
+                _ => vec![Stream::dealt(&layout.shards, &stream)],
+            };
+            let empty = stream.payload();
+            infer::element(infer::infer(streams.into_iter(), &empty, &layout.dtypes, lead, options.infer)?)
+        }
+    };
+    let specs: Vec<ElementSpec> = spec.components().into_iter().map(|(_, spec)| spec.clone()).collect();
+    if specs.is_empty() {
+        return Err(Error::unsupported("elements without components"));
+    }
+    stream.components = specs.len() + lead;
+    let row_spec = if options.unbatch { unbatched(&spec)? } else { spec };
+    let plan = ElementPlan::new(&row_spec, &options.mapping, &options.projection, &options.names, "saved")?;
+    refuse_lost_data(&plan)?;
+    let dealt = lead > 0;
+    let partitions = if dealt {
+        let bytes = layout.shards.iter().map(|shard| shard.bytes).sum();
+        vec![Partition { name: layout.name.as_str().into(), bytes: Some(bytes), rows: None }]
+    } else {
+        let only = layout.shards.len() == 1;
+        let rows =
+            |shard: &Shard| shard.elements.or(layout.elements.filter(|_| only)).filter(|_| !options.unbatch);
+        let partition = |shard: &Shard| Partition {
+            name: shard.name.as_str().into(),
+            bytes: Some(shard.bytes),
+            rows: rows(shard),
+        };
+        layout.shards.iter().map(partition).collect()
+    };
+    let compressed = match layout.shards.first() {
+        Some(shard) => stream::is_compressed(shard, &stream)?,
+        None => false,
+    };
+    Ok(SavedSource {
+        kind: layout.kind,
+        compressed,
+        shared: Arc::new(Shared {
+            name: layout.name,
+            plan: Arc::new(plan),
+            specs,
+            lead,
+            found: Mutex::new(vec![None; partitions.len()]),
+            shards: layout.shards,
+            stream,
+            dealt,
+            unbatch: options.unbatch,
+            check_crc: options.check_crc,
+            elements: layout.elements,
+            builders: Mutex::default(),
+        }),
+        partitions,
+    })
+}
+
+/// Reads the dtypes and the number of elements from a cache's index.
+fn describe_cache(layout: &mut Layout) -> Result<()> {
+    let Some(prefix) = layout.shards.first().and_then(|shard| shard.files.first()) else { return Ok(()) };
+    let index = cache::CacheIndex::read(prefix)?;
+    layout.dtypes = index.dtypes();
+    layout.elements = Some(index.elements());
+    if layout.dtypes.is_empty() {
+        return Err(Error::unsupported("cache of no elements: it stores neither names nor dtypes"));
+    }
+    Ok(())
+}
+
+/// Whether a snapshot's elements were dealt to its shards in turn, with their number in front.
+/// Nothing says so: the numbers themselves must.
+fn are_dealt(layout: &Layout, stream: &StreamOptions) -> Result<bool> {
+    if layout.form != Form::Frames || layout.dtypes.len() < 2 || layout.dtypes.first() != Some(&DType::Int64)
+    {
+        return Ok(false);
+    }
+    let shards = layout.shards.len() as u64;
+    for (shard, first) in layout.shards.iter().zip(0..) {
+        let mut elements = Stream::new(shard, stream);
+        for expected in [first, first + shards] {
+            let mut payload = stream.payload();
+            if !elements.next(Some(&mut payload))? {
+                break;
+            }
+            if stream::leading_number(&payload).ok() != Some(expected) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(!layout.shards.is_empty())
+}
+
+/// TensorFlow stores a nested dataset as a wrapper without its data.
+fn refuse_lost_data(plan: &ElementPlan) -> Result<()> {
+    fn holds_dataset(spec: &ElementSpec) -> bool {
+        match spec {
+            ElementSpec::Dataset(_) => true,
+            ElementSpec::Optional(inner) => holds_dataset(inner),
+            other => other.children().into_iter().any(|(_, child)| holds_dataset(child)),
+        }
+    }
+    match plan.columns.iter().find(|column| holds_dataset(&column.spec)) {
+        Some(column) => Err(Error::unsupported("nested dataset: TensorFlow stores it without its data")
+            .in_column(column.path.as_str())
+            .with_hint("save it batched instead of windowed, or leave it out with --exclude")),
+        None => Ok(()),
+    }
+}
+
+impl SavedSource {
+    /// The streams of `partitions`.
+    fn streams(&self, partitions: Range<usize>, progress: &Arc<Progress>) -> Vec<(usize, Stream)> {
+        let options = StreamOptions { progress: progress.clone(), ..self.shared.stream.clone() };
+        if self.shared.dealt {
+            let whole = || (0, Stream::dealt(&self.shared.shards, &options));
+            return partitions.contains(&0).then(whole).into_iter().collect();
+        }
+        let end = partitions.end.min(self.shared.shards.len());
+        let start = partitions.start.min(end);
+        let shards = self.shared.shards.get(start..end).unwrap_or_default();
+        (start..).zip(shards.iter().map(|shard| Stream::new(shard, &options))).collect()
+    }
+
+    /// The number of elements: from the metadata, or by stepping over them.
+    ///
+    /// # Errors
+    /// A shard is damaged where its elements are cut.
+    pub(crate) fn count(&self, progress: &Arc<Progress>) -> Result<u64> {
+        if let (Some(elements), false) = (self.shared.elements, self.shared.unbatch) {
+            return Ok(elements);
+        }
+        let mut elements = 0;
+        for (_, mut stream) in self.streams(0..self.partitions.len(), progress) {
+            if self.shared.unbatch {
+                let mut payload = self.shared.stream.payload();
+                while stream.next(Some(&mut payload))? {
+                    elements += units::slices(&self.shared, &payload)?;
+                    payload = self.shared.stream.payload();
+                }
+            } else {
+                while stream.next(None)? {
+                    elements += 1;
+                }
+            }
+        }
+        Ok(elements)
+    }
+
+    /// Reads everything and checks every CRC; gives what is damaged. A shard is not read further
+    /// where the place of its next element is lost.
+    pub(crate) fn verify(&self, progress: &Arc<Progress>) -> Vec<Error> {
+        let mut damage = Vec::new();
+        let mut elements = 0u64;
+        for (_, mut stream) in self.streams(0..self.partitions.len(), progress) {
+            loop {
+                let mut payload = self.shared.stream.payload();
+                match stream.next(Some(&mut payload)) {
+                    Ok(true) => {
+                        elements += 1;
+                        damage.extend(payload.visit(true, &mut |_| Ok(())).err());
+                    }
+                    Ok(false) => break,
+                    Err(error) => {
+                        damage.push(error);
+                        break;
+                    }
+                }
+            }
+        }
+        if let (true, Some(expected)) = (damage.is_empty(), self.shared.elements.filter(|n| *n != elements)) {
+            damage.push(self.shared.wrong_number(expected, elements));
+        }
+        damage
+    }
+}
+
+impl Shared {
+    fn wrong_number(&self, expected: u64, found: u64) -> Error {
+        let what = if found < expected {
+            "elements are missing: a shard is missing or cut short"
+        } else {
+            "more elements than were written: the folder mixes several saves"
+        };
+        Error::corrupt(what)
+            .expected(format!("{expected} elements by the metadata"), found.to_string())
+            .in_source(self.name.as_str())
+    }
+}
+
+impl Source for SavedSource {
+    fn kind(&self) -> &str {
+        self.kind
+    }
+
+    fn element_spec(&self) -> &ElementSpec {
+        &self.shared.plan.element_spec
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.shared.plan.schema.clone()
+    }
+
+    fn cardinality(&self) -> Cardinality {
+        match self.shared.elements.filter(|_| !self.shared.unbatch) {
+            Some(elements) => Cardinality::Known(elements),
+            None => Cardinality::Unknown,
+        }
+    }
+
+    fn partitions(&self) -> &[Partition] {
+        &self.partitions
+    }
+
+    fn reading_is_heavy(&self) -> bool {
+        self.compressed
+    }
+
+    fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
+        let streams = self.streams(partitions, &options.progress);
+        Ok(Box::new(units::SavedUnits::new(self.shared.clone(), streams, options)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
