@@ -12,20 +12,26 @@ use std::thread::JoinHandle;
 use arrow::array::RecordBatch;
 
 use super::rebatch::Rebatch;
+use super::select::RowSelection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{ReadOptions, Selection, Source, Units};
+use crate::source::{Progress, ReadOptions, Selection, Source, Units};
 
 /// An iterator over the batches of a source.
 ///
 /// Dropping it stops its threads.
 pub struct Batches {
     inner: Inner,
+    /// Puts batches together anew, where units give too few or too many rows.
+    rebatch: Option<Rebatch>,
+    /// Selects and counts rows, where units do not.
+    selected: Option<(RowSelection, Arc<Progress>)>,
+    ended: bool,
     failed: bool,
 }
 
 enum Inner {
     Inline { units: Box<dyn Units>, ready: VecDeque<RecordBatch> },
-    Threads { pool: Pool, rebatch: Option<Rebatch>, ended: bool },
+    Threads(Pool),
 }
 
 impl std::fmt::Debug for Batches {
@@ -42,24 +48,53 @@ impl Batches {
     /// The source cannot be opened.
     pub fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Self> {
         let partitions = source.partitions().len();
+        let varies = source.rows_vary();
+        let mut unit_options = options.clone();
+        let selected = varies.then(|| {
+            let selection = std::mem::take(&mut unit_options.selection);
+            (RowSelection::new(selection), options.progress.clone())
+        });
+        // Rows are counted across partitions to select them, so that then one follows another.
+        let several = partitions > 1 && unit_options.selection == Selection::default();
+        let lanes = if several && threads > 1 && source.reading_is_heavy() { partitions } else { 1 };
+        let rebatch = (lanes > 1 || varies).then(|| Rebatch::new(source.schema(), options.batch_rows));
         let inner = if threads <= 1 {
-            Inner::Inline { units: source.units(0..partitions, options)?, ready: VecDeque::new() }
+            Inner::Inline { units: source.units(0..partitions, &unit_options)?, ready: VecDeque::new() }
         } else {
-            // Rows are counted across partitions to select them, so that then one follows another.
-            let lanes =
-                if source.reading_is_heavy() && options.selection == Selection::default() && partitions > 1 {
-                    partitions
-                } else {
-                    1
-                };
-            let rebatch = (lanes > 1).then(|| Rebatch::new(source.schema(), options.batch_rows));
-            Inner::Threads { pool: Pool::new(source, options, threads, lanes), rebatch, ended: false }
+            Inner::Threads(Pool::new(source, &unit_options, threads, lanes))
         };
-        Ok(Self { inner, failed: false })
+        Ok(Self { inner, rebatch, selected, ended: false, failed: false })
     }
 
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
-        match &mut self.inner {
+        let Some(rebatch) = &mut self.rebatch else { return self.inner.pull() };
+        loop {
+            if let Some(batch) = rebatch.pop(self.ended)? {
+                return Ok(Some(batch));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let next = match &self.selected {
+                Some((selection, _)) if selection.is_done() => None,
+                _ => self.inner.pull()?,
+            };
+            match (next, &mut self.selected) {
+                (None, _) => self.ended = true,
+                (Some(batch), None) => rebatch.push(batch),
+                (Some(batch), Some((selection, progress))) => {
+                    let batch = selection.apply(&batch)?;
+                    progress.add_rows(batch.num_rows() as u64);
+                    rebatch.push(batch);
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn pull(&mut self) -> Result<Option<RecordBatch>> {
+        match self {
             Inner::Inline { units, ready } => loop {
                 if let Some(batch) = ready.pop_front() {
                     return Ok(Some(batch));
@@ -72,19 +107,7 @@ impl Batches {
                     None => return Ok(None),
                 }
             },
-            Inner::Threads { pool, rebatch: None, .. } => pool.next().transpose(),
-            Inner::Threads { pool, rebatch: Some(rebatch), ended } => loop {
-                if let Some(batch) = rebatch.pop(*ended)? {
-                    return Ok(Some(batch));
-                }
-                if *ended {
-                    return Ok(None);
-                }
-                match pool.next().transpose()? {
-                    Some(batch) => rebatch.push(batch),
-                    None => *ended = true,
-                }
-            },
+            Inner::Threads(pool) => pool.next().transpose(),
         }
     }
 }

@@ -169,4 +169,20 @@ mod tests {
             super::check(&raw.build_source().unwrap()).unwrap();
         }
     }
+
+    #[test]
+    #[cfg(feature = "array-record")]
+    fn tfds_folders_conform() {
+        for name in ["wide_tfrecord", "wide_array_record", "wide_parquet"] {
+            let folder = format!("tests/golden/tfds/{name}");
+            for split in ["train", "train[1:4]+test", "train[:0]"] {
+                let builder = ReaderBuilder::new([folder.as_str()]).with_split(split);
+                super::check(&builder.build_source().unwrap()).unwrap();
+                let builder = builder.with_decode_images(true).with_class_names(true);
+                super::check(&builder.build_source().unwrap()).unwrap();
+                let builder = builder.with_explode("ds");
+                super::check(&builder.build_source().unwrap()).unwrap();
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod batches;
 mod builder;
 pub mod conformance;
 mod rebatch;
+mod select;
 
 pub use batches::Batches;
 pub use builder::{Reader, ReaderBuilder};

@@ -17,6 +17,7 @@ pub(crate) mod element;
 pub(crate) mod feature;
 pub(crate) mod infer;
 pub(crate) mod mapping;
+pub(crate) mod tfds;
 
 /// Schema metadata key: the element spec as JSON.
 pub(crate) const ELEMENT_SPEC: &str = "tfarrow.element_spec";

@@ -25,6 +25,7 @@ pub(crate) mod open;
 pub(crate) mod records;
 pub(crate) mod saved;
 mod snappy_reader;
+pub(crate) mod tfds;
 pub(crate) mod tfrecord;
 
 /// How many elements a dataset has.
@@ -147,6 +148,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Whether reading (decompression, say) takes long enough that several partitions should be
     /// read at a time, where there are several.
     fn reading_is_heavy(&self) -> bool {
+        false
+    }
+
+    /// Whether a unit gives another number of rows than it was cut for, so that batches are put
+    /// together anew from what units give, and rows are selected and counted then.
+    fn rows_vary(&self) -> bool {
         false
     }
 

@@ -199,11 +199,14 @@ fn run_head(args: &Head) -> Result<()> {
 }
 
 fn run_count(args: &Count) -> Result<()> {
-    let records = ReaderBuilder::new(args.inputs.inputs.iter().cloned())
-        .with_max_record_bytes(args.max_record_bytes)
-        .count()?;
+    let mut builder =
+        ReaderBuilder::new(args.inputs.inputs.iter().cloned()).with_max_record_bytes(args.max_record_bytes);
+    if let Some(split) = &args.split {
+        builder = builder.with_split(split);
+    }
+    let records = if args.check { builder.count_checked()? } else { builder.count()? };
     print(&format!("{records}\n"))?;
-    if std::io::stdout().is_terminal() {
+    if !args.check && std::io::stdout().is_terminal() {
         note("lengths were checked, data was not");
     }
     Ok(())

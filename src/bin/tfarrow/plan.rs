@@ -29,6 +29,9 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         })
         .with_batch_rows(reading.batch_rows)
         .with_max_record_bytes(reading.max_record_bytes)
+        .with_class_names(storing.class_names)
+        .with_decode_images(storing.decode_images)
+        .with_lenient(reading.lenient)
         .with_utf8(storing.utf8.iter().cloned())
         .with_tensor_layout(match storing.tensor_layout {
             Layout::Extension => TensorLayout::Extension,
@@ -43,6 +46,12 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             BFloat16::Float32 => BFloat16Storage::Float32,
             BFloat16::Raw => BFloat16Storage::Raw,
         });
+    if let Some(split) = &reading.split {
+        builder = builder.with_split(split);
+    }
+    if let Some(sequence) = &reading.explode {
+        builder = builder.with_explode(sequence);
+    }
     if let Some(columns) = &reading.columns {
         builder = builder.with_columns(columns.iter().cloned());
     }

@@ -58,8 +58,6 @@ pub(crate) struct SplitInfo {
     pub(crate) shards: usize,
     /// How many examples each shard holds; nothing for datasets so old that they do not say.
     pub(crate) lengths: Option<Vec<u64>>,
-    /// Bytes of the examples.
-    pub(crate) bytes: Option<u64>,
 }
 
 const DEFAULT_TEMPLATE: &str = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}";
@@ -157,8 +155,7 @@ impl SplitInfo {
             template if template.is_empty() => DEFAULT_TEMPLATE.to_owned(),
             template => template,
         };
-        let bytes = value.get("numBytes").or_else(|| value.get("num_bytes")).and_then(number);
-        Ok(Self { name, template, shards, lengths, bytes })
+        Ok(Self { name, template, shards, lengths })
     }
 
     /// The number of examples, if known.

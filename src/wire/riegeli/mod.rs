@@ -76,7 +76,7 @@ impl ChunkHeader {
     ///
     /// # Errors
     /// Its hash does not hold, or there is no such chunk type.
-    fn parse(header: &[u8; CHUNK_HEADER_BYTES as usize]) -> Result<Self> {
+    fn parse(header: &[u8; 40]) -> Result<Self> {
         let word = |at: usize| {
             let bytes = header.get(at..).and_then(<[u8]>::first_chunk::<8>);
             u64::from_le_bytes(bytes.copied().unwrap_or_default())

@@ -198,6 +198,9 @@ fn refuse_endless(states: &[State]) -> Result<()> {
     Ok(())
 }
 
+/// Buckets of buffers.
+type Buckets<'a> = Vec<Cow<'a, [u8]>>;
+
 /// Decompresses the buckets; what follows them is returned as well.
 fn read_buckets<'a>(
     codec: Codec,
@@ -205,7 +208,7 @@ fn read_buckets<'a>(
     mut rest: &'a [u8],
     bucket_sizes: &[u64],
     buffer_sizes: &[u64],
-) -> Result<(Vec<Cow<'a, [u8]>>, &'a [u8])> {
+) -> Result<(Buckets<'a>, &'a [u8])> {
     let mut left = buffer_sizes.iter().try_fold(0u64, |sum, size| sum.checked_add(*size));
     let mut buckets = Vec::with_capacity(bucket_sizes.len());
     for size in bucket_sizes {

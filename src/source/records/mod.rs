@@ -1,225 +1,20 @@
 //! Records of files in order, cut into units of a batch each, whatever the files' format.
 
+mod runs;
+
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
-use super::blocks::{BufferPool, FrameReader, FrameRun};
-use super::input::Input;
-use super::{Progress, ReadOptions, Unit, Units};
+pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
+use self::runs::{Run, Stream};
+use super::blocks::BufferPool;
+use super::open::OpenOptions;
+use super::{ReadOptions, Selection, Unit, Units};
+use crate::column::nested::RowError;
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
-use crate::wire::tfrecord;
-
-#[cfg(feature = "array-record")]
-use super::array_record::file::{ArrayRecordFile, ChunkRun, ChunkStream};
-#[cfg(any())]
-use super::tfds::parquet::{ParquetShard, ValueRun, ValueStream};
-
-/// A file of records.
-#[derive(Debug, Clone)]
-pub(crate) enum RecordFile {
-    /// TFRecord.
-    Frames(Input),
-    /// ArrayRecord.
-    #[cfg(feature = "array-record")]
-    Chunks(Arc<ArrayRecordFile>),
-    /// Parquet with one binary column.
-    #[cfg(any())]
-    Values(Arc<ParquetShard>),
-}
-
-impl RecordFile {
-    /// What to call it in messages.
-    pub(crate) fn name(&self) -> Arc<str> {
-        match self {
-            RecordFile::Frames(input) => input.name(),
-            #[cfg(feature = "array-record")]
-            RecordFile::Chunks(file) => file.name(),
-            #[cfg(any())]
-            RecordFile::Values(shard) => shard.name(),
-        }
-    }
-
-    fn open(&self, shared: &Shared, progress: &Arc<Progress>) -> Result<Stream> {
-        Ok(match self {
-            RecordFile::Frames(input) => {
-                let reader = FrameReader::open(input, &shared.pool, shared.max_record_bytes, progress)?;
-                Stream::Frames(Box::new(reader))
-            }
-            #[cfg(feature = "array-record")]
-            RecordFile::Chunks(file) => {
-                Stream::Chunks(ChunkStream::open(file, &shared.pool, shared.max_record_bytes, progress)?)
-            }
-            #[cfg(any())]
-            RecordFile::Values(shard) => Stream::Values(ValueStream::open(shard, progress)?),
-        })
-    }
-}
-
-/// Records of one file that are to be read, one after the other.
-#[derive(Debug, Clone)]
-pub(crate) struct Piece {
-    pub(crate) file: RecordFile,
-    /// Records to leave out at the beginning of the file.
-    pub(crate) skip: u64,
-    /// How many records to read; all to the end if it is not known how many there are.
-    pub(crate) records: Option<u64>,
-    /// Whether the file must end after them.
-    pub(crate) to_end: bool,
-    /// The number of the first record among the source's elements.
-    pub(crate) first_element: u64,
-}
-
-/// An open file.
-enum Stream {
-    Frames(Box<FrameReader>),
-    #[cfg(feature = "array-record")]
-    Chunks(ChunkStream),
-    #[cfg(any())]
-    Values(ValueStream),
-}
-
-impl Stream {
-    /// Steps over up to `records` records, without reading them where the format allows it;
-    /// returns how many there were.
-    fn skip(&mut self, records: u64) -> Result<u64> {
-        match self {
-            Stream::Frames(reader) => {
-                let mut skipped = 0;
-                while skipped < records && reader.next_frame()?.is_some() {
-                    skipped += 1;
-                }
-                Ok(skipped)
-            }
-            #[cfg(feature = "array-record")]
-            Stream::Chunks(stream) => Ok(stream.skip(records)),
-            #[cfg(any())]
-            Stream::Values(stream) => stream.skip(records),
-        }
-    }
-
-    /// The next records: at least one, at most `records`, of about `bytes` bytes; `None` at the
-    /// end of the file.
-    fn next_run(&mut self, records: usize, bytes: usize) -> Result<Option<Run>> {
-        match self {
-            Stream::Frames(reader) => {
-                let Some(frame) = reader.next_frame()? else { return Ok(None) };
-                let run = reader.begin_run(&frame);
-                // One frame at a time: the caller puts runs that follow on each other together.
-                let (_, _) = (records, bytes);
-                Ok(Some(Run::Frames(run)))
-            }
-            #[cfg(feature = "array-record")]
-            Stream::Chunks(stream) => Ok(stream.next_run(records, bytes)?.map(Run::Chunks)),
-            #[cfg(any())]
-            Stream::Values(stream) => Ok(stream.next_run(records)?.map(Run::Values)),
-        }
-    }
-}
-
-/// Records that were read, but not decoded.
-#[derive(Debug)]
-enum Run {
-    Frames(FrameRun),
-    #[cfg(feature = "array-record")]
-    Chunks(ChunkRun),
-    #[cfg(any())]
-    Values(ValueRun),
-}
-
-/// What decoding runs needs, kept from run to run.
-#[derive(Debug, Default)]
-pub(crate) struct RunScratch {
-    #[cfg(feature = "array-record")]
-    pub(crate) chunks: crate::wire::riegeli::ChunkDecoder,
-}
-
-impl Run {
-    fn records(&self) -> usize {
-        match self {
-            Run::Frames(run) => run.records,
-            #[cfg(feature = "array-record")]
-            Run::Chunks(run) => run.records,
-            #[cfg(any())]
-            Run::Values(run) => run.records(),
-        }
-    }
-
-    /// Bytes of input that stand behind it.
-    fn bytes(&self) -> usize {
-        match self {
-            Run::Frames(run) => run.bytes().len(),
-            #[cfg(feature = "array-record")]
-            Run::Chunks(run) => run.bytes(),
-            #[cfg(any())]
-            Run::Values(run) => run.bytes(),
-        }
-    }
-
-    /// The source and the number in it of the record `index` of the run.
-    fn place(&self, index: u64) -> (Arc<str>, u64) {
-        match self {
-            Run::Frames(run) => (run.source.clone(), run.first_record + index),
-            #[cfg(feature = "array-record")]
-            Run::Chunks(run) => (run.source(), run.first_record() + index),
-            #[cfg(any())]
-            Run::Values(run) => (run.source(), run.first_record() + index),
-        }
-    }
-
-    /// Gives every record to `take`; errors name the place.
-    fn for_each(
-        &self,
-        check_crc: bool,
-        scratch: &mut RunScratch,
-        take: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        match self {
-            Run::Frames(run) => {
-                let _ = scratch;
-                frames_for_each(run, check_crc, take)
-            }
-            #[cfg(feature = "array-record")]
-            Run::Chunks(run) => run.for_each(&mut scratch.chunks, take),
-            #[cfg(any())]
-            Run::Values(run) => run.for_each(take),
-        }
-    }
-}
-
-fn frames_for_each(run: &FrameRun, check_crc: bool, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
-    let (mut offset, mut record_number) = (run.offset, run.first_record);
-    // The frames were measured when they were read.
-    while let Ok(Some(frame)) = frames.next_frame() {
-        let place = |e: Error| e.at_offset(offset).at_record(record_number).in_source(run.source.clone());
-        let record = tfrecord::record_of(frame, check_crc).map_err(|fault| {
-            Error::corrupt(fault.to_string())
-                .at_offset(offset + fault.offset_in_frame())
-                .at_record(record_number)
-                .in_source(run.source.clone())
-        })?;
-        take(record).map_err(place)?;
-        record_number += 1;
-        offset += frame.len() as u64;
-    }
-    Ok(())
-}
-
-/// An error and the row of the batch that it belongs to, if it belongs to one.
-#[derive(Debug)]
-pub(crate) struct RowError {
-    pub(crate) row: Option<usize>,
-    pub(crate) error: Error,
-}
-
-impl From<Error> for RowError {
-    fn from(error: Error) -> Self {
-        Self { row: None, error }
-    }
-}
 
 /// Takes batches as they are made.
 pub(crate) type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
@@ -256,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) check_crc: bool,
     pub(crate) max_record_bytes: u64,
     pub(crate) pool: Arc<BufferPool>,
+    /// Whether the rows are counted here; otherwise some of them are left out later.
+    pub(crate) counts_rows: bool,
     /// Makes a decoder with room for so many rows.
     make: Box<MakeDecoder>,
     decoders: Mutex<Vec<(Box<dyn RowDecoder>, RunScratch)>>,
@@ -277,6 +74,7 @@ impl Shared {
             check_crc,
             max_record_bytes,
             pool: Arc::default(),
+            counts_rows: true,
             make: Box::new(make),
             decoders: Mutex::default(),
         }
@@ -322,6 +120,37 @@ pub(crate) fn sample(
     Ok(())
 }
 
+/// Counts records, which are read and checked.
+struct Counter(u64);
+
+impl RowDecoder for Counter {
+    fn append(&mut self, _: &[u8], _: u64) -> Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn finish(&mut self, _: Emit<'_>) -> Result<(), RowError> {
+        Ok(())
+    }
+}
+
+/// The number of records of `pieces`, every one of which is read and checked.
+///
+/// # Errors
+/// A file cannot be read or is damaged, or does not hold what it should.
+pub(crate) fn count(pieces: Vec<Piece>, options: &OpenOptions, read: &ReadOptions) -> Result<u64> {
+    let shared = Arc::new(Shared::new(true, options.max_record_bytes, |_| Ok(Box::new(Counter(0)))));
+    let options = ReadOptions { selection: Selection::default(), ..read.clone() };
+    let mut units = RecordUnits::new(&shared, pieces, &options);
+    let mut records = 0;
+    let (mut counter, mut scratch) = (Counter(0), RunScratch::default());
+    while let Some(unit) = units.cut()? {
+        unit.decode_with(&mut counter, &mut scratch, &mut |_| Ok(()))?;
+        records = counter.0;
+    }
+    Ok(records)
+}
+
 fn clamp(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
@@ -332,6 +161,8 @@ pub(crate) struct RecordUnits {
     options: ReadOptions,
     pieces: std::vec::IntoIter<Piece>,
     current: Option<Open>,
+    /// Records in a unit.
+    unit_rows: usize,
     /// Elements passed so far.
     element: u64,
     /// Elements selected so far.
@@ -369,10 +200,17 @@ impl RecordUnits {
             options: options.clone(),
             pieces: pieces.into_iter(),
             current: None,
+            unit_rows: options.batch_rows,
             element: 0,
             taken: 0,
             done: false,
         }
+    }
+
+    /// With fewer records in a unit than rows in a batch: for records that make many rows each.
+    pub(crate) fn with_unit_rows(mut self, rows: usize) -> Self {
+        self.unit_rows = rows.min(self.unit_rows).max(1);
+        self
     }
 
     /// How many elements come before the next one that is selected.
@@ -433,7 +271,7 @@ impl RecordUnits {
     fn cut(&mut self) -> Result<Option<RecordUnit>> {
         let mut runs: Vec<(Run, u64)> = Vec::new();
         let (mut rows, mut bytes) = (0usize, 0usize);
-        while rows < self.options.batch_rows && bytes < self.options.batch_bytes && !self.done {
+        while rows < self.unit_rows && bytes < self.options.batch_bytes && !self.done {
             let (gap, stretch) = (self.gap(), self.stretch());
             if stretch == 0 {
                 self.done = true;
@@ -458,7 +296,7 @@ impl RecordUnits {
                 }
                 continue;
             }
-            let most = clamp(stretch.min(left)).min(self.options.batch_rows - rows);
+            let most = clamp(stretch.min(left)).min(self.unit_rows - rows);
             let Some(run) = open.stream.next_run(most, self.options.batch_bytes - bytes)? else {
                 self.close(true)?;
                 continue;
@@ -530,7 +368,9 @@ impl RecordUnit {
             Some(row) => self.place(row, failed.error),
             None => failed.error,
         })?;
-        self.options.progress.add_rows(rows);
+        if self.shared.counts_rows {
+            self.options.progress.add_rows(rows);
+        }
         Ok(())
     }
 
