@@ -410,3 +410,20 @@ fn a_folder_that_does_not_hold_what_it_says_is_an_error() {
     std::fs::remove_file(dir.path("features.json")).unwrap();
     assert_names(&run(&[]).failure(), &["without features.json"]);
 }
+
+#[test]
+fn datasets_of_random_features_that_tfds_prepares() {
+    let Some(python) = common::python() else { return };
+    let dir = Dir::new();
+    common::run_python(python, "tfds_random.py", &["prepare", &dir.arg("")]);
+    let folders = dir.names().into_iter().filter(|name| !name.contains('.'));
+    let folders: Vec<_> = folders.collect();
+    assert!(folders.len() >= 12, "{folders:?}");
+    for folder in folders {
+        let (input, out) = (dir.arg(&folder), dir.arg(&format!("{folder}.arrow")));
+        let args = ["convert", &input, "-o", &out, "--decode-images", "--tensor-layout", "nested"];
+        tfarrow(&args).success();
+    }
+    let python = common::python().unwrap();
+    common::run_python(python, "tfds_random.py", &["check", &dir.arg("")]);
+}
