@@ -178,7 +178,7 @@ impl EncodedColumn {
 
 /// The shape of a tensor whose plain bytes are `value`: its one unknown dimension, if there is
 /// one, is as long as the bytes make it.
-fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
+pub(super) fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
     let wrong = |expected: String| {
         Error::mismatch(format!("bytes do not make a tensor of {} {}", spec.dtype, spec.shape))
             .expected(expected, format!("{} bytes", value.len()))

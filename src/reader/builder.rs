@@ -16,7 +16,6 @@ use crate::source::live::Dataset;
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::report::{OnError, Report};
 use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
-use crate::source::{count, input};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -173,6 +172,48 @@ impl ReaderBuilder {
         self
     }
 
+    /// Which splits of a TFDS dataset to read, as TFDS writes them: `train`, `train[:10%]`,
+    /// `train[5:20]`, `train+test`, `all`. Default: the only one there is.
+    #[must_use]
+    pub fn with_split(mut self, split: impl Into<String>) -> Self {
+        self.open.split = Some(split.into());
+        self
+    }
+
+    /// Whether the class labels of a TFDS dataset become dictionary columns of their names.
+    /// Default: false, the numbers.
+    #[must_use]
+    pub fn with_class_names(mut self, class_names: bool) -> Self {
+        self.open.class_names = class_names;
+        self
+    }
+
+    /// Whether the images and videos of a TFDS dataset are decoded to tensors. Default: false,
+    /// their encoded bytes.
+    #[must_use]
+    pub fn with_decode_images(mut self, decode: bool) -> Self {
+        self.open.decode_images = decode;
+        self
+    }
+
+    /// Whether to read what can be read of a TFDS dataset: features of unknown classes as what
+    /// they are encoded as, shards that hold more or fewer records than the metadata says.
+    /// Default: false, an error.
+    #[must_use]
+    pub fn with_lenient(mut self, lenient: bool) -> Self {
+        self.open.lenient = lenient;
+        self
+    }
+
+    /// Makes a row of every item of this sequence of a TFDS dataset, mostly `steps`, with the
+    /// other features repeated and two columns more: `episode_index`, the number of the example,
+    /// and `step_index`, that of the item in it.
+    #[must_use]
+    pub fn with_explode(mut self, sequence: impl Into<String>) -> Self {
+        self.open.explode = Some(sequence.into());
+        self
+    }
+
     /// The largest record to accept, in bytes. Default: 1 GiB.
     #[must_use]
     pub fn with_max_record_bytes(mut self, bytes: u64) -> Self {
@@ -282,8 +323,9 @@ impl ReaderBuilder {
         self
     }
 
-    /// The number of records, without decoding them: frames are hopped over. Their lengths are
-    /// checked, their data is not. The selection is not applied.
+    /// The number of records, without decoding them: from the input's own index or metadata if it
+    /// has any, otherwise by hopping over frames, whose lengths are checked and whose data is not.
+    /// The selection is not applied.
     ///
     /// # Errors
     /// The input does not exist, or its framing is damaged.
@@ -294,11 +336,22 @@ impl ReaderBuilder {
         if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
             return saved.count(&self.read.progress);
         }
-        let mut records = 0;
-        for input in input::resolve(&self.inputs)? {
-            records += count::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
+        open::count(&self.inputs, &self.open, &self.read.progress)
+    }
+
+    /// As [`count`](Self::count), but every record is read, its CRC or hash is checked, and there
+    /// must be as many as the input's index or metadata says.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count), or a record is damaged, or there are more or fewer.
+    pub fn count_checked(&self) -> Result<u64> {
+        let claimed = self.count()?;
+        let found = open::count_all(&self.inputs, &self.open, &self.read)?;
+        if found != claimed {
+            return Err(Error::mismatch("input with another number of records than its metadata says")
+                .expected(claimed.to_string(), found.to_string()));
         }
-        Ok(records)
+        Ok(found)
     }
 
     /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not
@@ -353,6 +406,11 @@ impl ReaderBuilder {
             check_crc,
             names,
             unbatch,
+            split,
+            class_names,
+            decode_images,
+            lenient,
+            explode,
             on_error: _,
             to_verify: _,
             libtensorflow: _,
@@ -370,6 +428,11 @@ impl ReaderBuilder {
             "casts": casts.iter().map(|cast| format!("{cast:?}")).collect::<Vec<_>>(),
             "names": names,
             "unbatch": unbatch,
+            "split": split,
+            "class_names": class_names,
+            "decode_images": decode_images,
+            "lenient": lenient,
+            "explode": explode,
             "max_record_bytes": max_record_bytes,
             "check_crc": check_crc,
         });

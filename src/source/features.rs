@@ -43,7 +43,7 @@ const FEATURE_LISTS: &str = "feature_lists";
 /// # Errors
 /// An option names a feature that does not exist, a column cannot be stored, or two columns would
 /// have the same name.
-pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>) -> Result<FeaturePlan> {
+pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &str) -> Result<FeaturePlan> {
     let mut features = if options.features_complete { Vec::new() } else { inference.finish() };
     for spec in &options.features {
         let spec = place(spec, options, inference)?;
@@ -78,7 +78,7 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>) -> Result<F
         }
     }
     let ignore_others = options.features_complete || !options.projection.is_all();
-    let mut plan = FeaturePlan::new(features, &options.mapping, ignore_others, "tfrecord")?;
+    let mut plan = FeaturePlan::new(features, &options.mapping, ignore_others, source)?;
     plan.sequence = inference.is_sequence();
     Ok(plan)
 }

@@ -5,6 +5,7 @@
 pub(crate) mod dtype;
 pub(crate) mod encode;
 pub(crate) mod example;
+pub(crate) mod features;
 #[cfg(feature = "tensorflow")]
 pub(crate) mod graph_def;
 pub(crate) mod shape;

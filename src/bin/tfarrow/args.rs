@@ -83,6 +83,19 @@ pub(crate) struct Reading {
     #[arg(long, value_enum, default_value_t = Record::Auto)]
     pub(crate) record: Record,
 
+    /// Splits of a TFDS dataset to read, as TFDS writes them: train, train[:10%], train+test, all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+
+    /// Make a row of every item of this sequence of a TFDS dataset, mostly `steps`
+    #[arg(long, value_name = "SEQUENCE")]
+    pub(crate) explode: Option<String>,
+
+    /// Read what can be read of a TFDS dataset: features of unknown classes as what they are
+    /// encoded as, shards of another length
+    #[arg(long)]
+    pub(crate) lenient: bool,
+
     /// Rows to read at most
     #[arg(long, value_name = "N")]
     pub(crate) take: Option<u64>,
@@ -147,6 +160,14 @@ pub(crate) struct Storing {
     /// How tensors are stored: as canonical tensor columns, as lists of lists, or as flat lists
     #[arg(long, value_enum, default_value_t = Layout::Extension)]
     pub(crate) tensor_layout: Layout,
+
+    /// Store the class labels of a TFDS dataset by name, as a dictionary column
+    #[arg(long)]
+    pub(crate) class_names: bool,
+
+    /// Decode the images and videos of a TFDS dataset
+    #[arg(long)]
+    pub(crate) decode_images: bool,
 
     /// How bool tensors are stored
     #[arg(long, value_enum, default_value_t = Bool::Boolean)]
@@ -252,6 +273,14 @@ pub(crate) struct Head {
 pub(crate) struct Count {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
+
+    /// Splits of a TFDS dataset to count
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+
+    /// Read every record and see that there are as many as the input's metadata says
+    #[arg(long)]
+    pub(crate) check: bool,
 
     /// Refuse records longer than this
     #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]

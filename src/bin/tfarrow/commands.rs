@@ -224,10 +224,15 @@ fn run_head(args: &Head) -> Result<Outcome> {
 }
 
 fn run_count(args: &Count) -> Result<()> {
-    let records = ReaderBuilder::new(args.inputs.inputs.iter().cloned())
-        .with_max_record_bytes(args.max_record_bytes)
-        .count()?;
+    let mut builder =
+        ReaderBuilder::new(args.inputs.inputs.iter().cloned()).with_max_record_bytes(args.max_record_bytes);
+    if let Some(split) = &args.split {
+        builder = builder.with_split(split);
+    }
+    let records = if args.check { builder.count_checked()? } else { builder.count()? };
     print(&format!("{records}\n"))?;
-    note("lengths were checked, data was not: `tfarrow verify` checks it");
+    if !args.check {
+        note("lengths were checked, data was not: `tfarrow verify` checks it");
+    }
     Ok(())
 }

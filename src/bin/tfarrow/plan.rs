@@ -36,6 +36,9 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             args::OnError::Skip => OnError::Skip,
             args::OnError::Null => OnError::Null,
         })
+        .with_class_names(storing.class_names)
+        .with_decode_images(storing.decode_images)
+        .with_lenient(reading.lenient)
         .with_utf8(storing.utf8.iter().cloned())
         .with_names(storing.names.iter().cloned())
         .with_unbatch(storing.unbatch)
@@ -61,6 +64,12 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
     }
     if let Some(threads) = reading.tensorflow_threads {
         builder = builder.with_tensorflow_threads(threads);
+    }
+    if let Some(split) = &reading.split {
+        builder = builder.with_split(split);
+    }
+    if let Some(sequence) = &reading.explode {
+        builder = builder.with_explode(sequence);
     }
     if let Some(columns) = &reading.columns {
         builder = builder.with_columns(columns.iter().cloned());
