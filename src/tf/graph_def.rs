@@ -35,7 +35,7 @@ pub(crate) fn dataset_output(graph: &[u8]) -> Result<String> {
     let input = found.ok_or_else(|| {
         Error::corrupt("graph without a dataset")
             .expected("one _Retval node", "none")
-            .with_hint("export the pipeline with tfarrow_export.py (`tfarrow python-helper` prints it)")
+            .with_hint("export the pipeline with what `tfarrow python-helper` prints")
     })?;
     String::from_utf8(input.to_vec()).map_err(|_| Error::corrupt("node name is not UTF-8"))
 }
