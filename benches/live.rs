@@ -5,7 +5,8 @@
 //!
 //! `LIBTENSORFLOW` is what `--libtensorflow` takes; rows are set with `ROWS` (1,000,000).
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_wrap, clippy::cast_possible_truncation)]
 
 use std::time::Instant;
 

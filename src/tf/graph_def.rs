@@ -21,11 +21,12 @@ pub(crate) fn dataset_output(graph: &[u8]) -> Result<String> {
         match cursor.tag().map_err(wire)? {
             (1, LEN) => {
                 let node = cursor.bytes().map_err(wire)?;
-                if let Some(input) = retval_input(node).map_err(wire)? {
-                    if found.replace(input).is_some() {
-                        return Err(Error::unsupported("graph with several results")
-                            .expected("one _Retval node", "more"));
-                    }
+                if let Some(input) = retval_input(node).map_err(wire)?
+                    && found.replace(input).is_some()
+                {
+                    return Err(
+                        Error::unsupported("graph with several results").expected("one _Retval node", "more")
+                    );
                 }
             }
             (field, wire_type) => cursor.skip(field, wire_type).map_err(wire)?,
@@ -34,7 +35,7 @@ pub(crate) fn dataset_output(graph: &[u8]) -> Result<String> {
     let input = found.ok_or_else(|| {
         Error::corrupt("graph without a dataset")
             .expected("one _Retval node", "none")
-            .with_hint("export the pipeline with tfarrow_export.py (`tfarrow python-helper` prints it)")
+            .with_hint("export the pipeline with what `tfarrow python-helper` prints")
     })?;
     String::from_utf8(input.to_vec()).map_err(|_| Error::corrupt("node name is not UTF-8"))
 }

@@ -283,11 +283,11 @@ impl Dataset {
             None => Err(Error::config("a scalar has no slices")),
         })?;
         let mut sizes = values.iter().filter_map(|values| values.dims.first());
-        if let Some(first) = sizes.next() {
-            if let Some(other) = sizes.find(|size| *size != first) {
-                return Err(Error::config("components of different lengths")
-                    .expected(first.to_string(), other.to_string()));
-            }
+        if let Some(first) = sizes.next()
+            && let Some(other) = sizes.find(|size| *size != first)
+        {
+            return Err(Error::config("components of different lengths")
+                .expected(first.to_string(), other.to_string()));
         }
         Self::of_values("TensorSliceDataset", values, spec)
     }

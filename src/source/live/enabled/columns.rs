@@ -69,12 +69,10 @@ impl Columns {
 
     fn column(&self, column: &ElementColumn, pieces: &[Piece]) -> Result<ArrayRef> {
         if let ([piece], [(number, _)], true) = (pieces, column.components.as_slice(), column.spec.is_leaf())
+            && let Some(Fetched::Plain(tensor)) = piece.delivered.components.get(*number)
+            && let Some(array) = self.in_place(column, tensor, piece)?
         {
-            if let Some(Fetched::Plain(tensor)) = piece.delivered.components.get(*number) {
-                if let Some(array) = self.in_place(column, tensor, piece)? {
-                    return Ok(array);
-                }
-            }
+            return Ok(array);
         }
         let mut builder = ComponentBuilder::for_field(
             column.field.clone(),

@@ -117,10 +117,10 @@ fn locate(wanted: Option<&Path>) -> Result<PathBuf> {
         }
         found
     };
-    if let Some(folder) = env::var_os(FOLDER_VARIABLE).filter(|value| !value.is_empty()) {
-        if let Some(found) = try_place(FOLDER_VARIABLE, folder.into()) {
-            return Ok(found);
-        }
+    if let Some(folder) = env::var_os(FOLDER_VARIABLE).filter(|value| !value.is_empty())
+        && let Some(found) = try_place(FOLDER_VARIABLE, folder.into())
+    {
+        return Ok(found);
     }
     let listed = env::var_os(PATH_VARIABLE).unwrap_or_default();
     for folder in env::split_paths(&listed).filter(|folder| !folder.as_os_str().is_empty()) {

@@ -202,13 +202,13 @@ impl Reader {
                 (None, Some(inner)) => Fetched::Dataset(inner.rest(session)?),
                 (None, None) => Fetched::Unread,
             };
-            if let Delivery::Batches(most) = self.delivery {
-                if let Some(found) = fetched.elements() {
-                    let expected = *elements.get_or_insert(found);
-                    if expected != found || found > most {
-                        return Err(Error::mismatch("components of different batch sizes")
-                            .expected(expected.to_string(), found.to_string()));
-                    }
+            if let Delivery::Batches(most) = self.delivery
+                && let Some(found) = fetched.elements()
+            {
+                let expected = *elements.get_or_insert(found);
+                if expected != found || found > most {
+                    return Err(Error::mismatch("components of different batch sizes")
+                        .expected(expected.to_string(), found.to_string()));
                 }
             }
             components.push(fetched);

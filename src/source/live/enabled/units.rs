@@ -67,7 +67,11 @@ impl LiveUnits {
         self.options.progress.add_bytes(delivered.bytes());
         let rows = self.shared.columns.rows(&delivered).map_err(|e| e.at_record(element))?;
         let delivered = Arc::new(delivered);
-        let ranges = if self.shared.columns.unbatch { self.selected(rows) } else { vec![0..rows] };
+        let ranges = if self.shared.columns.unbatch {
+            self.selected(rows)
+        } else {
+            std::iter::once(0..rows).collect()
+        };
         self.at_hand.extend(ranges.into_iter().map(|rows| Piece {
             delivered: delivered.clone(),
             rows,
