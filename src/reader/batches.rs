@@ -15,7 +15,7 @@ use arrow::array::RecordBatch;
 use super::rebatch::Rebatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::report::{OnError, Report};
-use crate::source::{Decoded, ReadOptions, Selection, Source, Units};
+use crate::source::{Decoded, ReadOptions, Selection, Source, Unit, Units};
 
 /// An iterator over the batches of a source.
 ///
@@ -166,6 +166,8 @@ struct Inline {
     options: ReadOptions,
     lanes: std::vec::IntoIter<Range<usize>>,
     units: Option<Box<dyn Units>>,
+    /// What is left of the last unit.
+    rest: Option<Box<dyn Unit>>,
     ready: VecDeque<Decoded>,
 }
 
@@ -173,7 +175,7 @@ impl Inline {
     fn new(source: Arc<dyn Source>, options: &ReadOptions, lanes: Vec<Range<usize>>) -> Result<Self> {
         let mut lanes = lanes.into_iter();
         let units = lanes.next().map(|lane| source.units(lane, options)).transpose()?;
-        Ok(Self { source, options: options.clone(), lanes, units, ready: VecDeque::new() })
+        Ok(Self { source, options: options.clone(), lanes, units, rest: None, ready: VecDeque::new() })
     }
 
     fn next(&mut self) -> Result<Option<Decoded>> {
@@ -182,7 +184,11 @@ impl Inline {
                 return Ok(Some(decoded));
             }
             let Some(units) = &mut self.units else { return Ok(None) };
-            let Some(unit) = units.next_unit()? else {
+            let unit = match self.rest.take() {
+                Some(rest) => Some(rest),
+                None => units.next_unit()?,
+            };
+            let Some(unit) = unit else {
                 let lane = self.lanes.next();
                 self.units = lane.map(|lane| self.source.units(lane, &self.options)).transpose()?;
                 continue;
@@ -196,7 +202,7 @@ impl Inline {
                 // With several threads, a unit that fails gives nothing; so here.
                 self.ready.clear();
             }
-            decoded?;
+            self.rest = decoded?;
         }
     }
 }
@@ -249,7 +255,13 @@ struct Lane {
     busy: bool,
     done: bool,
     next: u64,
-    results: BTreeMap<u64, Result<Vec<Decoded>>>,
+    results: BTreeMap<u64, Result<Output>>,
+}
+
+/// What a unit gave, and what is left of it if that is much.
+struct Output {
+    decoded: Vec<Decoded>,
+    rest: Option<Box<dyn Unit>>,
 }
 
 /// A turn at reading a lane.
@@ -265,6 +277,9 @@ struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     ready: VecDeque<Decoded>,
+    /// What is left of the unit whose batches are given out. It is decoded by whoever asks for
+    /// batches, so that no thread runs ahead with it.
+    rest: Option<Box<dyn Unit>>,
 }
 
 impl Pool {
@@ -296,7 +311,7 @@ impl Pool {
                 std::thread::spawn(move || work(&shared))
             })
             .collect();
-        Self { shared, threads, ready: VecDeque::new() }
+        Self { shared, threads, ready: VecDeque::new(), rest: None }
     }
 }
 
@@ -306,6 +321,18 @@ impl Iterator for Pool {
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(decoded) = self.ready.pop_front() {
             return Some(Ok(decoded));
+        }
+        while let Some(unit) = self.rest.take() {
+            match decode(unit) {
+                Ok(output) => {
+                    self.ready.extend(output.decoded);
+                    self.rest = output.rest;
+                }
+                Err(error) => return Some(Err(error)),
+            }
+            if let Some(decoded) = self.ready.pop_front() {
+                return Some(Ok(decoded));
+            }
         }
         let mut state = self.shared.lock();
         loop {
@@ -320,7 +347,10 @@ impl Iterator for Pool {
                 state.emit += 1;
                 self.shared.changed.notify_all();
                 match result {
-                    Ok(decoded) => self.ready.extend(decoded),
+                    Ok(output) => {
+                        self.ready.extend(output.decoded);
+                        self.rest = output.rest;
+                    }
                     Err(error) => return Some(Err(error)),
                 }
                 match self.ready.pop_front() {
@@ -408,6 +438,15 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
+fn decode(unit: Box<dyn Unit>) -> Result<Output> {
+    let mut decoded = Vec::with_capacity(1);
+    let rest = unit.decode(&mut |item| {
+        decoded.push(item);
+        Ok(())
+    })?;
+    Ok(Output { decoded, rest })
+}
+
 fn work(shared: &Shared) {
     let _guard = StopOnPanic(shared);
     while let Some(Claim { index, number, units }) = shared.claim() {
@@ -438,14 +477,10 @@ fn work(shared: &Shared) {
             }
         }
         shared.changed.notify_all();
-        let mut out = Vec::with_capacity(1);
-        let result = unit.decode(&mut |decoded| {
-            out.push(decoded);
-            Ok(())
-        });
+        let result = decode(unit);
         let mut state = shared.lock();
         if let Some(lane) = state.lanes.get_mut(index) {
-            lane.results.insert(number, result.map(|()| out));
+            lane.results.insert(number, result);
         }
         drop(state);
         shared.changed.notify_all();

@@ -138,6 +138,28 @@ pub struct SinkOptions {
 /// # Errors
 /// The output exists and is not to be overwritten, cannot be created, or cannot hold the schema.
 pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+    let inner = open_unnamed(path, schema, options)?;
+    Ok(if path == Path::new("-") { inner } else { Box::new(Named { inner, name: describe(path) }) })
+}
+
+/// A sink whose errors say where it writes.
+struct Named {
+    inner: Box<dyn Sink>,
+    name: String,
+}
+
+impl Sink for Named {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.inner.write(batch).map_err(|e| e.in_source(self.name.as_str()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<u64> {
+        let name = self.name;
+        self.inner.finish().map_err(|e| e.in_source(name))
+    }
+}
+
+fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
     let format = Format::from_path(path)?;
     if path == Path::new("-") {
         let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
