@@ -101,6 +101,7 @@
 //! | `mmap` | yes | [`IpcMap`] |
 //! | `npz` | yes | `.npz` output |
 //! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
+//! | `tensorflow` | no | live `tf.data` pipelines, run by libtensorflow, which is found at run time |
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(
     test,
@@ -131,10 +132,17 @@ pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};
 pub use schema::cast::Cast;
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
+pub use schema::features_file::parse_features;
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
+pub use source::live::PYTHON_HELPER;
+/// Pipelines built in Rust and run by TensorFlow.
+#[cfg(feature = "tensorflow")]
+pub mod live {
+    pub use crate::source::live::{Components, Dataset, Values};
+}
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::report::{Failure, OnError, Report};
 pub use source::{

@@ -35,7 +35,7 @@ enum Kind {
         ragged_rank: usize,
         lists: Lists,
     },
-    Sparse(SparseBuilder),
+    Sparse(Box<SparseBuilder>),
     /// An optional; its value is stored as if it were not, null where it is absent.
     Optional(Box<ComponentBuilder>),
     Dataset {
@@ -109,11 +109,11 @@ impl ComponentBuilder {
             ElementSpec::Sparse { dtype, shape } => {
                 let DataType::Struct(fields) = field.data_type() else { return Err(wrong()) };
                 let [indices, values, dense_shape] = fields.as_ref() else { return Err(wrong()) };
-                Kind::Sparse(SparseBuilder::new(
+                Kind::Sparse(Box::new(SparseBuilder::new(
                     shape.rank(),
                     *dtype,
                     [indices.data_type(), values.data_type(), dense_shape.data_type()],
-                )?)
+                )?))
             }
             ElementSpec::Optional(inner) => {
                 Kind::Optional(Box::new(Self::for_field(field.clone(), path, inner, options)?))

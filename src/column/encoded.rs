@@ -178,7 +178,7 @@ impl EncodedColumn {
 
 /// The shape of a tensor whose plain bytes are `value`: its one unknown dimension, if there is
 /// one, is as long as the bytes make it.
-fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
+pub(super) fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
     let wrong = |expected: String| {
         Error::mismatch(format!("bytes do not make a tensor of {} {}", spec.dtype, spec.shape))
             .expected(expected, format!("{} bytes", value.len()))
@@ -191,7 +191,7 @@ fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
         Some(bytes) if !dims.contains(&None) && bytes == len => 1,
         Some(bytes) if !dims.contains(&None) => return Err(wrong(format!("{bytes} bytes"))),
         Some(0) if len == 0 => 0,
-        Some(bytes) if bytes > 0 && len % bytes == 0 => len / bytes,
+        Some(bytes) if bytes > 0 && len.is_multiple_of(bytes) => len / bytes,
         Some(bytes) => return Err(wrong(format!("a multiple of {bytes} bytes"))),
         None => return Err(wrong("fewer".to_owned())),
     };

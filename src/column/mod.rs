@@ -2,18 +2,21 @@
 
 #[cfg(feature = "ndarray")]
 pub(crate) mod array;
-mod assemble;
+pub(crate) mod assemble;
 pub(crate) mod component;
 mod dense;
 pub(crate) mod element;
+pub(crate) mod encode;
 mod encoded;
 pub(crate) mod feature;
 mod image;
 mod leaf;
 mod lists;
+pub(crate) mod nested;
 mod ragged;
 pub(crate) mod record;
 mod slot;
 mod sparse;
 mod steps;
+mod transform;
 pub(crate) mod values;

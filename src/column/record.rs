@@ -29,6 +29,8 @@ const INITIAL_ROWS: usize = 16;
 #[derive(Debug)]
 struct Key {
     name: Box<[u8]>,
+    /// How its entries begin; see [`example::entry_prefix`].
+    prefix: Box<[u8]>,
     /// The column, or none if the feature was not asked for.
     column: Option<usize>,
 }
@@ -50,8 +52,19 @@ impl Keys {
         let key = self.keys.len();
         self.wanted += usize::from(column.is_some());
         self.by_name.insert(name.clone(), key);
-        self.keys.push(Key { name, column });
+        self.keys.push(Key { prefix: example::entry_prefix(&name), name, column });
         key
+    }
+
+    /// Whether the next entry of a record is the one that stood there in the last record, and is
+    /// not asked for.
+    #[inline]
+    fn passes_over(&mut self, entry: &[u8]) -> bool {
+        let expected = self.expected.get(self.position).and_then(|key| self.keys.get(*key));
+        let ignored =
+            expected.is_some_and(|key| key.column.is_none() && example::is_plain_entry(entry, &key.prefix));
+        self.position += usize::from(ignored);
+        ignored
     }
 
     /// The column of the next key of a record; `None` if it is not asked for. For a name never met
@@ -405,6 +418,11 @@ impl FeatureVisitor for ExampleDecoder {
             Some(column) => column.set(self.rows, feature.kind, feature.list),
             None => Ok(()),
         }
+    }
+
+    #[inline]
+    fn passes_over(&mut self, entry: &[u8]) -> bool {
+        self.features.passes_over(entry)
     }
 
     fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {

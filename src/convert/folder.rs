@@ -127,7 +127,7 @@ impl<'a> Job<'a> {
             _ => {}
         }
         let mut settings = options.settings.clone();
-        let SinkOptions { compression, row_group_rows, overwrite: _, string_bytes, threads: _ } =
+        let SinkOptions { compression, row_group_rows, overwrite: _, string_bytes, threads: _, format: _ } =
             &options.sink;
         settings.insert("format".to_owned(), json!(options.extension));
         let compression = compression.map(|c| format!("{c:?}").to_lowercase());

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use arrow::array::RecordBatch;
 
 use super::rebatch::Rebatch;
+use super::select::RowSelection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::report::{OnError, Report};
 use crate::source::{Decoded, ReadOptions, Selection, Source, Unit, Units};
@@ -30,6 +31,8 @@ pub struct Batches {
     /// None where units are batches already.
     rebatch: Option<Rebatch>,
     options: ReadOptions,
+    /// Selects and counts rows, where units do not.
+    selected: Option<RowSelection>,
     /// Whether what is held is to be given out although no batch is full.
     flush: Option<PartItem>,
     /// Rows that came out of units.
@@ -79,20 +82,24 @@ impl Batches {
         options: &ReadOptions,
         threads: usize,
     ) -> Result<Self> {
+        let varies = source.rows_vary();
+        let mut unit_options = options.clone();
+        let selected = varies.then(|| RowSelection::new(std::mem::take(&mut unit_options.selection)));
         // Rows are counted across partitions to select them, so that then one follows another.
-        let apart =
-            source.reading_is_heavy() && options.selection == Selection::default() && partitions.len() > 1;
+        let apart = source.reading_is_heavy()
+            && unit_options.selection == Selection::default()
+            && partitions.len() > 1;
         let loses_rows = options.on_error == OnError::Skip;
-        let rebatch = (apart || loses_rows)
+        let rebatch = (apart || loses_rows || varies)
             .then(|| Rebatch::new(source.schema(), options.batch_rows, options.batch_bytes));
         let lanes: Vec<Range<usize>> =
             if apart { partitions.map(|p| p..p + 1).collect() } else { vec![partitions] };
         let inner = if threads <= 1 {
-            Inner::Inline(Inline::new(source, options, lanes)?)
+            Inner::Inline(Inline::new(source, &unit_options, lanes)?)
         } else {
-            Inner::Threads(Pool::new(source, options, threads, lanes))
+            Inner::Threads(Pool::new(source, &unit_options, threads, lanes))
         };
-        Ok(Self { inner, rebatch, options: options.clone(), flush: None, rows: 0, failed: false })
+        Ok(Self { inner, rebatch, options: options.clone(), selected, flush: None, rows: 0, failed: false })
     }
 
     /// From here on, failures go to `report`.
@@ -103,12 +110,19 @@ impl Batches {
     /// The next batch of a unit, or the end of a part.
     fn pull(&mut self) -> Result<PartItem> {
         loop {
+            if self.selected.as_ref().is_some_and(RowSelection::is_done) {
+                return Ok(PartItem::End);
+            }
             let decoded = match &mut self.inner {
                 Inner::Inline(inline) => inline.next()?,
                 Inner::Threads(pool) => pool.next().transpose()?,
             };
             match decoded {
-                Some(Decoded::Batch(batch)) => {
+                Some(Decoded::Batch(mut batch)) => {
+                    if let Some(selected) = &mut self.selected {
+                        batch = selected.apply(&batch)?;
+                        self.options.progress.add_rows(batch.num_rows() as u64);
+                    }
                     self.rows += batch.num_rows() as u64;
                     return Ok(PartItem::Batch(batch));
                 }

@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
+use crate::source::live::Dataset;
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
 use crate::source::report::{OnError, Report};
-use crate::source::{Progress, ReadOptions, Selection, Source};
-use crate::source::{count, input};
+use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -36,6 +36,7 @@ use crate::source::{count, input};
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
     inputs: Vec<String>,
+    dataset: Option<Dataset>,
     open: OpenOptions,
     read: ReadOptions,
     threads: usize,
@@ -48,10 +49,18 @@ impl ReaderBuilder {
     pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
+            dataset: None,
             open: OpenOptions::default(),
             read: ReadOptions::default(),
             threads: 1,
         }
+    }
+
+    /// Reads a pipeline built in Rust.
+    #[cfg(feature = "tensorflow")]
+    #[must_use]
+    pub fn from_dataset(dataset: Dataset) -> Self {
+        Self { dataset: Some(dataset), ..Self::new([""; 0]) }
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
@@ -163,6 +172,48 @@ impl ReaderBuilder {
         self
     }
 
+    /// Which splits of a TFDS dataset to read, as TFDS writes them: `train`, `train[:10%]`,
+    /// `train[5:20]`, `train+test`, `all`. Default: the only one there is.
+    #[must_use]
+    pub fn with_split(mut self, split: impl Into<String>) -> Self {
+        self.open.split = Some(split.into());
+        self
+    }
+
+    /// Whether the class labels of a TFDS dataset become dictionary columns of their names.
+    /// Default: false, the numbers.
+    #[must_use]
+    pub fn with_class_names(mut self, class_names: bool) -> Self {
+        self.open.class_names = class_names;
+        self
+    }
+
+    /// Whether the images and videos of a TFDS dataset are decoded to tensors. Default: false,
+    /// their encoded bytes.
+    #[must_use]
+    pub fn with_decode_images(mut self, decode: bool) -> Self {
+        self.open.decode_images = decode;
+        self
+    }
+
+    /// Whether to read what can be read of a TFDS dataset: features of unknown classes as what
+    /// they are encoded as, shards that hold more or fewer records than the metadata says.
+    /// Default: false, an error.
+    #[must_use]
+    pub fn with_lenient(mut self, lenient: bool) -> Self {
+        self.open.lenient = lenient;
+        self
+    }
+
+    /// Makes a row of every item of this sequence of a TFDS dataset, mostly `steps`, with the
+    /// other features repeated and two columns more: `episode_index`, the number of the example,
+    /// and `step_index`, that of the item in it.
+    #[must_use]
+    pub fn with_explode(mut self, sequence: impl Into<String>) -> Self {
+        self.open.explode = Some(sequence.into());
+        self
+    }
+
     /// The largest record to accept, in bytes. Default: 1 GiB.
     #[must_use]
     pub fn with_max_record_bytes(mut self, bytes: u64) -> Self {
@@ -174,6 +225,22 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_check_crc(mut self, check: bool) -> Self {
         self.open.check_crc = check;
+        self
+    }
+
+    /// Where libtensorflow is, for live pipelines: its file, or a folder that holds it or the
+    /// `tensorflow` package. Default: `TENSORFLOW_DIR`, the library path, the active Python
+    /// environment and the package folders of the Python on the path are searched.
+    #[must_use]
+    pub fn with_libtensorflow(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.open.libtensorflow = Some(path.into());
+        self
+    }
+
+    /// Threads that TensorFlow runs a live pipeline's operations with. Default: one a core.
+    #[must_use]
+    pub fn with_tensorflow_threads(mut self, threads: u8) -> Self {
+        self.open.tensorflow_threads = threads;
         self
     }
 
@@ -215,6 +282,9 @@ impl ReaderBuilder {
 
     /// Opens the input: recognises it, and learns or infers its schema.
     ///
+    /// The first live pipeline of a process loads libtensorflow, for which environment variables
+    /// are set: no other thread may then be in C code that reads them.
+    ///
     /// # Errors
     /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
     pub fn build_source(&self) -> Result<Arc<dyn Source>> {
@@ -224,7 +294,10 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
-        open::open(&self.inputs, &self.open)
+        match &self.dataset {
+            Some(dataset) => open::with_casts(dataset.source(&self.open)?, &self.open),
+            None => open::open(&self.inputs, &self.open),
+        }
     }
 
     /// Elements in a part, for [`convert_to_folder`](crate::convert_to_folder). Default: a partition
@@ -250,20 +323,35 @@ impl ReaderBuilder {
         self
     }
 
-    /// The number of records, without decoding them: frames are hopped over. Their lengths are
-    /// checked, their data is not. The selection is not applied.
+    /// The number of records, without decoding them: from the input's own index or metadata if it
+    /// has any, otherwise by hopping over frames, whose lengths are checked and whose data is not.
+    /// The selection is not applied.
     ///
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        if self.dataset.is_some() || open::is_pipeline(&self.inputs) {
+            return self.count_pipeline();
+        }
         if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
             return saved.count(&self.read.progress);
         }
-        let mut records = 0;
-        for input in input::resolve(&self.inputs)? {
-            records += count::count_records(&input, self.open.max_record_bytes, &self.read.progress)?;
+        open::count(&self.inputs, &self.open, &self.read.progress)
+    }
+
+    /// As [`count`](Self::count), but every record is read, its CRC or hash is checked, and there
+    /// must be as many as the input's index or metadata says.
+    ///
+    /// # Errors
+    /// As [`count`](Self::count), or a record is damaged, or there are more or fewer.
+    pub fn count_checked(&self) -> Result<u64> {
+        let claimed = self.count()?;
+        let found = open::count_all(&self.inputs, &self.open, &self.read)?;
+        if found != claimed {
+            return Err(Error::mismatch("input with another number of records than its metadata says")
+                .expected(claimed.to_string(), found.to_string()));
         }
-        Ok(records)
+        Ok(found)
     }
 
     /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not
@@ -275,6 +363,19 @@ impl ReaderBuilder {
         let mut open = self.open.clone();
         open.to_verify = true;
         open::open(&self.inputs, &open)
+    }
+
+    /// A pipeline knows its cardinality, or must be run to its end.
+    fn count_pipeline(&self) -> Result<u64> {
+        let source = self.build_source()?;
+        match source.cardinality() {
+            Cardinality::Known(rows) => Ok(rows),
+            _ => {
+                let options = ReadOptions { selection: Selection::default(), ..self.read.clone() };
+                let batches = Batches::new(source, &options, self.threads)?;
+                batches.map(|batch| Ok(batch?.num_rows() as u64)).sum()
+            }
+        }
     }
 
     /// Opens the input and begins to read it.
@@ -305,8 +406,15 @@ impl ReaderBuilder {
             check_crc,
             names,
             unbatch,
+            split,
+            class_names,
+            decode_images,
+            lenient,
+            explode,
             on_error: _,
             to_verify: _,
+            libtensorflow: _,
+            tensorflow_threads: _,
         } = &self.open;
         let features: Vec<String> = features.iter().map(|f| format!("{}:{f}", f.name)).collect();
         let settings = json!({
@@ -320,6 +428,11 @@ impl ReaderBuilder {
             "casts": casts.iter().map(|cast| format!("{cast:?}")).collect::<Vec<_>>(),
             "names": names,
             "unbatch": unbatch,
+            "split": split,
+            "class_names": class_names,
+            "decode_images": decode_images,
+            "lenient": lenient,
+            "explode": explode,
             "max_record_bytes": max_record_bytes,
             "check_crc": check_crc,
         });

@@ -185,4 +185,33 @@ mod tests {
             super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{input}: {e}"));
         }
     }
+
+    #[test]
+    #[cfg(feature = "array-record")]
+    fn array_record_files_conform() {
+        let golden = |name: &str| format!("tests/golden/array_record/{name}.array_record");
+        for inputs in [
+            vec![golden("transpose_zstd_g4"), golden("many_small")],
+            vec![golden("empty"), golden("simple_brotli_g4"), golden("big_records_zstd_g3")],
+        ] {
+            let raw = ReaderBuilder::new(inputs).with_record_kind(RecordKind::Raw);
+            super::check(&raw.build_source().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "array-record")]
+    fn tfds_folders_conform() {
+        for name in ["wide_tfrecord", "wide_array_record", "wide_parquet"] {
+            let folder = format!("tests/golden/tfds/{name}");
+            for split in ["train", "train[1:4]+test", "train[:0]"] {
+                let builder = ReaderBuilder::new([folder.as_str()]).with_split(split);
+                super::check(&builder.build_source().unwrap()).unwrap();
+                let builder = builder.with_decode_images(true).with_class_names(true);
+                super::check(&builder.build_source().unwrap()).unwrap();
+                let builder = builder.with_explode("ds");
+                super::check(&builder.build_source().unwrap()).unwrap();
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod builder;
 pub mod conformance;
 mod rebatch;
 pub(crate) mod remainder;
+mod select;
 
 pub use batches::Batches;
 pub(crate) use batches::PartItem;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Int32Array, ListArray, RecordBatch, RecordBatchOptions,
-    StructArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, RecordBatch, RecordBatchOptions, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};

@@ -60,10 +60,10 @@ impl ElementPlan {
             Structure::Nested if spec.is_leaf() => candidates.push(("value".to_owned(), spec)),
             Structure::Nested => candidates = spec.children(),
         }
-        if let (true, [name]) = (spec.is_leaf(), names) {
-            if let Some((path, _)) = candidates.first_mut() {
-                path.clone_from(name);
-            }
+        if let (true, [name]) = (spec.is_leaf(), names)
+            && let Some((path, _)) = candidates.first_mut()
+        {
+            path.clone_from(name);
         }
         let mut number = 0;
         let numbered = candidates.into_iter().map(|(path, spec)| {

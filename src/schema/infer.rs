@@ -24,6 +24,8 @@ struct Seen {
     fewest: usize,
     most: usize,
     utf8: bool,
+    /// Where its observation stands in the record, if it has one.
+    place: usize,
 }
 
 /// What one record holds of a feature, or of all steps of a feature list.
@@ -44,6 +46,8 @@ struct Table {
     slots: HashMap<Vec<u8>, usize>,
     seen: Vec<Seen>,
     record: Vec<Observation>,
+    /// The features of the last record, in its order.
+    expected: Vec<usize>,
 }
 
 /// Which features need not be inferred.
@@ -215,9 +219,15 @@ impl<'a> Inference<'a> {
 impl Table {
     /// A key that occurs twice counts as it was last.
     fn observe(&mut self, observation: Observation) {
-        match self.record.iter_mut().find(|o| o.slot == observation.slot) {
+        let place = self.seen.get(observation.slot).map_or(0, |seen| seen.place);
+        match self.record.get_mut(place).filter(|earlier| earlier.slot == observation.slot) {
             Some(earlier) => *earlier = observation,
-            None => self.record.push(observation),
+            None => {
+                if let Some(seen) = self.seen.get_mut(observation.slot) {
+                    seen.place = self.record.len();
+                }
+                self.record.push(observation);
+            }
         }
     }
 
@@ -262,7 +272,19 @@ impl Table {
     }
 
     fn slot(&mut self, key: &[u8], settled: Option<&Settled<'_>>) -> Result<usize> {
+        // Most writers keep to one order: what came at this place last is compared first.
+        let position = self.record.len();
+        let expected = self.expected.get(position).copied();
+        if let Some(slot) =
+            expected.filter(|slot| self.seen.get(*slot).is_some_and(|s| s.name.as_bytes() == key))
+        {
+            return Ok(slot);
+        }
         if let Some(&slot) = self.slots.get(key) {
+            match self.expected.get_mut(position) {
+                Some(expected) => *expected = slot,
+                None => self.expected.push(slot),
+            }
             return Ok(slot);
         }
         let Ok(name) = std::str::from_utf8(key) else {
@@ -285,6 +307,7 @@ impl Table {
             fewest: usize::MAX,
             most: 0,
             utf8: true,
+            place: usize::MAX,
         });
         Ok(slot)
     }

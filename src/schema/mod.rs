@@ -16,8 +16,10 @@ use mapping::{MappingOptions, TensorLayout};
 pub(crate) mod cast;
 pub(crate) mod element;
 pub(crate) mod feature;
+pub(crate) mod features_file;
 pub(crate) mod infer;
 pub(crate) mod mapping;
+pub(crate) mod tfds;
 
 /// Schema metadata key: the element spec as JSON.
 pub(crate) const ELEMENT_SPEC: &str = "tfarrow.element_spec";
@@ -179,10 +181,9 @@ impl FeaturePlan {
     ///
     /// # Errors
     /// None that can be expected.
-    pub(crate) fn raw() -> Result<Self> {
+    pub(crate) fn raw(source: &str) -> Result<Self> {
         let spec = FeatureSpec::values("record", DType::String, Shape::scalar());
-        let mut plan =
-            Self::new(vec![(spec.name.clone(), spec)], &MappingOptions::default(), true, "tfrecord")?;
+        let mut plan = Self::new(vec![(spec.name.clone(), spec)], &MappingOptions::default(), true, source)?;
         plan.features.clear();
         Ok(plan)
     }

@@ -15,6 +15,7 @@ pub(crate) mod npy;
 pub(crate) mod npz;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
+pub(crate) mod saved;
 
 /// Takes batches of one schema. What it writes is there only after [`finish`](Sink::finish).
 pub trait Sink: Send {
@@ -47,6 +48,8 @@ pub enum Format {
     Npz,
     /// Folder with one NumPy array a column: `.npyd`.
     Npyd,
+    /// Folder for `tf.data.Dataset.load`: no extension names it.
+    Saved,
 }
 
 impl Format {
@@ -71,6 +74,25 @@ impl Format {
                 path.to_string_lossy(),
             )),
         }
+    }
+}
+
+impl Format {
+    /// The format called `name`: an extension without its dot, or `saved`.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let name = name.trim_start_matches('.');
+        if name == "saved" {
+            return Ok(Format::Saved);
+        }
+        Self::from_path(&Path::new("output").with_extension(name)).map_err(|_| {
+            Error::config("no such format").expected(
+                "parquet, arrow, feather, ipc, arrows, npy, npz, npyd or saved",
+                format!("`{name}`"),
+            )
+        })
     }
 }
 
@@ -118,6 +140,8 @@ impl OutputCompression {
 /// How an output is written.
 #[derive(Debug, Clone, Default)]
 pub struct SinkOptions {
+    /// The format; `None` is the one that the output's extension names.
+    pub format: Option<Format>,
     /// The compression; `None` is the format's own default: Zstandard for Parquet, none for
     /// others.
     pub compression: Option<OutputCompression>,
@@ -160,8 +184,11 @@ impl Sink for Named {
 }
 
 fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
-    let format = Format::from_path(path)?;
+    let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
     if path == Path::new("-") {
+        if format != Format::IpcStream {
+            return Err(Error::config("only an Arrow stream can go to standard output"));
+        }
         let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
         return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
     }
@@ -169,6 +196,10 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<B
     if format == Format::Npyd {
         let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
         return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
+    }
+    if format == Format::Saved {
+        let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
+        return Ok(Box::new(saved::SavedSink::new(folder, schema).map_err(named)?));
     }
     let file = atomic::AtomicFile::create(path, options.overwrite)?;
     Ok(match format {
@@ -178,7 +209,9 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<B
         }
         #[cfg(feature = "parquet")]
         Format::Parquet => Box::new(parquet::ParquetSink::new(file, schema, options).map_err(named)?),
-        Format::Npy | Format::Npyd => Box::new(npy::NpySink::new(file, schema, options).map_err(named)?),
+        Format::Npy | Format::Npyd | Format::Saved => {
+            Box::new(npy::NpySink::new(file, schema, options).map_err(named)?)
+        }
         #[cfg(feature = "npz")]
         Format::Npz => Box::new(npz::NpzSink::new(file, path, schema, options).map_err(named)?),
         #[cfg(not(feature = "npz"))]

@@ -55,6 +55,28 @@ impl Drop for Block {
     }
 }
 
+impl Block {
+    /// Reads `len` bytes, which the caller knows to be there.
+    ///
+    /// # Errors
+    /// The input cannot be read, or ends before.
+    #[cfg(feature = "array-record")]
+    pub(crate) fn read(reader: &mut impl Read, len: usize, pool: &Arc<BufferPool>) -> std::io::Result<Self> {
+        let mut bytes = pool.take();
+        if bytes.len() < len {
+            bytes.resize(len, 0);
+        }
+        reader.read_exact(bytes.get_mut(..len).unwrap_or_default())?;
+        Ok(Self { bytes, pool: pool.clone() })
+    }
+
+    /// What was read; more than that, as buffers are reused.
+    #[cfg(feature = "array-record")]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Whole frames that lie one after the other in one block.
 #[derive(Debug, Clone)]
 pub(crate) struct FrameRun {
@@ -106,6 +128,16 @@ impl FrameRun {
             offset += frame.len() as u64;
         }
         out
+    }
+
+    /// Adds the frames of `next`, if they follow on the last one in the same block.
+    pub(crate) fn append(&mut self, next: &FrameRun) -> bool {
+        let follows = self.range.end == next.range.start && Arc::ptr_eq(&self.block, &next.block);
+        if follows {
+            self.range.end = next.range.end;
+            self.records += next.records;
+        }
+        follows
     }
 
     /// Adds the frame that follows the last one.

@@ -20,17 +20,22 @@ use crate::error::{Error, Result};
 use crate::tf::spec::ElementSpec;
 use report::{Failure, OnError, Report};
 
+#[cfg(feature = "array-record")]
+pub(crate) mod array_record;
 pub(crate) mod blocks;
 mod cast;
 pub(crate) mod count;
 mod features;
 pub(crate) mod input;
+pub(crate) mod live;
 pub(crate) mod open;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod saved;
 mod snappy_reader;
+pub(crate) mod tfds;
 pub(crate) mod tfrecord;
+mod tfrecord_unit;
 
 /// How many elements a dataset has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -188,6 +193,12 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Whether its units heed [`part_rows`](ReadOptions::part_rows).
     fn cuts_parts(&self) -> bool {
+        false
+    }
+
+    /// Whether a unit gives another number of rows than it was cut for, so that batches are put
+    /// together anew from what units give, and rows are selected and counted then.
+    fn rows_vary(&self) -> bool {
         false
     }
 

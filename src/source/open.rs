@@ -3,13 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Source;
+#[cfg(feature = "array-record")]
+use super::array_record::{self, ArrayRecordSource};
 use super::cast::CastSource;
-use super::input;
+use super::count;
+use super::input::Input;
+use super::records::{self, Piece, RecordFile};
 use super::report::OnError;
 use super::saved::{self, SavedSource};
+use super::tfds::{self, TfdsSource};
 use super::tfrecord::TfRecordSource;
-use crate::error::Result;
+use super::{Progress, ReadOptions, Source, input, live};
+use crate::error::{Error, Result};
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
@@ -65,6 +70,15 @@ pub(crate) struct OpenOptions {
     pub(crate) casts: Vec<Cast>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
+    /// The splits of a TFDS dataset to read, as TFDS writes them.
+    pub(crate) split: Option<String>,
+    /// Class labels as dictionary columns.
+    pub(crate) class_names: bool,
+    pub(crate) decode_images: bool,
+    /// Read what can be read: features of unknown classes, shards of another length.
+    pub(crate) lenient: bool,
+    /// The sequence whose items become rows.
+    pub(crate) explode: Option<String>,
     /// Names for the top-level positions of a tuple.
     pub(crate) names: Vec<String>,
     /// Whether every slice along the first dimension of an element is a row.
@@ -75,6 +89,10 @@ pub(crate) struct OpenOptions {
     /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
     /// such as columns, need not be found out.
     pub(crate) to_verify: bool,
+    /// Where libtensorflow is: the file or a folder; looked for if not given.
+    pub(crate) libtensorflow: Option<std::path::PathBuf>,
+    /// Threads for TensorFlow's operations; 0 for one a core.
+    pub(crate) tensorflow_threads: u8,
 }
 
 impl Default for OpenOptions {
@@ -89,12 +107,24 @@ impl Default for OpenOptions {
             casts: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
+            split: None,
+            class_names: false,
+            decode_images: false,
+            lenient: false,
+            explode: None,
             names: Vec::new(),
             unbatch: false,
             on_error: OnError::default(),
             to_verify: false,
+            libtensorflow: None,
+            tensorflow_threads: 0,
         }
     }
+}
+
+/// Whether `names` name a live pipeline.
+pub(crate) fn is_pipeline(names: &[String]) -> bool {
+    matches!(names, [name] if live::looks_like_pipeline(Path::new(name)))
 }
 
 /// Opens what `names` name: recognises its kind, and learns or infers its schema.
@@ -102,7 +132,14 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    let source = open_as_it_is(names, options)?;
+    with_casts(open_as_it_is(names, options)?, options)
+}
+
+/// `source` with the casts that `options` ask for.
+///
+/// # Errors
+/// A cast does not fit the source.
+pub(crate) fn with_casts(source: Arc<dyn Source>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
     match options.casts.as_slice() {
         [] => Ok(source),
         _ if options.to_verify => Ok(source),
@@ -111,10 +148,23 @@ pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn So
 }
 
 fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let ([name], true) = (names, is_pipeline(names)) {
+        return live::open_pipeline(Path::new(name), options);
+    }
     if let Some(saved) = open_saved(names, options)? {
         return Ok(Arc::new(saved));
     }
+    if let [name] = names
+        && let Some(folder) = tfds::find(Path::new(name))?
+    {
+        return Ok(Arc::new(TfdsSource::open(&folder, options)?));
+    }
+    check_tfds_options(options)?;
     let inputs = input::resolve(names)?;
+    #[cfg(feature = "array-record")]
+    if inputs.iter().any(array_record::is_array_record) {
+        return Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?));
+    }
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
 }
 
@@ -129,4 +179,65 @@ pub(crate) fn open_saved(names: &[String], options: &OpenOptions) -> Result<Opti
         return Ok(None);
     }
     saved::open_saved(path, options).map(Some)
+}
+
+/// Options that only a TFDS dataset knows must not be given in vain.
+fn check_tfds_options(options: &OpenOptions) -> Result<()> {
+    let given = [
+        ("--split", options.split.is_some()),
+        ("--class-names", options.class_names),
+        ("--decode-images", options.decode_images),
+        ("--explode", options.explode.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Error::config(format!("{option} is for folders of TFDS datasets"))
+            .with_hint("name the folder that holds dataset_info.json")),
+    }
+}
+
+/// The number of records of what `names` name: from the metadata where there is any, by stepping
+/// over records otherwise.
+///
+/// # Errors
+/// The input does not exist, or is damaged where records begin and end.
+pub(crate) fn count(names: &[String], options: &OpenOptions, progress: &Arc<Progress>) -> Result<u64> {
+    if let [name] = names
+        && let Some(folder) = tfds::find(std::path::Path::new(name))?
+    {
+        return tfds::count(&folder, options);
+    }
+    check_tfds_options(options)?;
+    let inputs = input::resolve(names)?;
+    #[cfg(feature = "array-record")]
+    if inputs.iter().any(array_record::is_array_record) {
+        return Ok(array_record::open_files(&inputs)?.iter().map(|file| file.index.records).sum());
+    }
+    let count = |input| count::count_records(input, options.max_record_bytes, progress);
+    inputs.iter().map(count).sum()
+}
+
+/// As [`count`], but every record is read and checked.
+///
+/// # Errors
+/// As [`count`], or a record is damaged.
+pub(crate) fn count_all(names: &[String], options: &OpenOptions, read: &ReadOptions) -> Result<u64> {
+    let mut pieces = Vec::new();
+    if let [name] = names
+        && let Some(folder) = tfds::find(std::path::Path::new(name))?
+    {
+        pieces = tfds::pieces(&folder, options)?;
+    } else {
+        for input in input::resolve(names)? {
+            let file = match &input {
+                #[cfg(feature = "array-record")]
+                Input::File(path) if array_record::is_array_record(&input) => {
+                    RecordFile::ChunksAt(path.clone())
+                }
+                _ => RecordFile::Frames(input),
+            };
+            pieces.push(Piece { file, skip: 0, records: None, to_end: false, first_element: 0 });
+        }
+    }
+    records::count(pieces, options, read)
 }

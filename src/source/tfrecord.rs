@@ -9,8 +9,8 @@ use super::blocks::{BufferPool, Frame, FrameReader};
 use super::features;
 use super::input::Input;
 use super::open::{InferRecords, OpenOptions, RecordKind};
-use super::records::{Check, Piece, Shared, TfRecordUnit, data_error, extend};
 use super::report::{Failure, OnError};
+use super::tfrecord_unit::{Check, Piece, Shared, TfRecordUnit, data_error, extend};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
 use crate::schema::FeaturePlan;
@@ -57,14 +57,14 @@ impl TfRecordSource {
         let mut compressed = false;
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let plan = match record {
-            RecordKind::Raw => FeaturePlan::raw()?,
+            RecordKind::Raw => FeaturePlan::raw("tfrecord")?,
             RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
                 let settled = |name: &str| features::is_settled(options, name);
                 let mut inference = Inference::new(features::lists(options), &settled);
                 if !options.features_complete || options.record != RecordKind::Example {
                     replay = infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }
-                features::plan(options, &inference)?
+                features::plan(options, &inference, "tfrecord")?
             }
         };
         let partitions = inputs

@@ -14,6 +14,7 @@ use num_complex::Complex;
 use super::column::{element_shape, internal, permuted_axes, shape_of};
 use super::dense::{Dense, is_complex};
 use super::element::Element;
+use super::memory::advise_large_pages;
 use crate::error::{Error, Result};
 use crate::tf::dtype::DType;
 
@@ -327,6 +328,7 @@ fn room<T>(rows: Option<usize>, row_elements: usize) -> Result<Vec<T>> {
     if let Some(rows) = rows {
         let len = rows.checked_mul(row_elements).ok_or_else(|| too_large("more than the address space"))?;
         values.try_reserve_exact(len).map_err(too_large)?;
+        advise_large_pages(&mut values);
     }
     Ok(values)
 }

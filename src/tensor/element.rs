@@ -14,8 +14,8 @@ use half::vec::HalfFloatVecExt;
 use half::{bf16, f16};
 use num_complex::Complex;
 
-use super::cast;
 use super::dense::is_complex;
+use super::memory;
 use crate::tf::dtype::DType;
 
 mod sealed {
@@ -116,10 +116,10 @@ macro_rules! complex {
             const PARTS: usize = 2;
             fn values(array: &dyn Array, tf_dtype: Option<DType>) -> Option<&[Self]> {
                 let parts = primitive::<$arrow>(array)?;
-                tf_dtype.is_none_or(is_complex).then(|| cast::as_complex(parts))
+                tf_dtype.is_none_or(is_complex).then(|| memory::as_complex(parts))
             }
             fn array(values: Vec<Self>, offset: usize, len: usize) -> ArrayRef {
-                to_array::<$arrow>(cast::into_parts(values), offset * 2, len * 2)
+                to_array::<$arrow>(memory::into_parts(values), offset * 2, len * 2)
             }
             fn primitive() -> DataType {
                 <$arrow>::DATA_TYPE

@@ -5,12 +5,12 @@ pub(crate) mod extension;
 pub(crate) mod numpy;
 
 #[cfg(feature = "ndarray")]
-mod cast;
-#[cfg(feature = "ndarray")]
 pub(crate) mod collect;
 #[cfg(feature = "ndarray")]
 pub(crate) mod column;
 #[cfg(feature = "ndarray")]
 pub(crate) mod element;
+#[cfg(feature = "ndarray")]
+mod memory;
 #[cfg(feature = "ndarray")]
 pub(crate) mod parts;

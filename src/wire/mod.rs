@@ -6,6 +6,8 @@
 pub(crate) mod compress;
 pub(crate) mod crc;
 pub(crate) mod proto;
+#[cfg(feature = "array-record")]
+pub(crate) mod riegeli;
 pub(crate) mod snappy;
 pub(crate) mod table;
 pub(crate) mod tfrecord;

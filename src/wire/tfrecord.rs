@@ -178,7 +178,6 @@ impl<'a> Frames<'a> {
 }
 
 /// Appends `record` to `out` as a frame.
-#[cfg(test)]
 pub(crate) fn put_frame(out: &mut Vec<u8>, record: &[u8]) {
     let length = (record.len() as u64).to_le_bytes();
     out.extend(length);

@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Count(Count),
     /// Read everything, check every checksum, and list what is damaged
     Verify(Verify),
+    /// Print tfarrow_export.py, which exports tf.data pipelines from Python
+    PythonHelper,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -63,9 +65,14 @@ pub(crate) struct Reading {
     pub(crate) rename: Vec<String>,
 
     /// Say what a feature holds, in place of what would be inferred: int64, float32[3,4], int64[],
-    /// string?, binary, uint8=0 (repeatable)
+    /// string?, binary, uint8=0, raw<uint8>[64,64,3], tensor<float32>[?,3], image (repeatable)
     #[arg(long = "feature", value_name = "NAME:TYPE")]
     pub(crate) features: Vec<String>,
+
+    /// A file that says what every feature holds, so that nothing is inferred: a JSON object of
+    /// names and types, or a schema.pbtxt of TensorFlow Metadata
+    #[arg(long = "features", value_name = "FILE")]
+    pub(crate) features_file: Option<PathBuf>,
 
     /// Records to read to learn the columns, or `all`
     #[arg(long, value_name = "N|all", default_value = "10000")]
@@ -75,6 +82,19 @@ pub(crate) struct Reading {
     /// bytes in one column; `auto` tells the first two apart
     #[arg(long, value_enum, default_value_t = Record::Auto)]
     pub(crate) record: Record,
+
+    /// Splits of a TFDS dataset to read, as TFDS writes them: train, train[:10%], train+test, all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+
+    /// Make a row of every item of this sequence of a TFDS dataset, mostly `steps`
+    #[arg(long, value_name = "SEQUENCE")]
+    pub(crate) explode: Option<String>,
+
+    /// Read what can be read of a TFDS dataset: features of unknown classes as what they are
+    /// encoded as, shards of another length
+    #[arg(long)]
+    pub(crate) lenient: bool,
 
     /// Rows to read at most
     #[arg(long, value_name = "N")]
@@ -87,6 +107,14 @@ pub(crate) struct Reading {
     /// Of every N rows, read the one numbered I (from 0)
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<String>,
+
+    /// Where libtensorflow is, for live pipelines: the file or a folder [default: searched]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) libtensorflow: Option<PathBuf>,
+
+    /// Threads that TensorFlow runs live pipelines with [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) tensorflow_threads: Option<u8>,
 
     /// Rows in a batch
     #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one)]
@@ -113,6 +141,10 @@ pub(crate) struct Storing {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) utf8: Vec<String>,
 
+    /// Cast numbers: every column of a dtype (float64:float32), or one column (label=int32)
+    #[arg(long, value_name = "FROM:TO|COLUMN=TO", value_delimiter = ',')]
+    pub(crate) cast: Vec<String>,
+
     /// Names for the positions of a tuple, or for a single tensor
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) names: Vec<String>,
@@ -128,6 +160,14 @@ pub(crate) struct Storing {
     /// How tensors are stored: as canonical tensor columns, as lists of lists, or as flat lists
     #[arg(long, value_enum, default_value_t = Layout::Extension)]
     pub(crate) tensor_layout: Layout,
+
+    /// Store the class labels of a TFDS dataset by name, as a dictionary column
+    #[arg(long)]
+    pub(crate) class_names: bool,
+
+    /// Decode the images and videos of a TFDS dataset
+    #[arg(long)]
+    pub(crate) decode_images: bool,
 
     /// How bool tensors are stored
     #[arg(long, value_enum, default_value_t = Bool::Boolean)]
@@ -157,8 +197,9 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) rows_per_file: Option<usize>,
 
-    /// The format of part files, named by an extension [default: parquet]
-    #[arg(long, value_name = "EXTENSION")]
+    /// The format, where the name does not say it: parquet (the default for part files), arrow,
+    /// arrows, npy, npz, npyd, or saved (a folder that tf.data.Dataset.load opens)
+    #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 
     /// Go on with a conversion to a folder that was interrupted
@@ -232,6 +273,14 @@ pub(crate) struct Head {
 pub(crate) struct Count {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
+
+    /// Splits of a TFDS dataset to count
+    #[arg(long, value_name = "NAME")]
+    pub(crate) split: Option<String>,
+
+    /// Read every record and see that there are as many as the input's metadata says
+    #[arg(long)]
+    pub(crate) check: bool,
 
     /// Refuse records longer than this
     #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]

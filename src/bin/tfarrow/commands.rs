@@ -28,6 +28,7 @@ pub(crate) fn run(args: Args) -> Result<Outcome> {
         Command::Head(args) => run_head(&args),
         Command::Count(args) => run_count(&args).map(|()| Outcome::Done),
         Command::Verify(args) => damage::verify(&args),
+        Command::PythonHelper => print(tfarrow::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }
 
@@ -38,6 +39,7 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
     let report = damage::report(args.report.as_deref(), args.overwrite)?;
     let builder = builder.with_report(report.clone());
     let options = SinkOptions {
+        format: args.format.as_deref().map(tfarrow::Format::from_name).transpose()?,
         compression: args.compression.as_deref().map(OutputCompression::parse).transpose()?,
         row_group_rows: args.row_group_rows,
         overwrite: args.overwrite,
@@ -82,7 +84,9 @@ pub(crate) fn summarise(rows: u64, done: &str, progress: &Progress, elapsed: Dur
 
 /// Refuses an output that cannot be, before anything is read.
 fn check_output(path: &Path, args: &Convert) -> Result<()> {
-    tfarrow::Format::from_path(path)?;
+    if args.format.is_none() {
+        tfarrow::Format::from_path(path)?;
+    }
     if path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
             .in_source(path.to_string_lossy().into_owned())
@@ -220,10 +224,15 @@ fn run_head(args: &Head) -> Result<Outcome> {
 }
 
 fn run_count(args: &Count) -> Result<()> {
-    let records = ReaderBuilder::new(args.inputs.inputs.iter().cloned())
-        .with_max_record_bytes(args.max_record_bytes)
-        .count()?;
+    let mut builder =
+        ReaderBuilder::new(args.inputs.inputs.iter().cloned()).with_max_record_bytes(args.max_record_bytes);
+    if let Some(split) = &args.split {
+        builder = builder.with_split(split);
+    }
+    let records = if args.check { builder.count_checked()? } else { builder.count()? };
     print(&format!("{records}\n"))?;
-    note("lengths were checked, data was not: `tfarrow verify` checks it");
+    if !args.check {
+        note("lengths were checked, data was not: `tfarrow verify` checks it");
+    }
     Ok(())
 }

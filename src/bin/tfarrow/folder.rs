@@ -1,6 +1,6 @@
 //! Converting to a folder of part files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tfarrow::{
     Error, ErrorKind, FolderOptions, Format, Progress, ReaderBuilder, Result, SinkOptions, convert_to_folder,
@@ -19,25 +19,23 @@ pub(crate) fn extension(path: &Path, args: &Convert) -> Result<Option<String>> {
     // What the folder's own name says of a format: `train.parquet/`.
     let named = Format::from_path(path).ok().filter(|_| path != Path::new("-"));
     let slash = path.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
-    if named == Some(Format::Npyd) || !slash && !path.is_dir() {
-        if args.rows_per_file.is_some() || args.resume || args.format.is_some() {
-            let what = "--rows-per-file, --resume and --format are for an output folder";
+    let format = args.format.as_deref().map(Format::from_name).transpose()?;
+    // These are folders by themselves.
+    let folder_format = matches!(format.or(named), Some(Format::Npyd | Format::Saved));
+    if folder_format || !slash && !path.is_dir() {
+        if args.rows_per_file.is_some() || args.resume {
+            let what = "--rows-per-file and --resume are for an output folder";
             return Err(Error::new(ErrorKind::Config, what)
                 .in_source(path.to_string_lossy().into_owned())
                 .with_hint("end the output's name in /"));
         }
         return Ok(None);
     }
-    let extension = match (&args.format, named) {
+    Ok(Some(match (&args.format, named) {
         (Some(format), _) => format.trim_start_matches('.').to_owned(),
         (None, Some(_)) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
         (None, None) => "parquet".to_owned(),
-    };
-    Format::from_path(&PathBuf::from("part").with_extension(&extension)).map_err(|_| {
-        Error::new(ErrorKind::Config, "invalid --format")
-            .expected("parquet, arrow, feather, ipc, arrows, npy or npz", format!("`{extension}`"))
-    })?;
-    Ok(Some(extension))
+    }))
 }
 
 /// Converts to part files of the format `extension` in `folder`.

@@ -1,8 +1,10 @@
 //! From what was typed to what is meant: every option checked, nothing read yet.
 
+use std::path::Path;
+
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
-    RecordKind, Result, Selection, TensorLayout,
+    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
+    RecordKind, Result, Selection, TensorLayout, parse_features,
 };
 
 use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
@@ -34,6 +36,9 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             args::OnError::Skip => OnError::Skip,
             args::OnError::Null => OnError::Null,
         })
+        .with_class_names(storing.class_names)
+        .with_decode_images(storing.decode_images)
+        .with_lenient(reading.lenient)
         .with_utf8(storing.utf8.iter().cloned())
         .with_names(storing.names.iter().cloned())
         .with_unbatch(storing.unbatch)
@@ -54,6 +59,18 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             BFloat16::Float32 => BFloat16Storage::Float32,
             BFloat16::Raw => BFloat16Storage::Raw,
         });
+    if let Some(path) = &reading.libtensorflow {
+        builder = builder.with_libtensorflow(path);
+    }
+    if let Some(threads) = reading.tensorflow_threads {
+        builder = builder.with_tensorflow_threads(threads);
+    }
+    if let Some(split) = &reading.split {
+        builder = builder.with_split(split);
+    }
+    if let Some(sequence) = &reading.explode {
+        builder = builder.with_explode(sequence);
+    }
     if let Some(columns) = &reading.columns {
         builder = builder.with_columns(columns.iter().cloned());
     }
@@ -63,10 +80,29 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             _ => return Err(invalid("--rename", "OLD=NEW", rename)),
         }
     }
+    for cast in &storing.cast {
+        builder = builder.with_cast(Cast::parse(cast)?);
+    }
+    if let Some(path) = &reading.features_file {
+        builder = builder.with_features(features(path)?);
+    }
     for feature in &reading.features {
         builder = builder.with_feature(FeatureSpec::parse(feature)?);
     }
     Ok(builder)
+}
+
+/// The specs in a features file.
+fn features(path: &Path) -> Result<Vec<FeatureSpec>> {
+    let name = || path.to_string_lossy().into_owned();
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "cannot read features").with_cause(e).in_source(name())
+    })?;
+    parse_features(&text).map_err(|e| e.in_source(name()))
 }
 
 /// The number of threads to use.

@@ -2,7 +2,7 @@
 //! both generations, and the files of `Dataset.cache(filename)`.
 //!
 //! Shards come in the order of their names, one after the other, whatever the number of threads
-//! and CPUs. `docs/FORMATS.md` has the layouts.
+//! and CPUs.
 
 mod cache;
 mod infer;

@@ -538,3 +538,31 @@ fn projection_reads_only_what_is_asked_for() {
     let names: Vec<_> = source.schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["s", "x"]);
 }
+
+/// Random structures, written and loaded by TensorFlow.
+#[test]
+fn random_structures_are_what_tensorflow_loads() {
+    let Some(python) = std::env::var_os("TFARROW_TEST_PYTHON").filter(|path| !path.is_empty()) else {
+        let required = ["CI", "TFARROW_REQUIRE_PYTHON"].iter().any(|name| std::env::var_os(name).is_some());
+        assert!(!required, "TFARROW_TEST_PYTHON is not set; run ./test.sh");
+        eprintln!("skipped: TFARROW_TEST_PYTHON is not set (./test.sh sets it)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let seed = std::env::var("TFARROW_TEST_SEED").unwrap_or_else(|_| "0".to_owned());
+    let output = std::process::Command::new(python)
+        .args(["tests/python/make_saved.py", folder.path().to_str().unwrap(), "--seed", &seed])
+        .env("TF_CPP_MIN_LOG_LEVEL", "3")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display().to_string();
+        let spec = read_json(&path.join("expected.json"))["element_spec"].to_string();
+        eprintln!("{name}: {spec}");
+        check(&path, &OpenOptions::default());
+        let mapping = MappingOptions { tensor_layout: TensorLayout::Nested, ..Default::default() };
+        check(&path, &OpenOptions { mapping, ..Default::default() });
+    }
+}

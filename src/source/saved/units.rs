@@ -181,11 +181,11 @@ impl Shared {
     /// Notes that a partition was read to its end. When all were, their elements must be as many
     /// as the writer counted: TensorFlow itself does not see that some are missing.
     fn finish_partition(&self, partition: usize, elements: u64) -> Result<()> {
-        if let Some(expected) = self.shards.get(partition).filter(|_| !self.dealt).and_then(|s| s.elements) {
-            if expected != elements {
-                let name = self.shards.get(partition).map_or("", |shard| shard.name.as_str());
-                return Err(self.wrong_number(expected, elements).in_source(name));
-            }
+        if let Some(expected) = self.shards.get(partition).filter(|_| !self.dealt).and_then(|s| s.elements)
+            && expected != elements
+        {
+            let name = self.shards.get(partition).map_or("", |shard| shard.name.as_str());
+            return Err(self.wrong_number(expected, elements).in_source(name));
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = found.get_mut(partition) {

@@ -1,0 +1,269 @@
+//! An ArrayRecord file: its index is read when it is opened, its chunks when they are needed.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::source::Progress;
+use crate::source::blocks::{Block, BufferPool};
+use crate::wire::riegeli::array_record::{self, Index};
+use crate::wire::riegeli::{BLOCK_BYTES, ChunkDecoder, SIGNATURE};
+
+/// Bytes read at a time, unless a chunk is larger.
+const READ_BYTES: u64 = 1 << 20;
+
+/// An ArrayRecord file and where its records are.
+#[derive(Debug)]
+pub(crate) struct ArrayRecordFile {
+    path: PathBuf,
+    name: Arc<str>,
+    pub(crate) index: Index,
+}
+
+/// Whether the file at `path` begins as ArrayRecord files do.
+pub(crate) fn is_array_record(path: &Path) -> bool {
+    let mut first = [0; SIGNATURE.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && array_record::is_signature(&first)
+}
+
+impl ArrayRecordFile {
+    /// Opens the file and reads its index.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no whole ArrayRecord file.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let name: Arc<str> = path.to_string_lossy().into();
+        let index = read_index(path).map_err(|e| e.in_source(name.clone()))?;
+        Ok(Self { path: path.to_path_buf(), name, index })
+    }
+
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    /// Bytes of its records' chunks from the record `from` up to `to`.
+    pub(crate) fn bytes_of(&self, from: u64, to: u64) -> u64 {
+        let begin = self.index.offset(self.index.chunk_of(from));
+        let end = match to.checked_sub(1) {
+            Some(last) => self.index.offset(self.index.chunk_of(last).saturating_add(1)),
+            None => begin,
+        };
+        end.saturating_sub(begin)
+    }
+}
+
+fn read_index(path: &Path) -> Result<Index> {
+    let io = |e| Error::io("cannot read input", e);
+    let mut file = File::open(path).map_err(|e| Error::io("cannot open input", e))?;
+    let file_bytes = file.metadata().map_err(io)?.len();
+    let mut first = [0; SIGNATURE.len()];
+    if file.read_exact(&mut first).is_err() || !array_record::is_signature(&first) {
+        return Err(Error::corrupt("not an ArrayRecord file")
+            .expected("the signature of Riegeli files", "other bytes")
+            .at_offset(0));
+    }
+    let last = array_record::postscript_offset(file_bytes)?;
+    let block = read_range(&mut file, last, BLOCK_BYTES)?;
+    let footer = array_record::footer_offset(&block, last)?;
+    // Padding may follow the footer, but no more than a block of it.
+    let raw = read_range(&mut file, footer, last - footer)?;
+    array_record::read_index(&raw, footer)
+}
+
+/// Reads `len` bytes from `begin` on. The caller knows that the file has them.
+fn read_range(file: &mut File, begin: u64, len: u64) -> Result<Vec<u8>> {
+    let io = |e| Error::io("cannot read input", e).at_offset(begin);
+    file.seek(SeekFrom::Start(begin)).map_err(io)?;
+    let mut bytes = Vec::new();
+    let read = file.take(len).read_to_end(&mut bytes).map_err(io)?;
+    if read as u64 != len {
+        return Err(Error::corrupt("truncated file").expected(len.to_string(), read.to_string()));
+    }
+    Ok(bytes)
+}
+
+/// Chunks of a file that were read, and which of their records are meant.
+#[derive(Debug)]
+pub(crate) struct ChunkRun {
+    file: Arc<ArrayRecordFile>,
+    block: Arc<Block>,
+    /// The first chunk in the block.
+    block_chunk: usize,
+    /// The first record.
+    first: u64,
+    /// How many records there are.
+    pub(crate) records: usize,
+    max_record_bytes: u64,
+}
+
+impl ChunkRun {
+    /// What the records were read from.
+    pub(crate) fn source(&self) -> Arc<str> {
+        self.file.name()
+    }
+
+    /// The number of the first record in its file.
+    pub(crate) fn first_record(&self) -> u64 {
+        self.first
+    }
+
+    /// Bytes of the chunks.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = self.file.bytes_of(self.first, self.first + self.records as u64);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Checks and decodes the chunks and gives their records to `take`.
+    ///
+    /// # Errors
+    /// A chunk is damaged, or `take` fails. Errors name the place.
+    pub(crate) fn for_each(
+        &self,
+        decoder: &mut ChunkDecoder,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let index = &self.file.index;
+        let block_begin = index.offset(self.block_chunk);
+        let end = self.first + self.records as u64;
+        let mut record = self.first;
+        let mut chunk = index.chunk_of(record);
+        while record < end {
+            let begin = index.offset(chunk);
+            let place = |e: Error, record| e.at_offset(begin).at_record(record).in_source(self.source());
+            let bounds = |at: u64| usize::try_from(at.saturating_sub(block_begin)).unwrap_or(usize::MAX);
+            let range = bounds(begin)..bounds(index.offset(chunk + 1));
+            let raw = self.block.bytes().get(range).unwrap_or_default();
+            let records = decoder.decode(raw, begin, self.max_record_bytes).map_err(|e| place(e, record))?;
+            let first = index.first_record(chunk);
+            let expected = index.first_record(chunk + 1) - first;
+            if records.len() as u64 != expected {
+                let error = Error::corrupt("chunk with another number of records than the index says")
+                    .expected(expected.to_string(), records.len().to_string());
+                return Err(place(error, record));
+            }
+            while record < end.min(first + expected) {
+                let bytes = usize::try_from(record - first).ok().and_then(|i| records.get(i));
+                take(bytes.unwrap_or_default()).map_err(|e| place(e, record))?;
+                record += 1;
+            }
+            chunk += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the chunks of a file, one after the other, or from a record on.
+#[derive(Debug)]
+pub(crate) struct ChunkStream {
+    of: Arc<ArrayRecordFile>,
+    file: File,
+    /// Where the file's cursor is.
+    at: u64,
+    pool: Arc<BufferPool>,
+    progress: Arc<Progress>,
+    max_record_bytes: u64,
+    /// The next record.
+    next: u64,
+    /// The block read last and the chunks in it.
+    last: Option<(Arc<Block>, std::ops::Range<usize>)>,
+}
+
+impl ChunkStream {
+    pub(crate) fn open(
+        of: &Arc<ArrayRecordFile>,
+        pool: &Arc<BufferPool>,
+        max_record_bytes: u64,
+        progress: &Arc<Progress>,
+    ) -> Result<Self> {
+        let file =
+            File::open(&of.path).map_err(|e| Error::io("cannot open input", e).in_source(of.name()))?;
+        Ok(Self {
+            of: of.clone(),
+            file,
+            at: 0,
+            pool: pool.clone(),
+            progress: progress.clone(),
+            max_record_bytes,
+            next: 0,
+            last: None,
+        })
+    }
+
+    /// Steps over records without reading them; returns how many there were.
+    pub(crate) fn skip(&mut self, records: u64) -> u64 {
+        let skipped = records.min(self.of.index.records.saturating_sub(self.next));
+        self.next += skipped;
+        skipped
+    }
+
+    /// The next records: at least one, at most `records`, of about `bytes` bytes; `None` at the
+    /// end of the file.
+    pub(crate) fn next_run(&mut self, records: usize, bytes: usize) -> Result<Option<ChunkRun>> {
+        let index = &self.of.index;
+        let first = index.chunk_of(self.next);
+        if first >= index.chunks() {
+            return Ok(None);
+        }
+        let (block, chunks) = match &self.last {
+            Some((block, chunks)) if chunks.contains(&first) => (block.clone(), chunks.clone()),
+            _ => self.read(first, records as u64, bytes as u64)?,
+        };
+        let index = &self.of.index;
+        let in_block = index.first_record(chunks.end).saturating_sub(self.next);
+        let count = usize::try_from(in_block).unwrap_or(usize::MAX).min(records);
+        let run = ChunkRun {
+            file: self.of.clone(),
+            block: block.clone(),
+            block_chunk: chunks.start,
+            first: self.next,
+            records: count,
+            max_record_bytes: self.max_record_bytes,
+        };
+        self.next += count as u64;
+        self.last = Some((block, chunks));
+        Ok(Some(run))
+    }
+
+    /// Reads chunks from `first` on, until they hold `records` records or take enough bytes.
+    fn read(
+        &mut self,
+        first: usize,
+        records: u64,
+        bytes: u64,
+    ) -> Result<(Arc<Block>, std::ops::Range<usize>)> {
+        let index = &self.of.index;
+        let begin = index.offset(first);
+        let wanted = self.next.saturating_add(records);
+        let mut end = first + 1;
+        while end < index.chunks()
+            && index.first_record(end) < wanted
+            && index.offset(end + 1).saturating_sub(begin) <= READ_BYTES.min(bytes)
+        {
+            end += 1;
+        }
+        let len = index.offset(end).saturating_sub(begin);
+        // Padding to the border of a block may follow a chunk.
+        let cap = self.max_record_bytes.saturating_add(READ_BYTES);
+        if len > cap {
+            return Err(Error::limit("chunk with too many bytes")
+                .expected(format!("at most {cap}"), len.to_string())
+                .with_hint("raise --max-record-bytes if the file is sound")
+                .at_offset(begin)
+                .at_record(self.next)
+                .in_source(self.of.name()));
+        }
+        let io = |e| Error::io("cannot read input", e).at_offset(begin).in_source(self.of.name());
+        if self.at != begin {
+            self.file.seek(SeekFrom::Start(begin)).map_err(io)?;
+        }
+        let bytes = usize::try_from(len).unwrap_or(usize::MAX);
+        let block = Block::read(&mut self.file, bytes, &self.pool).map_err(io)?;
+        self.at = begin.saturating_add(len);
+        self.progress.add_bytes(len);
+        Ok((Arc::new(block), first..end))
+    }
+}

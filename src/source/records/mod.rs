@@ -1,0 +1,412 @@
+//! Records of files in order, cut into units of a batch each, whatever the files' format.
+
+mod runs;
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+
+pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
+use self::runs::{Run, Stream};
+use super::blocks::BufferPool;
+use super::open::OpenOptions;
+use super::{Decoded, ReadOptions, Selection, Unit, Units};
+use crate::column::nested::RowError;
+use crate::column::record::RecordDecoder;
+use crate::error::{Error, Result};
+
+/// Takes batches as they are made.
+pub(crate) type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
+
+/// Turns records into batches.
+pub(crate) trait RowDecoder: Send {
+    /// Appends a record, the source's element number `element`.
+    ///
+    /// # Errors
+    /// The record contradicts the plan.
+    fn append(&mut self, record: &[u8], element: u64) -> Result<()>;
+
+    /// Gives what was appended as batches; the decoder is then empty.
+    ///
+    /// # Errors
+    /// A column cannot be built, or `emit` fails.
+    fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError>;
+}
+
+impl RowDecoder for RecordDecoder {
+    fn append(&mut self, record: &[u8], _: u64) -> Result<()> {
+        RecordDecoder::append(self, record)
+    }
+
+    fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError> {
+        Ok(emit(RecordDecoder::finish(self)?)?)
+    }
+}
+
+type MakeDecoder = dyn Fn(usize) -> Result<Box<dyn RowDecoder>> + Send + Sync;
+
+/// What reading and decoding have in common.
+pub(crate) struct Shared {
+    pub(crate) check_crc: bool,
+    pub(crate) max_record_bytes: u64,
+    pub(crate) pool: Arc<BufferPool>,
+    /// Whether the rows are counted here; otherwise some of them are left out later.
+    pub(crate) counts_rows: bool,
+    /// Makes a decoder with room for so many rows.
+    make: Box<MakeDecoder>,
+    decoders: Mutex<Vec<(Box<dyn RowDecoder>, RunScratch)>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("max_record_bytes", &self.max_record_bytes).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        check_crc: bool,
+        max_record_bytes: u64,
+        make: impl Fn(usize) -> Result<Box<dyn RowDecoder>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            check_crc,
+            max_record_bytes,
+            pool: Arc::default(),
+            counts_rows: true,
+            make: Box::new(make),
+            decoders: Mutex::default(),
+        }
+    }
+}
+
+/// Gives the first records of `pieces` to `take`, until it returns `false`.
+///
+/// # Errors
+/// A file cannot be read or is damaged, or `take` fails.
+pub(crate) fn sample(
+    pieces: &[Piece],
+    check_crc: bool,
+    max_record_bytes: u64,
+    mut take: impl FnMut(&[u8]) -> Result<bool>,
+) -> Result<()> {
+    const RUN_RECORDS: usize = 64;
+    const RUN_BYTES: usize = 1 << 20;
+    let shared = Shared::new(check_crc, max_record_bytes, |_| Err(Error::config("nothing to decode")));
+    let mut scratch = RunScratch::default();
+    for piece in pieces {
+        let mut stream = piece.file.open(&shared, &Arc::default())?;
+        stream.skip(piece.skip)?;
+        let mut left = piece.records.unwrap_or(u64::MAX);
+        while left > 0 {
+            let Some(run) = stream.next_run(clamp(left).min(RUN_RECORDS), RUN_BYTES)? else { break };
+            left = left.saturating_sub(run.records() as u64);
+            let mut index = 0;
+            let mut more = true;
+            run.for_each(check_crc, &mut scratch, &mut |record| {
+                let (source, number) = run.place(index);
+                index += 1;
+                if more {
+                    more = take(record).map_err(|e| e.at_record(number).in_source(source))?;
+                }
+                Ok(())
+            })?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Counts records, which are read and checked.
+struct Counter(u64);
+
+impl RowDecoder for Counter {
+    fn append(&mut self, _: &[u8], _: u64) -> Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn finish(&mut self, _: Emit<'_>) -> Result<(), RowError> {
+        Ok(())
+    }
+}
+
+/// The number of records of `pieces`, every one of which is read and checked.
+///
+/// # Errors
+/// A file cannot be read or is damaged, or does not hold what it should.
+pub(crate) fn count(pieces: Vec<Piece>, options: &OpenOptions, read: &ReadOptions) -> Result<u64> {
+    let shared = Arc::new(Shared::new(true, options.max_record_bytes, |_| Ok(Box::new(Counter(0)))));
+    let options = ReadOptions { selection: Selection::default(), ..read.clone() };
+    let mut units = RecordUnits::new(&shared, pieces, &options);
+    let mut records = 0;
+    let (mut counter, mut scratch) = (Counter(0), RunScratch::default());
+    while let Some(unit) = units.cut()? {
+        unit.decode_with(&mut counter, &mut scratch, &mut |_| Ok(()))?;
+        records = counter.0;
+    }
+    Ok(records)
+}
+
+fn clamp(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// Cuts records into units of a batch each.
+pub(crate) struct RecordUnits {
+    shared: Arc<Shared>,
+    options: ReadOptions,
+    pieces: std::vec::IntoIter<Piece>,
+    current: Option<Open>,
+    /// Records in a unit.
+    unit_rows: usize,
+    /// Elements passed so far.
+    element: u64,
+    /// Elements selected so far.
+    taken: u64,
+    done: bool,
+}
+
+/// A piece that is being read.
+struct Open {
+    piece: Piece,
+    stream: Stream,
+    /// Records of the piece passed so far.
+    passed: u64,
+}
+
+impl Open {
+    /// Records left, as far as is known.
+    fn left(&self) -> u64 {
+        self.piece.records.map_or(u64::MAX, |records| records.saturating_sub(self.passed))
+    }
+
+    #[cold]
+    fn short(&self, found: u64) -> Error {
+        Error::mismatch("file with fewer records than its metadata says")
+            .expected(self.piece.records.unwrap_or(0).to_string(), found.to_string())
+            .in_source(self.piece.file.name())
+            .with_hint("pass --lenient to read what is there")
+    }
+}
+
+impl RecordUnits {
+    pub(crate) fn new(shared: &Arc<Shared>, pieces: Vec<Piece>, options: &ReadOptions) -> Self {
+        Self {
+            shared: shared.clone(),
+            options: options.clone(),
+            pieces: pieces.into_iter(),
+            current: None,
+            unit_rows: options.batch_rows,
+            element: 0,
+            taken: 0,
+            done: false,
+        }
+    }
+
+    /// With fewer records in a unit than rows in a batch: for records that make many rows each.
+    pub(crate) fn with_unit_rows(mut self, rows: usize) -> Self {
+        self.unit_rows = rows.min(self.unit_rows).max(1);
+        self
+    }
+
+    /// How many elements come before the next one that is selected.
+    fn gap(&self) -> u64 {
+        let selection = &self.options.selection;
+        let Some(after_skip) = self.element.checked_sub(selection.skip) else {
+            return selection.skip - self.element;
+        };
+        match selection.shard {
+            Some((index, count)) if count > 1 => (index + count - after_skip % count) % count,
+            _ => 0,
+        }
+    }
+
+    /// How many elements from the next one on are selected without a gap, at most.
+    fn stretch(&self) -> u64 {
+        let selection = &self.options.selection;
+        let left = selection.take.map_or(u64::MAX, |take| take.saturating_sub(self.taken));
+        if selection.shard.is_some_and(|(_, count)| count > 1) { left.min(1) } else { left }
+    }
+
+    /// Opens the next piece, but passes by those that are skipped as a whole.
+    fn open_next(&mut self) -> Result<bool> {
+        for piece in self.pieces.by_ref() {
+            let selection = &self.options.selection;
+            let to_skip = selection.skip.saturating_sub(self.element);
+            if let Some(records) = piece.records.filter(|records| *records <= to_skip) {
+                self.element += records;
+                continue;
+            }
+            let mut stream = piece.file.open(&self.shared, &self.options.progress)?;
+            let skipped = stream.skip(piece.skip)?;
+            let open = Open { piece, stream, passed: 0 };
+            if skipped < open.piece.skip {
+                return Err(open.short(skipped));
+            }
+            self.current = Some(open);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Ends the current piece, which gave `passed` records.
+    fn close(&mut self, at_end: bool) -> Result<()> {
+        let Some(mut open) = self.current.take() else { return Ok(()) };
+        if at_end && open.piece.records.is_some() && open.left() > 0 {
+            return Err(open.short(open.passed));
+        }
+        if open.piece.to_end && !at_end && open.stream.skip(1)? > 0 {
+            return Err(Error::mismatch("file with more records than its metadata says")
+                .expected(open.piece.records.unwrap_or(0).to_string(), "more")
+                .in_source(open.piece.file.name())
+                .with_hint("pass --lenient to read what is there"));
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<Option<RecordUnit>> {
+        let mut runs: Vec<(Run, u64)> = Vec::new();
+        let (mut rows, mut bytes) = (0usize, 0usize);
+        while rows < self.unit_rows && bytes < self.options.batch_bytes && !self.done {
+            let (gap, stretch) = (self.gap(), self.stretch());
+            if stretch == 0 {
+                self.done = true;
+                break;
+            }
+            let Some(open) = &mut self.current else {
+                self.done = !self.open_next()?;
+                continue;
+            };
+            let left = open.left();
+            if left == 0 {
+                self.close(false)?;
+                continue;
+            }
+            if gap > 0 {
+                let wanted = gap.min(left);
+                let skipped = open.stream.skip(wanted)?;
+                open.passed += skipped;
+                self.element += skipped;
+                if skipped < wanted {
+                    self.close(true)?;
+                }
+                continue;
+            }
+            let most = clamp(stretch.min(left)).min(self.unit_rows - rows);
+            let Some(run) = open.stream.next_run(most, self.options.batch_bytes - bytes)? else {
+                self.close(true)?;
+                continue;
+            };
+            let records = run.records();
+            let element = open.piece.first_element + open.passed;
+            open.passed += records as u64;
+            self.element += records as u64;
+            self.taken += records as u64;
+            rows += records;
+            bytes += run.bytes();
+            append_run(&mut runs, run, element);
+        }
+        let unit = RecordUnit { shared: self.shared.clone(), runs, options: self.options.clone() };
+        Ok((rows > 0).then_some(unit))
+    }
+}
+
+/// Adds `run`, to the last of `runs` if it follows on that.
+fn append_run(runs: &mut Vec<(Run, u64)>, run: Run, element: u64) {
+    if let (Run::Frames(run), Some((Run::Frames(last), first))) = (&run, runs.last_mut())
+        && *first + last.records as u64 == element
+        && last.append(run)
+    {
+        return;
+    }
+    runs.push((run, element));
+}
+
+impl Units for RecordUnits {
+    fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>> {
+        let result = self.cut();
+        if !matches!(result, Ok(Some(_))) {
+            self.done = true;
+        }
+        Ok(result?.map(|unit| Box::new(unit) as Box<dyn Unit>))
+    }
+}
+
+/// The records of one batch.
+struct RecordUnit {
+    shared: Arc<Shared>,
+    /// Runs and the element number of each one's first record.
+    runs: Vec<(Run, u64)>,
+    options: ReadOptions,
+}
+
+impl RecordUnit {
+    fn decode_with(
+        &self,
+        decoder: &mut dyn RowDecoder,
+        scratch: &mut RunScratch,
+        emit: Emit<'_>,
+    ) -> Result<()> {
+        for (run, first) in &self.runs {
+            let mut element = *first;
+            run.for_each(self.shared.check_crc, scratch, &mut |record| {
+                let result = decoder.append(record, element);
+                element += 1;
+                result
+            })?;
+        }
+        let mut rows = 0;
+        let result = decoder.finish(&mut |batch| {
+            rows += batch.num_rows() as u64;
+            emit(batch)
+        });
+        result.map_err(|failed| match failed.row {
+            Some(row) => self.place(row, failed.error),
+            None => failed.error,
+        })?;
+        if self.shared.counts_rows {
+            self.options.progress.add_rows(rows);
+        }
+        Ok(())
+    }
+
+    /// Says where the record of row `row` is.
+    #[cold]
+    fn place(&self, row: usize, error: Error) -> Error {
+        let mut before = 0;
+        for (run, _) in &self.runs {
+            if row < before + run.records() {
+                let (source, record) = run.place((row - before) as u64);
+                return error.at_record(record).in_source(source);
+            }
+            before += run.records();
+        }
+        error
+    }
+}
+
+impl Unit for RecordUnit {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
+        let emit: Emit<'_> = &mut |batch| emit(Decoded::Batch(batch));
+        let decoders = &self.shared.decoders;
+        let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut decoder, mut scratch) = match pooled {
+            Some(pooled) => pooled,
+            None => ((self.shared.make)(self.options.batch_rows)?, RunScratch::default()),
+        };
+        self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
+        // A decoder that failed is in the middle of a batch and is not used again.
+        decoders.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, scratch));
+        Ok(None)
+    }
+}
+
+/// The pieces in `range`, clipped to those there are.
+pub(crate) fn clip<T: Clone>(items: &[T], range: Range<usize>) -> Vec<T> {
+    let end = range.end.min(items.len());
+    items.get(range.start.min(end)..end).unwrap_or_default().to_vec()
+}

@@ -1,0 +1,220 @@
+//! Files of records of any format, read in runs that are decoded later.
+
+#[cfg(feature = "array-record")]
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Shared;
+use crate::error::{Error, Result};
+use crate::source::Progress;
+use crate::source::blocks::{FrameReader, FrameRun};
+use crate::source::input::Input;
+use crate::wire::tfrecord;
+
+#[cfg(feature = "array-record")]
+use crate::source::array_record::file::{ArrayRecordFile, ChunkRun, ChunkStream};
+#[cfg(feature = "parquet")]
+use crate::source::tfds::parquet::{ParquetShard, ValueRun, ValueStream};
+
+/// A file of records.
+#[derive(Debug, Clone)]
+pub(crate) enum RecordFile {
+    /// TFRecord.
+    Frames(Input),
+    /// ArrayRecord.
+    #[cfg(feature = "array-record")]
+    Chunks(Arc<ArrayRecordFile>),
+    /// ArrayRecord whose index is read when it is opened.
+    #[cfg(feature = "array-record")]
+    ChunksAt(PathBuf),
+    /// Parquet with one binary column.
+    #[cfg(feature = "parquet")]
+    Values(Arc<ParquetShard>),
+}
+
+impl RecordFile {
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> Arc<str> {
+        match self {
+            RecordFile::Frames(input) => input.name(),
+            #[cfg(feature = "array-record")]
+            RecordFile::Chunks(file) => file.name(),
+            #[cfg(feature = "array-record")]
+            RecordFile::ChunksAt(path) => path.to_string_lossy().into(),
+            #[cfg(feature = "parquet")]
+            RecordFile::Values(shard) => shard.name(),
+        }
+    }
+
+    /// Opens it at its first record.
+    pub(super) fn open(&self, shared: &Shared, progress: &Arc<Progress>) -> Result<Stream> {
+        Ok(match self {
+            RecordFile::Frames(input) => {
+                let reader = FrameReader::open(input, &shared.pool, shared.max_record_bytes, progress)?;
+                Stream::Frames(Box::new(reader))
+            }
+            #[cfg(feature = "array-record")]
+            RecordFile::Chunks(file) => {
+                Stream::Chunks(ChunkStream::open(file, &shared.pool, shared.max_record_bytes, progress)?)
+            }
+            #[cfg(feature = "array-record")]
+            RecordFile::ChunksAt(path) => {
+                let file = Arc::new(ArrayRecordFile::open(path)?);
+                Stream::Chunks(ChunkStream::open(&file, &shared.pool, shared.max_record_bytes, progress)?)
+            }
+            #[cfg(feature = "parquet")]
+            RecordFile::Values(shard) => Stream::Values(ValueStream::open(shard, progress)?),
+        })
+    }
+}
+
+/// Records of one file that are to be read, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    pub(crate) file: RecordFile,
+    /// Records to leave out at the beginning of the file.
+    pub(crate) skip: u64,
+    /// How many records to read; all to the end if it is not known how many there are.
+    pub(crate) records: Option<u64>,
+    /// Whether the file must end after them.
+    pub(crate) to_end: bool,
+    /// The number of the first record among the source's elements.
+    pub(crate) first_element: u64,
+}
+
+/// An open file.
+pub(super) enum Stream {
+    Frames(Box<FrameReader>),
+    #[cfg(feature = "array-record")]
+    Chunks(ChunkStream),
+    #[cfg(feature = "parquet")]
+    Values(ValueStream),
+}
+
+impl Stream {
+    /// Steps over up to `records` records, without reading them where the format allows it;
+    /// returns how many there were.
+    pub(super) fn skip(&mut self, records: u64) -> Result<u64> {
+        match self {
+            Stream::Frames(reader) => {
+                let mut skipped = 0;
+                while skipped < records && reader.next_frame()?.is_some() {
+                    skipped += 1;
+                }
+                Ok(skipped)
+            }
+            #[cfg(feature = "array-record")]
+            Stream::Chunks(stream) => Ok(stream.skip(records)),
+            #[cfg(feature = "parquet")]
+            Stream::Values(stream) => stream.skip(records),
+        }
+    }
+
+    /// The next records: at least one, at most `records`, of about `bytes` bytes; `None` at the
+    /// end of the file.
+    pub(super) fn next_run(&mut self, records: usize, bytes: usize) -> Result<Option<Run>> {
+        match self {
+            Stream::Frames(reader) => {
+                let Some(frame) = reader.next_frame()? else { return Ok(None) };
+                let run = reader.begin_run(&frame);
+                // One frame at a time: the caller puts runs that follow on each other together.
+                let (_, _) = (records, bytes);
+                Ok(Some(Run::Frames(run)))
+            }
+            #[cfg(feature = "array-record")]
+            Stream::Chunks(stream) => Ok(stream.next_run(records, bytes)?.map(Run::Chunks)),
+            #[cfg(feature = "parquet")]
+            Stream::Values(stream) => Ok(stream.next_run(records)?.map(Run::Values)),
+        }
+    }
+}
+
+/// Records that were read, but not decoded.
+#[derive(Debug)]
+pub(super) enum Run {
+    Frames(FrameRun),
+    #[cfg(feature = "array-record")]
+    Chunks(ChunkRun),
+    #[cfg(feature = "parquet")]
+    Values(ValueRun),
+}
+
+/// What decoding runs needs, kept from run to run.
+#[derive(Debug, Default)]
+pub(crate) struct RunScratch {
+    #[cfg(feature = "array-record")]
+    pub(crate) chunks: crate::wire::riegeli::ChunkDecoder,
+}
+
+impl Run {
+    /// How many records there are.
+    pub(super) fn records(&self) -> usize {
+        match self {
+            Run::Frames(run) => run.records,
+            #[cfg(feature = "array-record")]
+            Run::Chunks(run) => run.records,
+            #[cfg(feature = "parquet")]
+            Run::Values(run) => run.records(),
+        }
+    }
+
+    /// Bytes of input that stand behind it.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Run::Frames(run) => run.bytes().len(),
+            #[cfg(feature = "array-record")]
+            Run::Chunks(run) => run.bytes(),
+            #[cfg(feature = "parquet")]
+            Run::Values(run) => run.bytes(),
+        }
+    }
+
+    /// The source and the number in it of the record `index` of the run.
+    pub(super) fn place(&self, index: u64) -> (Arc<str>, u64) {
+        match self {
+            Run::Frames(run) => (run.source.clone(), run.first_record + index),
+            #[cfg(feature = "array-record")]
+            Run::Chunks(run) => (run.source(), run.first_record() + index),
+            #[cfg(feature = "parquet")]
+            Run::Values(run) => (run.source(), run.first_record() + index),
+        }
+    }
+
+    /// Gives every record to `take`; errors name the place.
+    pub(super) fn for_each(
+        &self,
+        check_crc: bool,
+        scratch: &mut RunScratch,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Run::Frames(run) => {
+                let _ = scratch;
+                frames_for_each(run, check_crc, take)
+            }
+            #[cfg(feature = "array-record")]
+            Run::Chunks(run) => run.for_each(&mut scratch.chunks, take),
+            #[cfg(feature = "parquet")]
+            Run::Values(run) => run.for_each(take),
+        }
+    }
+}
+
+fn frames_for_each(run: &FrameRun, check_crc: bool, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
+    let (mut offset, mut record_number) = (run.offset, run.first_record);
+    // The frames were measured when they were read.
+    while let Ok(Some(frame)) = frames.next_frame() {
+        let place = |e: Error| e.at_offset(offset).at_record(record_number).in_source(run.source.clone());
+        let record = tfrecord::record_of(frame, check_crc).map_err(|fault| {
+            Error::corrupt(fault.to_string())
+                .at_offset(offset + fault.offset_in_frame())
+                .at_record(record_number)
+                .in_source(run.source.clone())
+        })?;
+        take(record).map_err(place)?;
+        record_number += 1;
+        offset += frame.len() as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,407 @@
+//! Folders of datasets that TFDS prepared: the schema comes from `features.json`, the shards from
+//! `dataset_info.json`, the records are `tf.train.Example` in TFRecord, ArrayRecord or Parquet.
+
+mod decoder;
+mod folder;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use self::decoder::TfdsDecoder;
+use super::input::Input;
+use super::open::{InferRecords, OpenOptions};
+use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
+use super::{Cardinality, Partition, ReadOptions, Source, Units};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::infer::{Inference, Lists};
+use crate::schema::tfds::{TfdsOptions, TfdsPlan};
+use crate::tf::features::info::{DatasetInfo, FileFormat, SplitInfo};
+use crate::tf::features::split::{self, Slice};
+use crate::tf::features::{Feature, FeatureKind, TensorEncoding};
+use crate::tf::spec::ElementSpec;
+
+pub(crate) use folder::find;
+
+/// Bytes of input after which a batch is ended, at the latest, where rows hold sequences: an
+/// episode of a robot takes as much as a thousand plain rows.
+const SEQUENCE_BATCH_BYTES: usize = 64 << 20;
+/// Episodes and bytes that are exploded at a time.
+const EXPLODE_ROWS: usize = 64;
+const EXPLODE_BYTES: usize = 8 << 20;
+
+/// A dataset folder, or some of its splits.
+#[derive(Debug)]
+pub(crate) struct TfdsSource {
+    shared: Arc<Shared>,
+    plan: Arc<TfdsPlan>,
+    kind: String,
+    pieces: Vec<Piece>,
+    partitions: Vec<Partition>,
+    cardinality: Cardinality,
+    /// Why it cannot be read, though its schema is known: no split was chosen.
+    no_split: Option<String>,
+    sequences: bool,
+    heavy: bool,
+}
+
+/// What is to be read of a folder.
+struct Selected {
+    info: DatasetInfo,
+    pieces: Vec<Piece>,
+    format: FileFormat,
+    no_split: Option<String>,
+}
+
+fn select(folder: &Path, options: &OpenOptions) -> Result<Selected> {
+    let place = |e: Error| e.in_source(folder.to_string_lossy().into_owned());
+    let info = folder::read_info(folder).and_then(|json| DatasetInfo::from_json(&json)).map_err(place)?;
+    let everything = || (0..info.splits.len()).map(|split| (split, info.splits.get(split)));
+    let mut no_split = None;
+    let slices = match &options.split {
+        Some(text) => split::parse(text, &info.splits).map_err(place)?,
+        None => {
+            if info.splits.len() > 1 {
+                no_split = Some(split::listed(&info.splits));
+            }
+            let whole = |(split, info): (usize, Option<&SplitInfo>)| Slice {
+                split,
+                from: 0,
+                to: info.and_then(SplitInfo::examples),
+            };
+            everything().map(whole).collect()
+        }
+    };
+    let format = format_of(folder, &info, &slices)?;
+    let pieces = pieces_of(folder, &info, format, &slices, options.lenient).map_err(place)?;
+    Ok(Selected { info, pieces, format, no_split })
+}
+
+/// The format in which the files of the splits are there.
+fn format_of(folder: &Path, info: &DatasetInfo, slices: &[Slice]) -> Result<FileFormat> {
+    let split = slices.iter().filter_map(|slice| info.splits.get(slice.split)).find(|split| split.shards > 0);
+    let first = info.formats.first().copied().unwrap_or(FileFormat::TfRecord);
+    let Some(split) = split else { return Ok(first) };
+    for format in &info.formats {
+        if folder.join(split.file_name(&info.name, *format, 0)?).is_file() {
+            return Ok(*format);
+        }
+    }
+    Ok(first)
+}
+
+/// The shards, or parts of such, that hold the slices.
+fn pieces_of(
+    folder: &Path,
+    info: &DatasetInfo,
+    format: FileFormat,
+    slices: &[Slice],
+    lenient: bool,
+) -> Result<Vec<Piece>> {
+    let mut pieces = Vec::new();
+    let mut element = 0u64;
+    for slice in slices {
+        let Some(split) = info.splits.get(slice.split) else { continue };
+        let mut begin = 0u64;
+        for shard in 0..split.shards {
+            let path = folder.join(split.file_name(&info.name, format, shard)?);
+            let length = split.lengths.as_ref().and_then(|lengths| lengths.get(shard).copied());
+            let Some(length) = length else {
+                pieces.push(piece(path, format, 0, None, false, element)?);
+                continue;
+            };
+            let end = begin.saturating_add(length);
+            let from = slice.from.max(begin);
+            let to = slice.to.unwrap_or(end).min(end);
+            if from < to {
+                let to_end = to == end;
+                let all = lenient && from == begin && to_end;
+                let records = (!all).then_some(to - from);
+                pieces.push(piece(path, format, from - begin, records, to_end && !lenient, element)?);
+                element = element.saturating_add(to - from);
+            }
+            begin = end;
+        }
+    }
+    Ok(pieces)
+}
+
+fn piece(
+    path: PathBuf,
+    format: FileFormat,
+    skip: u64,
+    records: Option<u64>,
+    to_end: bool,
+    first_element: u64,
+) -> Result<Piece> {
+    let file = match format {
+        FileFormat::TfRecord => RecordFile::Frames(Input::File(path)),
+        #[cfg(feature = "array-record")]
+        FileFormat::ArrayRecord => RecordFile::ChunksAt(path),
+        #[cfg(feature = "parquet")]
+        FileFormat::Parquet => RecordFile::Values(Arc::new(parquet::ParquetShard::new(path))),
+        FileFormat::Riegeli => {
+            return Err(Error::unsupported("dataset in Riegeli files")
+                .with_hint("prepare it in another format: tfrecord, array_record or parquet"));
+        }
+        #[allow(unreachable_patterns)]
+        other => {
+            return Err(Error::unsupported(format!("{} files", other.name()))
+                .with_hint("build tfarrow with the features `array-record` and `parquet`"));
+        }
+    };
+    Ok(Piece { file, skip, records, to_end, first_element })
+}
+
+impl TfdsSource {
+    /// Opens the dataset folder `folder` and plans its columns.
+    ///
+    /// # Errors
+    /// A file of the folder is missing or invalid, the split does not exist, a feature cannot be
+    /// stored, or an option does not fit.
+    pub(crate) fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
+        let Selected { info, pieces, format, no_split } = select(folder, options)?;
+        let place = |e: Error| e.in_source(folder.to_string_lossy().into_owned());
+        let json = folder::read_features(folder)?;
+        let mut root = Feature::from_json(&json, options.lenient).map_err(place)?;
+        if !options.names.is_empty() {
+            return Err(Error::config("features have names").with_hint("use --rename OLD=NEW"));
+        }
+        if has_unknown(&root) {
+            root = guess_unknown(&root, &pieces, options)?;
+        }
+        let explode = options.explode.as_deref();
+        if let Some(path) = explode {
+            check_explode(&root, path)?;
+        }
+        let plan = TfdsPlan::new(
+            &root,
+            &TfdsOptions {
+                mapping: &options.mapping,
+                projection: &options.projection,
+                class_names: options.class_names,
+                decode_images: options.decode_images,
+                explode,
+                labels: &|label| folder::read_labels(folder, label),
+            },
+        )
+        .map_err(place)?;
+        let plan = Arc::new(plan);
+        let decoder_plan = plan.clone();
+        let mut shared = Shared::new(options.check_crc, options.max_record_bytes, move |rows| {
+            TfdsDecoder::new(&decoder_plan, rows).map(|decoder| Box::new(decoder) as Box<dyn RowDecoder>)
+        });
+        shared.counts_rows = explode.is_none();
+        let rows = pieces.iter().map(|piece| piece.records).try_fold(0, |sum, rows| Some(sum + rows?));
+        let cardinality = match rows {
+            Some(rows) if explode.is_none() => Cardinality::Known(rows),
+            _ => Cardinality::Unknown,
+        };
+        let partitions = pieces.iter().map(|piece| partition(piece, explode.is_none())).collect();
+        let split = options.split.as_ref().map(|split| format!(", split {split}")).unwrap_or_default();
+        Ok(Self {
+            shared: Arc::new(shared),
+            kind: format!("TFDS dataset {} ({}){split}", info.full_name(), format.name()),
+            pieces,
+            partitions,
+            cardinality,
+            no_split,
+            sequences: plan
+                .wire
+                .fields
+                .iter()
+                .any(|f| matches!(f.data_type(), arrow::datatypes::DataType::List(_))),
+            heavy: format == FileFormat::Parquet,
+            plan,
+        })
+    }
+}
+
+fn partition(piece: &Piece, rows_are_records: bool) -> Partition {
+    let name = piece.file.name();
+    let bytes = std::fs::metadata(&*name).ok().map(|metadata| metadata.len());
+    match piece.records {
+        Some(records) if piece.skip > 0 || !piece.to_end => {
+            let end = piece.skip + records;
+            Partition {
+                name: format!("{name}[{}:{end}]", piece.skip).into(),
+                bytes: None,
+                rows: rows_are_records.then_some(records),
+            }
+        }
+        records => Partition { name, bytes, rows: records.filter(|_| rows_are_records) },
+    }
+}
+
+/// The number of examples of a dataset folder's splits, from its metadata; counted where that does
+/// not say.
+///
+/// # Errors
+/// The metadata is invalid, the split does not exist, or a file cannot be read.
+pub(crate) fn count(folder: &Path, options: &OpenOptions) -> Result<u64> {
+    let selected = select(folder, options)?;
+    if let Some(listed) = selected.no_split {
+        return Err(no_split(&listed));
+    }
+    let known =
+        selected.pieces.iter().map(|piece| piece.records).try_fold(0u64, |sum, n| sum.checked_add(n?));
+    match known {
+        Some(count) => Ok(count),
+        None => {
+            let mut count = 0;
+            sample(&selected.pieces, options.check_crc, options.max_record_bytes, |_| {
+                count += 1;
+                Ok(true)
+            })?;
+            Ok(count)
+        }
+    }
+}
+
+/// What is to be read of a dataset folder's splits.
+///
+/// # Errors
+/// As [`count`].
+pub(crate) fn pieces(folder: &Path, options: &OpenOptions) -> Result<Vec<Piece>> {
+    let selected = select(folder, options)?;
+    match selected.no_split {
+        Some(listed) => Err(no_split(&listed)),
+        None => Ok(selected.pieces),
+    }
+}
+
+#[cold]
+fn no_split(listed: &str) -> Error {
+    Error::new(ErrorKind::Config, "dataset with several splits")
+        .with_hint(format!("pass --split with one or more of: {listed}; or --split all"))
+}
+
+fn check_explode(root: &Feature, path: &str) -> Result<()> {
+    let mut found = Vec::new();
+    sequences(root, "", &mut found);
+    if found.iter().any(|sequence| sequence == path) {
+        return Ok(());
+    }
+    let error = Error::config(format!("no sequence `{path}` to explode"));
+    Err(match found.is_empty() {
+        true => error.with_hint("the dataset holds no sequences"),
+        false => error.with_hint(format!("there are: {}", found.join(", "))),
+    })
+}
+
+/// The paths of the outermost sequences.
+fn sequences(feature: &Feature, path: &str, out: &mut Vec<String>) {
+    match &feature.kind {
+        FeatureKind::Dict(parts) => {
+            for (name, part) in parts {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+                sequences(part, &path, out);
+            }
+        }
+        FeatureKind::Sequence { .. } => out.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+fn has_unknown(feature: &Feature) -> bool {
+    match &feature.kind {
+        FeatureKind::Unknown => true,
+        FeatureKind::Dict(parts) => parts.iter().any(|(_, part)| has_unknown(part)),
+        FeatureKind::Sequence { feature, .. } => has_unknown(feature),
+        _ => false,
+    }
+}
+
+/// Features of unknown classes as what the first records hold for them.
+fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Result<Feature> {
+    let settled = |_: &str| false;
+    let mut inference = Inference::new(Lists::Refuse, &settled);
+    let limit = match options.infer {
+        InferRecords::First(limit) => limit.max(1),
+        InferRecords::All => u64::MAX,
+    };
+    sample(pieces, options.check_crc, options.max_record_bytes, |record| {
+        inference.observe(record)?;
+        Ok(inference.records() < limit)
+    })?;
+    let specs = inference.finish();
+    let known = |key: &str| {
+        let spec = specs.iter().find(|spec| spec.name == key)?;
+        Some(FeatureKind::Tensor {
+            dtype: spec.dtype,
+            shape: spec.shape.clone(),
+            encoding: TensorEncoding::None,
+            optional: true,
+        })
+    };
+    fn replace(
+        feature: &Feature,
+        path: &str,
+        known: &dyn Fn(&str) -> Option<FeatureKind>,
+    ) -> Option<Feature> {
+        let kind = match &feature.kind {
+            FeatureKind::Unknown => known(path)?,
+            FeatureKind::Dict(parts) => FeatureKind::Dict(
+                parts
+                    .iter()
+                    .filter_map(|(name, part)| {
+                        let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+                        Some((name.clone(), replace(part, &path, known)?))
+                    })
+                    .collect(),
+            ),
+            other => other.clone(),
+        };
+        Some(Feature { kind, ..feature.clone() })
+    }
+    Ok(replace(root, "", &known).unwrap_or_else(|| root.clone()))
+}
+
+impl Source for TfdsSource {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn element_spec(&self) -> &ElementSpec {
+        &self.plan.element_spec
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.plan.schema.clone()
+    }
+
+    fn cardinality(&self) -> Cardinality {
+        self.cardinality
+    }
+
+    fn partitions(&self) -> &[Partition] {
+        &self.partitions
+    }
+
+    fn reading_is_heavy(&self) -> bool {
+        self.heavy
+    }
+
+    fn rows_vary(&self) -> bool {
+        self.plan.explode.is_some()
+    }
+
+    fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
+        if let Some(listed) = &self.no_split {
+            return Err(no_split(listed));
+        }
+        let mut options = options.clone();
+        if self.plan.explode.is_some() {
+            options.batch_bytes = options.batch_bytes.min(EXPLODE_BYTES);
+        } else if self.sequences {
+            options.batch_bytes = options.batch_bytes.min(SEQUENCE_BATCH_BYTES);
+        }
+        let unit_rows = if self.plan.explode.is_some() { EXPLODE_ROWS } else { options.batch_rows };
+        let units = RecordUnits::new(&self.shared, clip(&self.pieces, partitions), &options);
+        Ok(Box::new(units.with_unit_rows(unit_rows)))
+    }
+}
