@@ -1,6 +1,7 @@
 //! Damaged input: what is kept of it, what is told about it, and how the program ends.
 
 #![cfg(feature = "cli")]
+#![allow(clippy::cast_possible_truncation)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;

@@ -35,6 +35,7 @@ struct Int64List {
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
+#[allow(clippy::enum_variant_names)] // the names of the message
 enum Kind {
     #[prost(message, tag = "1")]
     BytesList(BytesList),

@@ -72,11 +72,6 @@ impl Leaf {
         Ok(Self { dtype, values, len: 0, last_bytes: 0 })
     }
 
-    /// The number of values.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Bytes that the values take.
     pub(super) fn byte_len(&self) -> usize {
         match &self.values {

@@ -65,6 +65,7 @@ impl AtomicFile {
     }
 
     /// What the file will be called.
+    #[cfg(feature = "parquet")]
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }

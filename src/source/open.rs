@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::array_record::{self, ArrayRecordSource};
 use super::cast::CastSource;
 use super::count;
+#[cfg(feature = "array-record")]
 use super::input::Input;
 use super::records::{self, Piece, RecordFile};
 use super::report::OnError;

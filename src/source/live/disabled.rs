@@ -9,7 +9,7 @@ use crate::source::open::OpenOptions;
 
 /// A pipeline built in Rust: there is none without the feature `tensorflow`.
 #[derive(Debug, Clone)]
-pub enum Dataset {}
+pub(crate) enum Dataset {}
 
 impl Dataset {
     pub(crate) fn source(&self, _: &OpenOptions) -> Result<Arc<dyn Source>> {

@@ -16,7 +16,7 @@ pub use enabled::{Components, Dataset, Values};
 #[cfg(not(feature = "tensorflow"))]
 mod disabled;
 #[cfg(not(feature = "tensorflow"))]
-pub use disabled::Dataset;
+pub(crate) use disabled::Dataset;
 #[cfg(not(feature = "tensorflow"))]
 pub(crate) use disabled::open_pipeline;
 

@@ -9,7 +9,7 @@ use super::columns::{Columns, Piece};
 use super::runner::Fetched;
 use super::stage::{self, Wanted};
 use super::*;
-use crate::source::Selection;
+use crate::source::{Decoded, Selection};
 use crate::wire::compress::Compression;
 
 /// The folder of the test Python's packages; `None` without a test Python.
@@ -34,7 +34,8 @@ fn read(dataset: &Dataset, options: &OpenOptions, batch_rows: usize) -> Vec<Reco
     let mut units = source.units(0..1, &options).unwrap();
     let mut batches = Vec::new();
     while let Some(unit) = units.next_unit().unwrap() {
-        unit.decode(&mut |batch| {
+        unit.decode(&mut |decoded| {
+            let Decoded::Batch(batch) = decoded else { panic!("{decoded:?}") };
             batches.push(batch);
             Ok(())
         })

@@ -5,13 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
-
 use super::Shared;
 use super::columns::Piece;
 use super::runner::{Delivered, Fetched, Running};
 use crate::error::{Error, Result};
-use crate::source::{ReadOptions, Unit, Units};
+use crate::source::{Decoded, ReadOptions, Unit, Units};
 
 /// How long a pipeline may have run to be run again to find out which element failed.
 const SEARCH_AGAIN: Duration = Duration::from_secs(10);
@@ -183,11 +181,11 @@ struct LiveUnit {
 }
 
 impl Unit for LiveUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
         let progress = &self.options.progress;
         let result = self.shared.columns.emit(&self.pieces, &mut |batch| {
             let rows = batch.num_rows() as u64;
-            emit(batch)?;
+            emit(Decoded::Batch(batch))?;
             progress.add_rows(rows);
             Ok(())
         });
