@@ -25,6 +25,10 @@ echo "$TFARROW_TEST_PYTHON"
 section "Library, program, integration tests, examples and documentation tests"
 cargo test --locked --workspace
 
+section "Live pipelines, in the libtensorflow of that environment"
+cargo test --locked --features tensorflow --lib -- live graph_def
+cargo test --locked --features tensorflow --test live
+
 section "The library without default features"
 cargo test --locked --no-default-features --lib --test layering
 

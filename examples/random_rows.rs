@@ -7,25 +7,20 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use arrow::array::AsArray;
-use tfarrow::{Cardinality, ReaderBuilder, RecordKind, Result, Selection};
+use tfarrow::{Batches, Cardinality, ReaderBuilder, RecordKind, Result, Selection};
 
 fn run(count: u64, files: &[String]) -> Result<()> {
     let builder = ReaderBuilder::new(files.iter().cloned()).with_record_kind(RecordKind::Raw);
     let source = builder.build_source()?;
     let Cardinality::Known(rows) = source.cardinality() else { return Ok(()) };
-    let partitions = source.partitions().len();
     let start = Instant::now();
     let mut bytes = 0;
     // Multiples of a large odd number, modulo the number of rows, are scattered.
     for row in (0..count).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows.max(1)) {
         let mut options = builder.read_options().clone();
         options.selection = Selection { skip: row, take: Some(1), ..Selection::default() };
-        let mut units = source.units(0..partitions, &options)?;
-        while let Some(unit) = units.next_unit()? {
-            unit.decode(&mut |batch| {
-                bytes += batch.column(0).as_binary::<i32>().value(0).len();
-                Ok(())
-            })?;
+        for batch in Batches::new(source.clone(), &options, 1)? {
+            bytes += batch?.column(0).as_binary::<i32>().value(0).len();
         }
     }
     eprintln!("{:.3} s", start.elapsed().as_secs_f64());

@@ -1,5 +1,8 @@
 //! From a source to a sink.
 
+mod folder;
+mod manifest;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +10,8 @@ use crate::error::Result;
 use crate::reader::Batches;
 use crate::sink::Sink;
 use crate::source::{ReadOptions, Source};
+
+pub use folder::{FolderOptions, FolderSummary, convert_to_folder};
 
 /// What a conversion did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,6 +34,32 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+impl ErrorKind {
+    const NAMES: [(ErrorKind, &'static str); 10] = [
+        (ErrorKind::Corrupt, "corrupt"),
+        (ErrorKind::Mismatch, "mismatch"),
+        (ErrorKind::MissingFeature, "missing_feature"),
+        (ErrorKind::Unsupported, "unsupported"),
+        (ErrorKind::Config, "config"),
+        (ErrorKind::Limit, "limit"),
+        (ErrorKind::NotFound, "not_found"),
+        (ErrorKind::AlreadyExists, "already_exists"),
+        (ErrorKind::Io, "io"),
+        (ErrorKind::Interrupted, "interrupted"),
+    ];
+
+    /// The kind in one word, as machine-readable reports write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("unknown", |(_, name)| name)
+    }
+
+    /// The kind that [`name`](Self::name) calls so.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(_, n)| *n == name).map(|(kind, _)| *kind)
+    }
+}
+
 /// Where something happened; every part that is known is filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Location {
@@ -45,11 +71,13 @@ pub struct Location {
     pub offset: Option<u64>,
     /// The column, component or feature.
     pub column: Option<Arc<str>>,
+    /// The row of what is read, counted from 0: where its record is no longer known.
+    pub row: Option<u64>,
 }
 
 impl Location {
     fn is_empty(&self) -> bool {
-        self.source.is_none() && self.record.is_none() && self.offset.is_none() && self.column.is_none()
+        *self == Self::default()
     }
 }
 
@@ -66,6 +94,10 @@ impl fmt::Display for Location {
         }
         if let Some(offset) = self.offset {
             write!(f, "{sep}byte {offset}")?;
+            sep = ", ";
+        }
+        if let Some(row) = self.row {
+            write!(f, "{sep}row {row}")?;
             sep = ", ";
         }
         if let Some(column) = &self.column {
@@ -201,6 +233,20 @@ impl Error {
         self
     }
 
+    /// Names the row.
+    #[must_use]
+    pub(crate) fn at_row(mut self, row: u64) -> Self {
+        self.0.location.row = Some(row);
+        self
+    }
+
+    /// Counts its row, if it names one, from the beginning of `rows` rows before.
+    #[must_use]
+    pub(crate) fn after_rows(mut self, rows: u64) -> Self {
+        self.0.location.row = self.0.location.row.map(|row| row.saturating_add(rows));
+        self
+    }
+
     /// Names the column, unless a lower layer did already.
     #[must_use]
     pub fn in_column(mut self, column: impl Into<Arc<str>>) -> Self {
@@ -234,6 +280,14 @@ impl Error {
                 format!("{}: expected {expected}, found {found}", self.0.what)
             }
             None => self.0.what.clone(),
+        }
+    }
+
+    /// The message and the lower error that led to it, without location and hint.
+    pub(crate) fn message_with_cause(&self) -> String {
+        match &self.0.cause {
+            Some(cause) => format!("{}: {cause}", self.message()),
+            None => self.message(),
         }
     }
 
@@ -271,10 +325,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message())?;
-        if let Some(cause) = &self.0.cause {
-            write!(f, ": {cause}")?;
-        }
+        f.write_str(&self.message_with_cause())?;
         if !self.0.location.is_empty() {
             write!(f, " ({})", self.0.location)?;
         }

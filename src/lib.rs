@@ -97,7 +97,12 @@
 //! | `cli` | yes | the `tfarrow` program |
 //! | `gzip` | yes | GZIP and ZLIB input |
 //! | `parquet` | yes | the Parquet sink |
-//! | `ndarray` | yes | views of tensor columns |
+//! | `ndarray` | yes | [`tensor`] views, [`from_array`], [`to_arrays`] |
+//! | `mmap` | yes | [`IpcMap`] |
+//! | `npz` | yes | `.npz` output |
+//! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
+//! | `tensorflow` | no | live `tf.data` pipelines, run by libtensorflow, which is found at run time |
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(
     test,
     allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)
@@ -106,6 +111,8 @@
 mod column;
 mod convert;
 mod error;
+#[cfg(feature = "ffi")]
+mod ffi;
 mod reader;
 mod schema;
 mod sink;
@@ -114,16 +121,41 @@ mod tensor;
 mod tf;
 mod wire;
 
-pub use convert::{Summary, convert};
+#[cfg(feature = "ndarray")]
+pub use column::array::{BatchBuilder, from_array, from_view};
+pub use convert::{FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
 pub use error::{Error, ErrorKind, Location, Result};
+#[cfg(feature = "ffi")]
+pub use ffi::export_stream;
 pub use reader::conformance;
+pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};
+pub use schema::cast::Cast;
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
+pub use schema::features_file::parse_features;
 pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
+#[cfg(feature = "mmap")]
+pub use source::ipc_map::{IpcMap, MappedBatch};
+pub use source::live::PYTHON_HELPER;
+/// Pipelines built in Rust and run by TensorFlow.
+#[cfg(feature = "tensorflow")]
+pub mod live {
+    pub use crate::source::live::{Components, Dataset, Values};
+}
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
-pub use source::{Cardinality, Partition, Progress, ReadOptions, Selection, Source, Unit, Units};
+pub use source::report::{Failure, OnError, Report};
+pub use source::{
+    Cardinality, Decoded, Partition, Progress, ReadOptions, Selection, Source, Unit, Units, Verified,
+};
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
+#[cfg(feature = "ndarray")]
+pub use tensor::{
+    collect::{ArrayCollector, Arrays, to_arrays},
+    column::{TensorColumn, tensor},
+    element::Element,
+    parts::{Bytes, Ragged, Sparse, SparseRow},
+};
 pub use tf::dtype::DType;
 pub use tf::shape::Shape;
 pub use tf::spec::ElementSpec;

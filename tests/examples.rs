@@ -54,11 +54,27 @@ fn columns_counts_digits() {
 }
 
 #[test]
+#[cfg(feature = "ndarray")]
+fn the_classic_programs() {
+    let printed = example("one_array", &[DIGITS]);
+    assert!(printed.starts_with("pixels: [1797, 64], labels: [1797]\n"), "{printed}");
+    let printed = example("chunk_by_chunk", &[DIGITS]);
+    assert!(
+        printed.starts_with("chunk of [500, 64]\n") && printed.contains("\nchunk of [297, 64]\n"),
+        "{printed}"
+    );
+    assert!(printed.ends_with("mean of 1797 rows: 4.884\n"), "{printed}");
+    let printed = example("dictionary", &[DIGITS]);
+    assert_eq!(printed, "label: int64 [1797]\npixels: float32 [1797, 64]\n");
+    let printed = example("first_batches", &[DIGITS]);
+    assert_eq!(printed.lines().filter(|line| line.starts_with("32 labels, ")).count(), 3, "{printed}");
+}
+
+#[test]
 #[cfg(feature = "array-record")]
 fn random_rows_reads_records_by_number() {
     let printed = example("random_rows", &["50", "tests/golden/array_record/many_small.array_record"]);
-    let expected: usize = (0..50u64)
-        .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 2000).to_string().len())
-        .sum();
+    let expected: usize =
+        (0..50u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 2000).to_string().len()).sum();
     assert_eq!(printed, format!("50 of 2000 records, {expected} bytes\n"));
 }

@@ -359,7 +359,7 @@ fn steps_become_rows() {
         ("wide_array_record", &["--skip", "3", "--take", "4", "--batch-rows", "2", "--threads", "2"][..]),
         ("wide_parquet", &["--skip", "3", "--take", "4", "--threads", "1"]),
     ] {
-        let table = convert(name, &[&args[..], &["--split", "train", "--explode", "ds"]].concat());
+        let table = convert(name, &[args, &["--split", "train", "--explode", "ds"]].concat());
         let steps: Vec<_> =
             rows(&table, "step_index").into_iter().zip(rows(&table, "episode_index")).collect();
         let wanted = expected[3..7].iter().map(|row| (row[4].clone(), row[3].clone()));

@@ -29,13 +29,13 @@ pub(crate) struct ComponentBuilder {
 
 #[derive(Debug)]
 enum Kind {
-    Dense(Dense),
+    Dense(Box<Dense>),
     Ragged {
         dtype: DType,
         ragged_rank: usize,
         lists: Lists,
     },
-    Sparse(SparseBuilder),
+    Sparse(Box<SparseBuilder>),
     /// An optional; its value is stored as if it were not, null where it is absent.
     Optional(Box<ComponentBuilder>),
     Dataset {
@@ -61,25 +61,8 @@ struct Part {
 }
 
 impl ComponentBuilder {
-    /// An empty builder for `spec` as the column `name`; `path` is where it stands in the element.
-    /// `None` for what makes no column.
-    ///
-    /// # Errors
-    /// The spec cannot be stored.
-    pub(crate) fn new(
-        name: &str,
-        path: &str,
-        spec: &ElementSpec,
-        options: &MappingOptions,
-    ) -> Result<Option<Self>> {
-        match mapping::field(name, path, spec, options)? {
-            Some(field) => Self::for_field(Arc::new(field), path, spec, options).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// As [`new`](Self::new), for a field that was made (and maybe renamed or described further)
-    /// before; its type must be what the mapping gives.
+    /// An empty builder for `spec` as the column `field`, which may have been renamed or described
+    /// further since the mapping made it; `path` is where it stands in the element.
     ///
     /// # Errors
     /// The field's type is not the mapping's for `spec`.
@@ -97,7 +80,8 @@ impl ComponentBuilder {
         let kind = match spec {
             ElementSpec::Tensor { dtype, shape }
             | ElementSpec::Ragged { dtype, shape, ragged_rank: 0, .. } => {
-                Kind::Dense(Dense::new(*dtype, shape, field.data_type()).map_err(|e| e.in_column(path))?)
+                let dense = Dense::new(*dtype, shape, field.data_type()).map_err(|e| e.in_column(path))?;
+                Kind::Dense(Box::new(dense))
             }
             ElementSpec::Ragged { dtype, ragged_rank, .. } => {
                 let lists = Lists::new(*dtype, field.data_type(), None)?;
@@ -109,11 +93,11 @@ impl ComponentBuilder {
             ElementSpec::Sparse { dtype, shape } => {
                 let DataType::Struct(fields) = field.data_type() else { return Err(wrong()) };
                 let [indices, values, dense_shape] = fields.as_ref() else { return Err(wrong()) };
-                Kind::Sparse(SparseBuilder::new(
+                Kind::Sparse(Box::new(SparseBuilder::new(
                     shape.rank(),
                     *dtype,
                     [indices.data_type(), values.data_type(), dense_shape.data_type()],
-                )?)
+                )?))
             }
             ElementSpec::Optional(inner) => {
                 Kind::Optional(Box::new(Self::for_field(field.clone(), path, inner, options)?))
@@ -144,12 +128,8 @@ impl ComponentBuilder {
         Ok(Self { field, path: path.into(), kind })
     }
 
-    /// The column's field.
-    pub(crate) fn field(&self) -> &FieldRef {
-        &self.field
-    }
-
     /// The number of rows.
+    #[cfg(feature = "tensorflow")]
     pub(crate) fn rows(&self) -> usize {
         match &self.kind {
             Kind::Dense(dense) => dense.rows(),

@@ -110,15 +110,6 @@ impl ElementBuilder {
         result
     }
 
-    /// Appends a row of nulls.
-    ///
-    /// # Errors
-    /// A column outgrows 32-bit offsets.
-    pub(crate) fn append_null(&mut self) -> Result<()> {
-        let result = self.columns.iter_mut().try_for_each(ComponentBuilder::append_null);
-        self.settle(result, 1)
-    }
-
     /// The rows as a batch; the builder is then empty.
     ///
     /// # Errors

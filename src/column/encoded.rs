@@ -27,6 +27,8 @@ pub(crate) struct EncodedColumn {
     tensors: Dense,
     /// The default's one value, as a tensor holds it.
     default: Option<Vec<u8>>,
+    /// Bytes that a missing row takes, at most.
+    missing_bytes: usize,
 }
 
 impl EncodedColumn {
@@ -45,7 +47,10 @@ impl EncodedColumn {
             })?),
             _ => None,
         };
-        Ok(Self { spec: spec.clone(), data_type: field.data_type().clone(), tensors, default })
+        let values = spec.shape.num_elements().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let width = default.as_ref().map_or(0, Vec::len).saturating_add(size_of::<u64>());
+        let missing_bytes = values.saturating_mul(width);
+        Ok(Self { spec: spec.clone(), data_type: field.data_type().clone(), tensors, default, missing_bytes })
     }
 
     /// The feature's key.
@@ -65,9 +70,20 @@ impl EncodedColumn {
         self.spec.missing == Missing::Error
     }
 
-    /// Bytes that the rows take.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.tensors.byte_len()
+    /// Bytes that `rows` rows take, of which those that are not set yet are missing.
+    pub(crate) fn byte_len(&self, rows: usize) -> usize {
+        let missing = rows.saturating_sub(self.rows()).saturating_mul(self.missing_bytes);
+        self.tensors.byte_len().saturating_add(missing)
+    }
+
+    /// Makes row `rows - 1` null, whatever a missing feature gives otherwise; rows before it that
+    /// were not set are filled.
+    ///
+    /// # Errors
+    /// A row before it is missing, or the column would grow too large.
+    pub(crate) fn push_null(&mut self, rows: usize) -> Result<()> {
+        self.fill(rows.saturating_sub(1))?;
+        self.tensors.append_null().map_err(|e| e.in_column(self.spec.name.as_str()))
     }
 
     /// Sets row `row` from the serialized `list` of the kind `kind`; see
@@ -175,7 +191,7 @@ pub(super) fn raw_dims(spec: &FeatureSpec, value: &[u8]) -> Result<Dims> {
         Some(bytes) if !dims.contains(&None) && bytes == len => 1,
         Some(bytes) if !dims.contains(&None) => return Err(wrong(format!("{bytes} bytes"))),
         Some(0) if len == 0 => 0,
-        Some(bytes) if bytes > 0 && len % bytes == 0 => len / bytes,
+        Some(bytes) if bytes > 0 && len.is_multiple_of(bytes) => len / bytes,
         Some(bytes) => return Err(wrong(format!("a multiple of {bytes} bytes"))),
         None => return Err(wrong("fewer".to_owned())),
     };

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use super::assemble::{wrap_fixed, wrap_list, wrap_variable_shape};
 use super::values::{Scratch, ValueError, Values};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::feature::{FeatureSpec, Missing};
+use crate::schema::feature::{DefaultValue, FeatureSpec, Missing};
 use crate::schema::infer::not_an_example;
 use crate::tf::dtype::DType;
 use crate::tf::example::Kind;
@@ -38,6 +38,8 @@ pub(crate) struct FeatureColumn {
     nulls: NullBufferBuilder,
     rows: usize,
     capacity: usize,
+    /// Bytes that a missing row takes, at most.
+    missing_bytes: usize,
     scratch: Scratch,
 }
 
@@ -100,6 +102,16 @@ impl FeatureColumn {
             }
             _ => Values::with_capacity(&value_type, capacity, 0)?,
         };
+        let missing_values = match (&count, &spec.missing) {
+            (Count::One, _) => 1,
+            (Count::Fixed(n), _) => *n,
+            (Count::List { stride, .. } | Count::Shaped { stride, .. }, Missing::Default(_)) => *stride,
+            (Count::List { .. } | Count::Shaped { .. }, _) => 0,
+        };
+        let missing_bytes = missing_values.saturating_mul(match &spec.missing {
+            Missing::Default(DefaultValue::Bytes(bytes)) => bytes.len() + size_of::<i32>(),
+            _ => size_of::<u64>(),
+        });
         Ok(Self {
             spec: spec.clone(),
             kind: spec.wire_kind(),
@@ -110,6 +122,7 @@ impl FeatureColumn {
             nulls: NullBufferBuilder::new(capacity),
             rows: 0,
             capacity,
+            missing_bytes,
             scratch: Scratch::default(),
         })
     }
@@ -131,9 +144,10 @@ impl FeatureColumn {
         self.spec.missing == Missing::Error
     }
 
-    /// Bytes that the rows take.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.values.byte_len()
+    /// Bytes that `rows` rows take, of which those that are not set yet are missing.
+    pub(crate) fn byte_len(&self, rows: usize) -> usize {
+        let missing = rows.saturating_sub(self.rows).saturating_mul(self.missing_bytes);
+        self.values.byte_len().saturating_add(missing)
     }
 
     /// Sets row `row` from the serialized `list` of the kind `kind`. Rows before it that were not
@@ -216,10 +230,17 @@ impl FeatureColumn {
         Ok(())
     }
 
-    fn push_missing(
-        &mut self,
-        default: Option<&crate::schema::feature::DefaultValue>,
-    ) -> Result<(), ValueError> {
+    /// Makes row `rows - 1` null, whatever a missing feature gives otherwise; rows before it that
+    /// were not set are filled.
+    ///
+    /// # Errors
+    /// A row before it is missing, or the column would outgrow 32-bit offsets.
+    pub(crate) fn push_null(&mut self, rows: usize) -> Result<()> {
+        self.fill(rows.saturating_sub(1))?;
+        self.push_missing(None).map_err(|e| self.value_error(e))
+    }
+
+    fn push_missing(&mut self, default: Option<&DefaultValue>) -> Result<(), ValueError> {
         let n = match &self.count {
             Count::One => 1,
             Count::Fixed(n) => *n,

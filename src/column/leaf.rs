@@ -29,6 +29,9 @@ pub(super) struct Leaf {
 enum Values {
     /// The bytes of the tensors as they are.
     Plain { width: usize, bytes: MutableBuffer },
+    /// Integers of four or two bits, in the low bits of a byte; what stands above them says
+    /// nothing.
+    Narrow { unused: u32, signed: bool, bytes: Vec<u8> },
     /// bfloat16 widened to float32.
     BFloat16(MutableBuffer),
     /// 8-bit floats widened to float32.
@@ -53,6 +56,12 @@ impl Leaf {
             (DType::Bool, _) if matches!(data_type, DataType::Boolean) => {
                 Values::Bits { bits: BooleanBufferBuilder::new(0), packed: Vec::new() }
             }
+            (DType::Int4 | DType::UInt4, _) => {
+                Values::Narrow { unused: 4, signed: dtype == DType::Int4, bytes: Vec::new() }
+            }
+            (DType::Int2 | DType::UInt2, _) => {
+                Values::Narrow { unused: 6, signed: dtype == DType::Int2, bytes: Vec::new() }
+            }
             (DType::BFloat16, _) if widened => Values::BFloat16(empty()),
             (_, Some(width)) => match widen::table(dtype).filter(|_| widened) {
                 Some(table) => Values::Float8 { table, bytes: empty() },
@@ -63,17 +72,13 @@ impl Leaf {
         Ok(Self { dtype, values, len: 0, last_bytes: 0 })
     }
 
-    /// The number of values.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Bytes that the values take.
     pub(super) fn byte_len(&self) -> usize {
         match &self.values {
             Values::Plain { bytes, .. } | Values::BFloat16(bytes) | Values::Float8 { bytes, .. } => {
                 bytes.len()
             }
+            Values::Narrow { bytes, .. } => bytes.len(),
             Values::Bits { bits, .. } => bits.len() / 8,
             Values::Strings { offsets, bytes, .. } => bytes.len() + size_of_val(offsets.as_slice()),
         }
@@ -87,7 +92,7 @@ impl Leaf {
                 bytes.reserve(room);
             }
             Values::Bits { bits, .. } => bits.reserve(room.saturating_mul(8)),
-            Values::Strings { bytes, .. } => bytes.reserve(room),
+            Values::Narrow { bytes, .. } | Values::Strings { bytes, .. } => bytes.reserve(room),
         }
     }
 
@@ -125,6 +130,9 @@ impl Leaf {
                 let more = n.checked_mul(4).ok_or_else(too_long)?;
                 bytes.resize(bytes.len().checked_add(more).ok_or_else(too_long)?, 0);
             }
+            Values::Narrow { bytes, .. } => {
+                bytes.resize(bytes.len().checked_add(n).ok_or_else(too_long)?, 0);
+            }
             Values::Bits { bits, .. } => bits.append_n(n, false),
             Values::Strings { offsets, .. } => {
                 let end = offsets.last().copied().unwrap_or(0);
@@ -141,6 +149,7 @@ impl Leaf {
         match &mut self.values {
             Values::Plain { width, bytes } => bytes.truncate(len * *width),
             Values::BFloat16(bytes) | Values::Float8 { bytes, .. } => bytes.truncate(len * 4),
+            Values::Narrow { bytes, .. } => bytes.truncate(len),
             Values::Bits { bits, .. } => bits.truncate(len),
             Values::Strings { offsets, bytes, .. } => {
                 offsets.truncate(len + 1);
@@ -158,6 +167,9 @@ impl Leaf {
         match &mut self.values {
             Values::Plain { bytes, .. } | Values::BFloat16(bytes) | Values::Float8 { bytes, .. } => {
                 primitive(take(bytes), data_type, len, nulls)
+            }
+            Values::Narrow { bytes, .. } => {
+                primitive(Buffer::from_vec(std::mem::take(bytes)), data_type, len, nulls)
             }
             Values::Bits { bits, .. } => Ok(Arc::new(BooleanArray::new(bits.finish(), nulls))),
             Values::Strings { text, offsets, bytes } => {
@@ -188,6 +200,13 @@ impl Values {
     fn extend_bytes(&mut self, more: &[u8], count: usize) {
         match self {
             Values::Plain { bytes, .. } => bytes.extend_from_slice(more),
+            Values::Narrow { unused, signed, bytes } => {
+                let (unused, signed) = (*unused, *signed);
+                bytes.extend(more.iter().map(|byte| match signed {
+                    true => (byte << unused).cast_signed().wrapping_shr(unused).cast_unsigned(),
+                    false => byte << unused >> unused,
+                }));
+            }
             Values::BFloat16(bytes) => {
                 let start = bytes.len();
                 bytes.resize(start + count * 4, 0);

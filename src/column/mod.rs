@@ -1,9 +1,12 @@
 //! Builders: rows in, Arrow arrays out.
 
-mod assemble;
+#[cfg(feature = "ndarray")]
+pub(crate) mod array;
+pub(crate) mod assemble;
 pub(crate) mod component;
 mod dense;
 pub(crate) mod element;
+pub(crate) mod encode;
 mod encoded;
 pub(crate) mod feature;
 mod image;

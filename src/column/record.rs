@@ -3,23 +3,34 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{NullBufferBuilder, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::DataType;
 
 use super::slot::Slot;
 use super::values::Values;
 use crate::error::{Error, Result};
 use crate::schema::FeaturePlan;
+use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 use crate::schema::infer::{not_an_example, unexpected_feature_lists};
 use crate::tf::example::{self, Feature, FeatureVisitor, Kind, VisitError};
+use crate::tf::shape::Shape;
 
 /// How many keys that are not asked for are remembered, so that hostile input cannot fill memory.
 const MAX_IGNORED_KEYS: usize = 10_000;
+/// How much more room a value can take in a column than in a record: a varint of one byte becomes
+/// an int64.
+const MAX_GROWTH: usize = 8;
+/// Room that the columns of an empty decoder may take together.
+const INITIAL_BYTES: usize = 64 << 20;
+/// Rows for which there is room at first, however many columns there are.
+const INITIAL_ROWS: usize = 16;
 
 /// A key met in records and what to do with its feature.
 #[derive(Debug)]
 struct Key {
     name: Box<[u8]>,
+    /// How its entries begin; see [`example::entry_prefix`].
+    prefix: Box<[u8]>,
     /// The column, or none if the feature was not asked for.
     column: Option<usize>,
 }
@@ -41,8 +52,19 @@ impl Keys {
         let key = self.keys.len();
         self.wanted += usize::from(column.is_some());
         self.by_name.insert(name.clone(), key);
-        self.keys.push(Key { name, column });
+        self.keys.push(Key { prefix: example::entry_prefix(&name), name, column });
         key
+    }
+
+    /// Whether the next entry of a record is the one that stood there in the last record, and is
+    /// not asked for.
+    #[inline]
+    fn passes_over(&mut self, entry: &[u8]) -> bool {
+        let expected = self.expected.get(self.position).and_then(|key| self.keys.get(*key));
+        let ignored =
+            expected.is_some_and(|key| key.column.is_none() && example::is_plain_entry(entry, &key.prefix));
+        self.position += usize::from(ignored);
+        ignored
     }
 
     /// The column of the next key of a record; `None` if it is not asked for. For a name never met
@@ -122,6 +144,34 @@ impl RecordDecoder {
         }
     }
 
+    /// Undoes an [`append`](Self::append) that failed.
+    pub(crate) fn rollback(&mut self) {
+        match self {
+            RecordDecoder::Example(decoder) => decoder.rollback(),
+            RecordDecoder::Raw(_) => {}
+        }
+    }
+
+    /// Appends a row whose columns are all null.
+    ///
+    /// # Errors
+    /// A column would outgrow 32-bit offsets.
+    pub(crate) fn push_null(&mut self) -> Result<()> {
+        match self {
+            RecordDecoder::Example(decoder) => decoder.push_null(),
+            RecordDecoder::Raw(decoder) => decoder.push_null(),
+        }
+    }
+
+    /// Whether the rows take at least `limit` bytes. Cheap enough to be asked after every row.
+    #[inline]
+    pub(crate) fn is_full(&mut self, limit: usize) -> bool {
+        match self {
+            RecordDecoder::Example(decoder) => decoder.is_full(limit),
+            RecordDecoder::Raw(decoder) => decoder.values.byte_len() >= limit,
+        }
+    }
+
     /// The rows as a batch; the decoder is then empty.
     ///
     /// # Errors
@@ -139,26 +189,38 @@ impl RecordDecoder {
 pub(crate) struct RawDecoder {
     plan: Arc<FeaturePlan>,
     values: Values,
+    nulls: NullBufferBuilder,
     capacity: usize,
 }
 
 impl RawDecoder {
     fn new(plan: Arc<FeaturePlan>, capacity: usize) -> Result<Self> {
-        Ok(Self { plan, values: Values::with_capacity(&DataType::Binary, capacity, 0)?, capacity })
+        let values = Values::with_capacity(&DataType::Binary, capacity, 0)?;
+        Ok(Self { plan, values, nulls: NullBufferBuilder::new(capacity), capacity })
     }
 
     fn append(&mut self, record: &[u8]) -> Result<()> {
+        self.push(record, true)
+    }
+
+    fn push_null(&mut self) -> Result<()> {
+        self.push(&[], false)
+    }
+
+    fn push(&mut self, record: &[u8], valid: bool) -> Result<()> {
         self.values.push_bytes(record).map_err(|_| {
             Error::limit("column outgrows 32-bit offsets")
                 .in_column("record")
                 .with_hint("pass a smaller --batch-rows")
-        })
+        })?;
+        self.nulls.append(valid);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<RecordBatch> {
         let (_, bytes) = self.values.size_hint();
         let fresh = Values::with_capacity(&DataType::Binary, self.capacity, bytes + bytes / 8)?;
-        let values = std::mem::replace(&mut self.values, fresh).finish(None)?;
+        let values = std::mem::replace(&mut self.values, fresh).finish(self.nulls.finish())?;
         Ok(RecordBatch::try_new(self.plan.schema.clone(), vec![values])?)
     }
 }
@@ -172,6 +234,12 @@ pub(crate) struct ExampleDecoder {
     features: Keys,
     lists: Keys,
     rows: usize,
+    /// No more than what the rows take, unless a column [expands](FeatureColumn::expands).
+    at_most: usize,
+    /// What a row takes of which the record holds nothing, at most.
+    row_overhead: usize,
+    /// Whether records hold columns in forms that may grow by any factor.
+    expands: bool,
 }
 
 impl ExampleDecoder {
@@ -180,6 +248,8 @@ impl ExampleDecoder {
     /// # Errors
     /// A feature of the plan cannot be built.
     pub(crate) fn new(plan: Arc<FeaturePlan>, capacity: usize) -> Result<Self> {
+        let fixed: usize = plan.features.iter().map(fixed_bytes).fold(0, usize::saturating_add);
+        let capacity = capacity.min((INITIAL_BYTES / fixed.max(1)).max(INITIAL_ROWS));
         let columns = plan
             .features
             .iter()
@@ -187,8 +257,17 @@ impl ExampleDecoder {
             .map(|(spec, field)| Slot::new(spec, field, capacity))
             .collect::<Result<Vec<_>>>()?;
         let required = columns.iter().enumerate().filter(|(_, c)| c.is_required()).map(|(i, _)| i).collect();
-        let mut decoder =
-            Self { plan, columns, required, features: Keys::default(), lists: Keys::default(), rows: 0 };
+        let mut decoder = Self {
+            at_most: 0,
+            row_overhead: fixed,
+            expands: plan.features.iter().any(|spec| spec.encoding != Encoding::Values || spec.feature_list),
+            plan,
+            columns,
+            required,
+            features: Keys::default(),
+            lists: Keys::default(),
+            rows: 0,
+        };
         for (column, slot) in decoder.columns.iter().enumerate() {
             let keys = if slot.is_feature_list() { &mut decoder.lists } else { &mut decoder.features };
             keys.add(slot.name().as_bytes().into(), Some(column));
@@ -196,9 +275,15 @@ impl ExampleDecoder {
         Ok(decoder)
     }
 
-    /// Bytes that the rows take in memory.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.columns.iter().map(Slot::byte_len).sum()
+    /// Whether the rows take at least `limit` bytes. The columns are asked only when they might.
+    #[inline]
+    fn is_full(&mut self, limit: usize) -> bool {
+        if self.at_most < limit && !self.expands {
+            return false;
+        }
+        let bytes = self.columns.iter().map(|column| column.byte_len(self.rows));
+        self.at_most = bytes.fold(0, usize::saturating_add);
+        self.at_most >= limit
     }
 
     /// Appends one record as a row.
@@ -222,7 +307,15 @@ impl ExampleDecoder {
             }
         }
         self.rows = rows;
+        let grown = record.len().saturating_mul(MAX_GROWTH).saturating_add(self.row_overhead);
+        self.at_most = self.at_most.saturating_add(grown);
         Ok(())
+    }
+
+    fn push_null(&mut self) -> Result<()> {
+        self.rows += 1;
+        self.at_most = self.at_most.saturating_add(self.row_overhead);
+        self.columns.iter_mut().try_for_each(|column| column.push_null(self.rows))
     }
 
     /// What cannot be appended does not matter if its key occurs again: the last one counts. Tries
@@ -270,6 +363,7 @@ impl ExampleDecoder {
     /// A column cannot be built.
     pub(crate) fn finish(&mut self) -> Result<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
+        self.at_most = 0;
         let arrays = self
             .columns
             .iter_mut()
@@ -292,6 +386,24 @@ fn unknown_feature(name: &[u8]) -> Error {
         .with_hint(format!("pass --infer-records all, --feature '{name}:TYPE', or --columns to leave it out"))
 }
 
+/// What one row of a feature takes at least, and at most where its record holds nothing of it.
+fn fixed_bytes(spec: &FeatureSpec) -> usize {
+    const BYTES_PER_VALUE: usize = 8;
+    const OFFSETS_AND_NULLS: usize = 16;
+    let values = match &spec.shape {
+        Shape::Dims(dims) => dims
+            .iter()
+            .flatten()
+            .fold(1usize, |product, dim| product.saturating_mul(usize::try_from(*dim).unwrap_or(usize::MAX))),
+        Shape::UnknownRank => 1,
+    };
+    let default = match &spec.missing {
+        Missing::Default(DefaultValue::Bytes(bytes)) => bytes.len(),
+        _ => 0,
+    };
+    values.saturating_mul(BYTES_PER_VALUE.saturating_add(default)).saturating_add(OFFSETS_AND_NULLS)
+}
+
 impl FeatureVisitor for ExampleDecoder {
     type Error = Error;
 
@@ -306,6 +418,11 @@ impl FeatureVisitor for ExampleDecoder {
             Some(column) => column.set(self.rows, feature.kind, feature.list),
             None => Ok(()),
         }
+    }
+
+    #[inline]
+    fn passes_over(&mut self, entry: &[u8]) -> bool {
+        self.features.passes_over(entry)
     }
 
     fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {

@@ -66,8 +66,14 @@ impl Slot {
         each!(self, column => column.is_required())
     }
 
-    pub(super) fn byte_len(&self) -> usize {
-        each!(self, column => column.byte_len())
+    /// Bytes that `rows` rows take, of which those that are not set yet are missing.
+    pub(super) fn byte_len(&self, rows: usize) -> usize {
+        each!(self, column => column.byte_len(rows))
+    }
+
+    /// Makes row `rows - 1` null, whatever a missing feature gives otherwise.
+    pub(super) fn push_null(&mut self, rows: usize) -> Result<()> {
+        each!(self, column => column.push_null(rows))
     }
 
     /// Sets row `row` from one feature.

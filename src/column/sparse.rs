@@ -40,6 +40,7 @@ impl SparseBuilder {
         })
     }
 
+    #[cfg(feature = "tensorflow")]
     pub(super) fn rows(&self) -> usize {
         self.rows
     }

@@ -13,6 +13,9 @@ use crate::schema::feature::FeatureSpec;
 use crate::schema::infer::not_an_example;
 use crate::tf::example::{self, Feature, VisitError};
 
+/// What the steps of a batch may take in memory.
+const MAX_BYTES: usize = 2 << 30;
+
 /// Builds the column of one feature list: a list with an item a step.
 #[derive(Debug)]
 pub(crate) struct StepsColumn {
@@ -60,9 +63,17 @@ impl StepsColumn {
         false
     }
 
-    /// Bytes that the rows take.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.steps.byte_len() + size_of_val(self.offsets.as_slice())
+    /// Bytes that the rows take; one that is not set is null, and takes next to nothing.
+    pub(crate) fn byte_len(&self, _rows: usize) -> usize {
+        self.steps.byte_len(self.steps.rows()) + size_of_val(self.offsets.as_slice())
+    }
+
+    /// Makes row `rows - 1` null.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) fn push_null(&mut self, rows: usize) -> Result<()> {
+        self.fill(rows)
     }
 
     /// Sets row `row` from a serialized `FeatureList`. Rows before it that were not set are null;
@@ -80,11 +91,13 @@ impl StepsColumn {
             end += 1;
             // A step without a value is as a record without the feature.
             steps.set(this, feature.kind, feature.list)?;
-            steps.fill(end)
+            steps.fill(end)?;
+            // A step of no bytes may make as many zeros as the shape says.
+            if steps.byte_len(end) > MAX_BYTES { Err(too_long()) } else { Ok(()) }
         })
         .map_err(|e| match e {
             VisitError::Wire(e) => not_an_example(e).in_column(self.name.as_str()),
-            VisitError::Visitor(e) => e,
+            VisitError::Visitor(e) => e.in_column(self.name.as_str()),
         })?;
         self.offsets.push(i32::try_from(end).map_err(|_| too_long().in_column(self.name.as_str()))?);
         self.nulls.append_non_null();

@@ -6,6 +6,7 @@
 //! the order of the source, and no more are under way than a few for each thread.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -14,23 +15,43 @@ use arrow::array::RecordBatch;
 use super::rebatch::Rebatch;
 use super::select::RowSelection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Progress, ReadOptions, Selection, Source, Units};
+use crate::source::report::{OnError, Report};
+use crate::source::{Decoded, ReadOptions, Selection, Source, Units};
 
 /// An iterator over the batches of a source.
+///
+/// Batches are those of the source's units, or, where units do not follow one on another or lose
+/// rows, made anew from their rows. Which of the two depends on the source and the options, never
+/// on the number of threads. Records that could not be read go to the
+/// [report](ReadOptions::report) as their place in the order of rows is reached.
 ///
 /// Dropping it stops its threads.
 pub struct Batches {
     inner: Inner,
-    /// Puts batches together anew, where units give too few or too many rows.
+    /// None where units are batches already.
     rebatch: Option<Rebatch>,
+    options: ReadOptions,
     /// Selects and counts rows, where units do not.
-    selected: Option<(RowSelection, Arc<Progress>)>,
-    ended: bool,
+    selected: Option<RowSelection>,
+    /// Whether what is held is to be given out although no batch is full.
+    flush: Option<PartItem>,
+    /// Rows that came out of units.
+    rows: u64,
     failed: bool,
 }
 
+/// What is read where parts are told apart.
+#[derive(Debug)]
+pub(crate) enum PartItem {
+    Batch(RecordBatch),
+    /// The part is at its end, and another one may follow.
+    EndOfPart,
+    /// Everything is at its end.
+    End,
+}
+
 enum Inner {
-    Inline { units: Box<dyn Units>, ready: VecDeque<RecordBatch> },
+    Inline(Inline),
     Threads(Pool),
 }
 
@@ -47,67 +68,149 @@ impl Batches {
     /// # Errors
     /// The source cannot be opened.
     pub fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Self> {
-        let partitions = source.partitions().len();
+        let all = 0..source.partitions().len();
+        Self::of_partitions(source, all, options, threads)
+    }
+
+    /// As [`new`](Self::new), for some of the partitions.
+    ///
+    /// # Errors
+    /// The source cannot be opened.
+    pub fn of_partitions(
+        source: Arc<dyn Source>,
+        partitions: Range<usize>,
+        options: &ReadOptions,
+        threads: usize,
+    ) -> Result<Self> {
         let varies = source.rows_vary();
         let mut unit_options = options.clone();
-        let selected = varies.then(|| {
-            let selection = std::mem::take(&mut unit_options.selection);
-            (RowSelection::new(selection), options.progress.clone())
-        });
+        let selected = varies.then(|| RowSelection::new(std::mem::take(&mut unit_options.selection)));
         // Rows are counted across partitions to select them, so that then one follows another.
-        let several = partitions > 1 && unit_options.selection == Selection::default();
-        let lanes = if several && threads > 1 && source.reading_is_heavy() { partitions } else { 1 };
-        let rebatch = (lanes > 1 || varies).then(|| Rebatch::new(source.schema(), options.batch_rows));
+        let apart = source.reading_is_heavy()
+            && unit_options.selection == Selection::default()
+            && partitions.len() > 1;
+        let loses_rows = options.on_error == OnError::Skip;
+        let rebatch = (apart || loses_rows || varies)
+            .then(|| Rebatch::new(source.schema(), options.batch_rows, options.batch_bytes));
+        let lanes: Vec<Range<usize>> =
+            if apart { partitions.map(|p| p..p + 1).collect() } else { vec![partitions] };
         let inner = if threads <= 1 {
-            Inner::Inline { units: source.units(0..partitions, &unit_options)?, ready: VecDeque::new() }
+            Inner::Inline(Inline::new(source, &unit_options, lanes)?)
         } else {
             Inner::Threads(Pool::new(source, &unit_options, threads, lanes))
         };
-        Ok(Self { inner, rebatch, selected, ended: false, failed: false })
+        Ok(Self { inner, rebatch, options: options.clone(), selected, flush: None, rows: 0, failed: false })
     }
 
-    fn pull(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(rebatch) = &mut self.rebatch else { return self.inner.pull() };
+    /// From here on, failures go to `report`.
+    pub(crate) fn set_report(&mut self, report: Arc<Report>) {
+        self.options.report = report;
+    }
+
+    /// The next batch of a unit, or the end of a part.
+    fn pull(&mut self) -> Result<PartItem> {
         loop {
-            if let Some(batch) = rebatch.pop(self.ended)? {
-                return Ok(Some(batch));
+            if self.selected.as_ref().is_some_and(RowSelection::is_done) {
+                return Ok(PartItem::End);
             }
-            if self.ended {
-                return Ok(None);
-            }
-            let next = match &self.selected {
-                Some((selection, _)) if selection.is_done() => None,
-                _ => self.inner.pull()?,
+            let decoded = match &mut self.inner {
+                Inner::Inline(inline) => inline.next()?,
+                Inner::Threads(pool) => pool.next().transpose()?,
             };
-            match (next, &mut self.selected) {
-                (None, _) => self.ended = true,
-                (Some(batch), None) => rebatch.push(batch),
-                (Some(batch), Some((selection, progress))) => {
-                    let batch = selection.apply(&batch)?;
-                    progress.add_rows(batch.num_rows() as u64);
-                    rebatch.push(batch);
+            match decoded {
+                Some(Decoded::Batch(mut batch)) => {
+                    if let Some(selected) = &mut self.selected {
+                        batch = selected.apply(&batch)?;
+                        self.options.progress.add_rows(batch.num_rows() as u64);
+                    }
+                    self.rows += batch.num_rows() as u64;
+                    return Ok(PartItem::Batch(batch));
                 }
+                Some(Decoded::Failure(mut failure)) => {
+                    failure.location.row = failure.location.row.map(|row| row + self.rows);
+                    self.options.report.add(failure, self.options.on_error)?;
+                }
+                Some(Decoded::EndOfPart) => return Ok(PartItem::EndOfPart),
+                None => return Ok(PartItem::End),
+            }
+        }
+    }
+
+    /// The next batch, or the end of a part.
+    ///
+    /// # Errors
+    /// The source cannot be read.
+    pub(crate) fn next_item(&mut self) -> Result<PartItem> {
+        loop {
+            if let Some(rebatch) = &mut self.rebatch
+                && let Some(batch) = rebatch.pop(self.flush.is_some())?
+            {
+                return Ok(PartItem::Batch(batch));
+            }
+            match self.flush.take() {
+                Some(PartItem::End) => {
+                    self.flush = Some(PartItem::End);
+                    return Ok(PartItem::End);
+                }
+                Some(end) => return Ok(end),
+                None => {}
+            }
+            match (self.pull()?, &mut self.rebatch) {
+                (PartItem::Batch(batch), Some(rebatch)) => rebatch.push(batch),
+                (item @ PartItem::Batch(_), None) => return Ok(item),
+                (end, _) => self.flush = Some(end),
+            }
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.next_item()? {
+                PartItem::Batch(batch) => return Ok(Some(batch)),
+                PartItem::EndOfPart => {}
+                PartItem::End => return Ok(None),
             }
         }
     }
 }
 
-impl Inner {
-    fn pull(&mut self) -> Result<Option<RecordBatch>> {
-        match self {
-            Inner::Inline { units, ready } => loop {
-                if let Some(batch) = ready.pop_front() {
-                    return Ok(Some(batch));
-                }
-                match units.next_unit()? {
-                    Some(unit) => unit.decode(&mut |batch| {
-                        ready.push_back(batch);
-                        Ok(())
-                    })?,
-                    None => return Ok(None),
-                }
-            },
-            Inner::Threads(pool) => pool.next().transpose(),
+/// The units of a source, decoded by the caller's own thread.
+struct Inline {
+    source: Arc<dyn Source>,
+    options: ReadOptions,
+    lanes: std::vec::IntoIter<Range<usize>>,
+    units: Option<Box<dyn Units>>,
+    ready: VecDeque<Decoded>,
+}
+
+impl Inline {
+    fn new(source: Arc<dyn Source>, options: &ReadOptions, lanes: Vec<Range<usize>>) -> Result<Self> {
+        let mut lanes = lanes.into_iter();
+        let units = lanes.next().map(|lane| source.units(lane, options)).transpose()?;
+        Ok(Self { source, options: options.clone(), lanes, units, ready: VecDeque::new() })
+    }
+
+    fn next(&mut self) -> Result<Option<Decoded>> {
+        loop {
+            if let Some(decoded) = self.ready.pop_front() {
+                return Ok(Some(decoded));
+            }
+            let Some(units) = &mut self.units else { return Ok(None) };
+            let Some(unit) = units.next_unit()? else {
+                let lane = self.lanes.next();
+                self.units = lane.map(|lane| self.source.units(lane, &self.options)).transpose()?;
+                continue;
+            };
+            let ready = &mut self.ready;
+            let decoded = unit.decode(&mut |decoded| {
+                ready.push_back(decoded);
+                Ok(())
+            });
+            if decoded.is_err() {
+                // With several threads, a unit that fails gives nothing; so here.
+                self.ready.clear();
+            }
+            decoded?;
         }
     }
 }
@@ -119,8 +222,11 @@ impl Iterator for Batches {
         if self.failed {
             return None;
         }
-        let next = self.pull().transpose();
-        self.failed = !matches!(next, Some(Ok(_)));
+        let next = self.next_batch().transpose().map(|next| next.map_err(|e| e.after_rows(self.rows)));
+        match &next {
+            Some(Ok(batch)) => self.options.report.add_rows(batch.num_rows() as u64),
+            _ => self.failed = true,
+        }
         next
     }
 }
@@ -129,6 +235,8 @@ impl Iterator for Batches {
 struct Shared {
     source: Arc<dyn Source>,
     options: ReadOptions,
+    /// The partitions of each lane.
+    partitions: Vec<Range<usize>>,
     state: Mutex<State>,
     changed: Condvar,
     /// Lanes read at a time.
@@ -155,7 +263,7 @@ struct Lane {
     busy: bool,
     done: bool,
     next: u64,
-    results: BTreeMap<u64, Result<Vec<RecordBatch>>>,
+    results: BTreeMap<u64, Result<Vec<Decoded>>>,
 }
 
 /// A turn at reading a lane.
@@ -170,11 +278,17 @@ struct Claim {
 struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-    ready: VecDeque<RecordBatch>,
+    ready: VecDeque<Decoded>,
 }
 
 impl Pool {
-    fn new(source: Arc<dyn Source>, options: &ReadOptions, threads: usize, lanes: usize) -> Self {
+    fn new(
+        source: Arc<dyn Source>,
+        options: &ReadOptions,
+        threads: usize,
+        partitions: Vec<Range<usize>>,
+    ) -> Self {
+        let lanes = partitions.len();
         let state = State {
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             current: 0,
@@ -184,6 +298,7 @@ impl Pool {
         let shared = Arc::new(Shared {
             source,
             options: options.clone(),
+            partitions,
             state: Mutex::new(state),
             changed: Condvar::new(),
             open_lanes: threads,
@@ -200,11 +315,11 @@ impl Pool {
 }
 
 impl Iterator for Pool {
-    type Item = Result<RecordBatch>;
+    type Item = Result<Decoded>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(batch) = self.ready.pop_front() {
-            return Some(Ok(batch));
+        if let Some(decoded) = self.ready.pop_front() {
+            return Some(Ok(decoded));
         }
         let mut state = self.shared.lock();
         loop {
@@ -219,11 +334,11 @@ impl Iterator for Pool {
                 state.emit += 1;
                 self.shared.changed.notify_all();
                 match result {
-                    Ok(batches) => self.ready.extend(batches),
+                    Ok(decoded) => self.ready.extend(decoded),
                     Err(error) => return Some(Err(error)),
                 }
                 match self.ready.pop_front() {
-                    Some(batch) => return Some(Ok(batch)),
+                    Some(decoded) => return Some(Ok(decoded)),
                     None => continue,
                 }
             }
@@ -290,8 +405,7 @@ impl Shared {
     }
 
     fn open(&self, lane: usize) -> Result<Box<dyn Units>> {
-        let lanes = self.lock().lanes.len();
-        let partitions = if lanes == 1 { 0..self.source.partitions().len() } else { lane..lane + 1 };
+        let partitions = self.partitions.get(lane).cloned().unwrap_or_default();
         self.source.units(partitions, &self.options)
     }
 }
@@ -338,14 +452,14 @@ fn work(shared: &Shared) {
             }
         }
         shared.changed.notify_all();
-        let mut batches = Vec::with_capacity(1);
-        let result = unit.decode(&mut |batch| {
-            batches.push(batch);
+        let mut out = Vec::with_capacity(1);
+        let result = unit.decode(&mut |decoded| {
+            out.push(decoded);
             Ok(())
         });
         let mut state = shared.lock();
         if let Some(lane) = state.lanes.get_mut(index) {
-            lane.results.insert(number, result.map(|()| batches));
+            lane.results.insert(number, result.map(|()| out));
         }
         drop(state);
         shared.changed.notify_all();

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use serde_json::{Map, Value, json};
 
 use super::Batches;
 use crate::error::{Error, Result};
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, TensorLayout};
+use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
+use crate::source::live::Dataset;
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
-use crate::source::{Progress, ReadOptions, Selection, Source};
+use crate::source::report::{OnError, Report};
+use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -32,6 +36,7 @@ use crate::source::{Progress, ReadOptions, Selection, Source};
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
     inputs: Vec<String>,
+    dataset: Option<Dataset>,
     open: OpenOptions,
     read: ReadOptions,
     threads: usize,
@@ -44,10 +49,18 @@ impl ReaderBuilder {
     pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
+            dataset: None,
             open: OpenOptions::default(),
             read: ReadOptions::default(),
             threads: 1,
         }
+    }
+
+    /// Reads a pipeline built in Rust.
+    #[cfg(feature = "tensorflow")]
+    #[must_use]
+    pub fn from_dataset(dataset: Dataset) -> Self {
+        Self { dataset: Some(dataset), ..Self::new([""; 0]) }
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
@@ -104,6 +117,37 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
         self.open.mapping.rename.push((old.into(), new.into()));
+        self
+    }
+
+    /// Names the top-level positions of elements that are tuples, or the single column of those that
+    /// are one tensor. Default: positions are called by their number, the single column `value`.
+    #[must_use]
+    pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.open.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Makes every slice along the first dimension of an element a row: undoes `Dataset.batch`.
+    /// Default: false, an element is a row.
+    #[must_use]
+    pub fn with_unbatch(mut self, unbatch: bool) -> Self {
+        self.open.unbatch = unbatch;
+        self
+    }
+
+    /// Whether structures become columns by path, or structs. Default: [`Structure::Flat`].
+    #[must_use]
+    pub fn with_structure(mut self, structure: Structure) -> Self {
+        self.open.mapping.structure = structure;
+        self
+    }
+
+    /// Casts columns after they were read. Values are rounded or cut to whole numbers where the
+    /// new type demands it; a number that is out of its range is an error that names the row.
+    #[must_use]
+    pub fn with_cast(mut self, cast: Cast) -> Self {
+        self.open.casts.push(cast);
         self
     }
 
@@ -184,6 +228,22 @@ impl ReaderBuilder {
         self
     }
 
+    /// Where libtensorflow is, for live pipelines: its file, or a folder that holds it or the
+    /// `tensorflow` package. Default: `TENSORFLOW_DIR`, the library path, the active Python
+    /// environment and the package folders of the Python on the path are searched.
+    #[must_use]
+    pub fn with_libtensorflow(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.open.libtensorflow = Some(path.into());
+        self
+    }
+
+    /// Threads that TensorFlow runs a live pipeline's operations with. Default: one a core.
+    #[must_use]
+    pub fn with_tensorflow_threads(mut self, threads: u8) -> Self {
+        self.open.tensorflow_threads = threads;
+        self
+    }
+
     /// Rows in a batch; only the last one has fewer. Default: 1,024; 0 means 1.
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> Self {
@@ -222,6 +282,9 @@ impl ReaderBuilder {
 
     /// Opens the input: recognises it, and learns or infers its schema.
     ///
+    /// The first live pipeline of a process loads libtensorflow, for which environment variables
+    /// are set: no other thread may then be in C code that reads them.
+    ///
     /// # Errors
     /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
     pub fn build_source(&self) -> Result<Arc<dyn Source>> {
@@ -231,7 +294,33 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
-        open::open(&self.inputs, &self.open)
+        match &self.dataset {
+            Some(dataset) => open::with_casts(dataset.source(&self.open)?, &self.open),
+            None => open::open(&self.inputs, &self.open),
+        }
+    }
+
+    /// Elements in a part, for [`convert_to_folder`](crate::convert_to_folder). Default: a partition
+    /// is a part.
+    #[must_use]
+    pub fn with_part_rows(mut self, rows: u64) -> Self {
+        self.read.part_rows = Some(rows.max(1));
+        self
+    }
+
+    /// What to do with records that are damaged or do not fit. Default: [`OnError::Fail`].
+    #[must_use]
+    pub fn with_on_error(mut self, on_error: OnError) -> Self {
+        self.open.on_error = on_error;
+        self.read.on_error = on_error;
+        self
+    }
+
+    /// Where records that could not be read are counted and told of.
+    #[must_use]
+    pub fn with_report(mut self, report: Arc<Report>) -> Self {
+        self.read.report = report;
+        self
     }
 
     /// The number of records, without decoding them: from the input's own index or metadata if it
@@ -241,6 +330,12 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        if self.dataset.is_some() || open::is_pipeline(&self.inputs) {
+            return self.count_pipeline();
+        }
+        if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
+            return saved.count(&self.read.progress);
+        }
         open::count(&self.inputs, &self.open, &self.read.progress)
     }
 
@@ -259,6 +354,30 @@ impl ReaderBuilder {
         Ok(found)
     }
 
+    /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not
+    /// stand in the way.
+    ///
+    /// # Errors
+    /// The input does not exist, or is of no known kind.
+    pub fn build_to_verify(&self) -> Result<Arc<dyn Source>> {
+        let mut open = self.open.clone();
+        open.to_verify = true;
+        open::open(&self.inputs, &open)
+    }
+
+    /// A pipeline knows its cardinality, or must be run to its end.
+    fn count_pipeline(&self) -> Result<u64> {
+        let source = self.build_source()?;
+        match source.cardinality() {
+            Cardinality::Known(rows) => Ok(rows),
+            _ => {
+                let options = ReadOptions { selection: Selection::default(), ..self.read.clone() };
+                let batches = Batches::new(source, &options, self.threads)?;
+                batches.map(|batch| Ok(batch?.num_rows() as u64)).sum()
+            }
+        }
+    }
+
     /// Opens the input and begins to read it.
     ///
     /// # Errors
@@ -268,6 +387,59 @@ impl ReaderBuilder {
         let schema = source.schema();
         let batches = Batches::new(source.clone(), &self.read, self.threads)?;
         Ok(Reader { source, schema, batches })
+    }
+
+    /// What the options say of the rows and columns that come out, by the options' names: equal
+    /// settings and equal input give equal batches.
+    #[must_use]
+    pub fn settings(&self) -> Map<String, Value> {
+        // Every field is named, so that none that is added is forgotten.
+        let OpenOptions {
+            record,
+            infer,
+            features,
+            features_complete,
+            projection,
+            mapping,
+            casts,
+            max_record_bytes,
+            check_crc,
+            names,
+            unbatch,
+            split,
+            class_names,
+            decode_images,
+            lenient,
+            explode,
+            on_error: _,
+            to_verify: _,
+            libtensorflow: _,
+            tensorflow_threads: _,
+        } = &self.open;
+        let features: Vec<String> = features.iter().map(|f| format!("{}:{f}", f.name)).collect();
+        let settings = json!({
+            "record": format!("{record:?}").to_lowercase(),
+            "infer_records": format!("{infer:?}").to_lowercase(),
+            "features": features,
+            "features_complete": features_complete,
+            "columns": projection.columns,
+            "exclude": projection.exclude,
+            "mapping": format!("{mapping:?}"),
+            "casts": casts.iter().map(|cast| format!("{cast:?}")).collect::<Vec<_>>(),
+            "names": names,
+            "unbatch": unbatch,
+            "split": split,
+            "class_names": class_names,
+            "decode_images": decode_images,
+            "lenient": lenient,
+            "explode": explode,
+            "max_record_bytes": max_record_bytes,
+            "check_crc": check_crc,
+        });
+        match settings {
+            Value::Object(settings) => settings,
+            _ => Map::new(),
+        }
     }
 
     /// The options that govern reading.

@@ -10,7 +10,7 @@ use arrow::compute::concat_batches;
 
 use super::Batches;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Cardinality, ReadOptions, Selection, Source};
+use crate::source::{Cardinality, Decoded, ReadOptions, Selection, Source};
 
 fn broken(rule: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, format!("source breaks a rule: {}", rule.into()))
@@ -103,8 +103,10 @@ fn drain(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result
     let mut units = source.units(partitions, &ReadOptions::default())?;
     let mut batches = Vec::new();
     while let Some(unit) = units.next_unit()? {
-        unit.decode(&mut |batch| {
-            batches.push(batch);
+        unit.decode(&mut |decoded| {
+            if let Decoded::Batch(batch) = decoded {
+                batches.push(batch);
+            }
             Ok(())
         })?;
     }
@@ -154,6 +156,32 @@ mod tests {
             super::check(&builder.build_source().unwrap()).unwrap();
             let raw = builder.with_record_kind(RecordKind::Raw);
             super::check(&raw.build_source().unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn stored_datasets_conform() {
+        for input in [
+            "saved/shards3/data",
+            "saved/shards_uneven/data",
+            "saved/checkpointed/data",
+            "saved/ragged_r1_batched/data",
+            "saved/sparse_batched/data",
+            "saved/snappy_multi_block/data",
+            "saved/batched_partial_last/data",
+            "saved_tf212/shards3_gzip/data",
+            "distributed/auto",
+            "snapshot/snapshot_AUTO",
+            "snapshot/snapshot_shard_func",
+            "snapshot/legacy_v1_SNAPPY",
+            "cache/dict",
+        ] {
+            let builder = ReaderBuilder::new([format!("tests/golden/{input}")]);
+            super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{input}: {e}"));
+        }
+        for input in ["ragged_r1_batched", "ragged_r2_batched", "sparse_batched", "batched_partial_last"] {
+            let builder = ReaderBuilder::new([format!("tests/golden/saved/{input}/data")]).with_unbatch(true);
+            super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{input}: {e}"));
         }
     }
 

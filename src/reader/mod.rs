@@ -4,7 +4,9 @@ mod batches;
 mod builder;
 pub mod conformance;
 mod rebatch;
+pub(crate) mod remainder;
 mod select;
 
 pub use batches::Batches;
+pub(crate) use batches::PartItem;
 pub use builder::{Reader, ReaderBuilder};

@@ -32,8 +32,6 @@ pub(crate) struct ElementPlan {
     pub(crate) schema: SchemaRef,
     /// The spec of an element, as far as it is read.
     pub(crate) element_spec: ElementSpec,
-    /// The number of components of a whole element.
-    pub(crate) components: usize,
     /// The options that the fields were made with.
     pub(crate) options: MappingOptions,
 }
@@ -60,10 +58,10 @@ impl ElementPlan {
             Structure::Nested if spec.is_leaf() => candidates.push(("value".to_owned(), spec)),
             Structure::Nested => candidates = spec.children(),
         }
-        if let (true, [name]) = (spec.is_leaf(), names) {
-            if let Some((path, _)) = candidates.first_mut() {
-                path.clone_from(name);
-            }
+        if let (true, [name]) = (spec.is_leaf(), names)
+            && let Some((path, _)) = candidates.first_mut()
+        {
+            path.clone_from(name);
         }
         let mut number = 0;
         let numbered = candidates.into_iter().map(|(path, spec)| {
@@ -72,7 +70,6 @@ impl ElementPlan {
             (path, spec, components)
         });
         let numbered: Vec<_> = numbered.filter(|(_, _, components)| !components.is_empty()).collect();
-        let components = number;
         let paths: Vec<&str> = numbered.iter().map(|(path, ..)| path.as_str()).collect();
         let renamed = options.rename.iter().map(|(old, _)| old);
         if let Some(name) = renamed.into_iter().find(|name| !paths.contains(&name.as_str())) {
@@ -106,7 +103,7 @@ impl ElementPlan {
         let element_spec = pruned(spec, &mut 0, &read);
         let fields: Vec<FieldRef> = columns.iter().map(|column| column.field.clone()).collect();
         let schema = schema_of(&fields, &element_spec, source);
-        Ok(Self { columns, schema, element_spec, components, options: options.clone() })
+        Ok(Self { columns, schema, element_spec, options: options.clone() })
     }
 }
 
@@ -201,7 +198,6 @@ mod tests {
         names: &[String],
     ) -> Vec<(String, Vec<usize>)> {
         let plan = ElementPlan::new(&pair(), options, projection, names, "test").unwrap();
-        assert_eq!(plan.components, 3);
         plan.columns
             .iter()
             .map(|c| (c.field.name().clone(), c.components.iter().map(|(number, _)| *number).collect()))

@@ -128,8 +128,8 @@ impl FeatureSpec {
     }
 
     /// Reads TYPE for the feature `name`: `int64`, `float32[3,4]`, `int64[]`, `int64[?,2]`,
-    /// `raw<uint8>[64,64,3]`, `tensor<float32>[?,3]`, `image[?,?,3]`, `image<uint16>[64,64,1]`,
-    /// each with `?` (null where missing) or `=VALUE` (this value where missing, repeated to fill
+    /// `raw<uint8>[64,64,3]`, `tensor<float32>[?,3]`, `tensor<int64>[...]` (of any rank),
+    /// `image[?,?,3]`, `image<uint16>[64,64,1]`, each with `?` (null where missing) or `=VALUE` (this value where missing, repeated to fill
     /// the shape) after it.
     ///
     /// # Errors
@@ -192,6 +192,7 @@ impl FeatureSpec {
             (None, Encoding::Image) => Shape::Dims(vec![None, None, None]),
             (None, _) => Shape::scalar(),
             (Some(""), _) => Shape::Dims(vec![None]),
+            (Some("..."), Encoding::Tensor) => Shape::UnknownRank,
             (Some(dims), _) => {
                 let dims = dims.split(',').map(|dim| match dim.trim() {
                     "?" | "None" => Ok(None),

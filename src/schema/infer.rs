@@ -24,6 +24,8 @@ struct Seen {
     fewest: usize,
     most: usize,
     utf8: bool,
+    /// Where its observation stands in the record, if it has one.
+    place: usize,
 }
 
 /// What one record holds of a feature, or of all steps of a feature list.
@@ -44,6 +46,8 @@ struct Table {
     slots: HashMap<Vec<u8>, usize>,
     seen: Vec<Seen>,
     record: Vec<Observation>,
+    /// The features of the last record, in its order.
+    expected: Vec<usize>,
 }
 
 /// Which features need not be inferred.
@@ -108,8 +112,11 @@ impl<'a> Inference<'a> {
             Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
             Err(VisitError::Visitor(error)) => return Err(error),
         }
-        self.features.settle(false)?;
-        self.lists.settle(true)?;
+        // A record that contradicts earlier ones leaves no trace.
+        self.features.check()?;
+        self.lists.check()?;
+        self.features.settle(false);
+        self.lists.settle(true);
         self.records += 1;
         Ok(())
     }
@@ -212,15 +219,37 @@ impl<'a> Inference<'a> {
 impl Table {
     /// A key that occurs twice counts as it was last.
     fn observe(&mut self, observation: Observation) {
-        match self.record.iter_mut().find(|o| o.slot == observation.slot) {
+        let place = self.seen.get(observation.slot).map_or(0, |seen| seen.place);
+        match self.record.get_mut(place).filter(|earlier| earlier.slot == observation.slot) {
             Some(earlier) => *earlier = observation,
-            None => self.record.push(observation),
+            None => {
+                if let Some(seen) = self.seen.get_mut(observation.slot) {
+                    seen.place = self.record.len();
+                }
+                self.record.push(observation);
+            }
         }
+    }
+
+    /// Whether what one record held is of the kinds that earlier ones held.
+    fn check(&self) -> Result<()> {
+        for observation in &self.record {
+            let Some(seen) = self.seen.get(observation.slot) else { continue };
+            if observation.kind == Kind::None || seen.settled {
+                continue;
+            }
+            let before = if seen.kind == Kind::None { observation.kind } else { seen.kind };
+            let other = observation.other.unwrap_or(observation.kind);
+            if let Some(now) = [other, observation.kind].into_iter().find(|kind| *kind != before) {
+                return Err(changes_kind(&seen.name, before, now));
+            }
+        }
+        Ok(())
     }
 
     /// Takes over what one record held. A feature without values may be a scalar that is missing;
     /// a step without values is a list.
-    fn settle(&mut self, feature_lists: bool) -> Result<()> {
+    fn settle(&mut self, feature_lists: bool) {
         for observation in &self.record {
             let Some(seen) = self.seen.get_mut(observation.slot) else { continue };
             if observation.kind == Kind::None {
@@ -229,24 +258,13 @@ impl Table {
             if seen.kind == Kind::None {
                 seen.kind = observation.kind;
             }
-            if seen.settled {
-                continue;
-            }
-            let other = observation.other.unwrap_or(observation.kind);
-            if other != seen.kind {
-                return Err(changes_kind(&seen.name, seen.kind, other));
-            }
-            if observation.kind != seen.kind {
-                return Err(changes_kind(&seen.name, seen.kind, observation.kind));
-            }
-            if observation.most > 0 || feature_lists {
+            if !seen.settled && (observation.most > 0 || feature_lists) {
                 seen.filled += 1;
                 seen.fewest = seen.fewest.min(observation.fewest);
                 seen.most = seen.most.max(observation.most);
                 seen.utf8 &= observation.utf8;
             }
         }
-        Ok(())
     }
 
     fn is_settled(&self, slot: usize) -> bool {
@@ -254,7 +272,19 @@ impl Table {
     }
 
     fn slot(&mut self, key: &[u8], settled: Option<&Settled<'_>>) -> Result<usize> {
+        // Most writers keep to one order: what came at this place last is compared first.
+        let position = self.record.len();
+        let expected = self.expected.get(position).copied();
+        if let Some(slot) =
+            expected.filter(|slot| self.seen.get(*slot).is_some_and(|s| s.name.as_bytes() == key))
+        {
+            return Ok(slot);
+        }
         if let Some(&slot) = self.slots.get(key) {
+            match self.expected.get_mut(position) {
+                Some(expected) => *expected = slot,
+                None => self.expected.push(slot),
+            }
             return Ok(slot);
         }
         let Ok(name) = std::str::from_utf8(key) else {
@@ -277,6 +307,7 @@ impl Table {
             fewest: usize::MAX,
             most: 0,
             utf8: true,
+            place: usize::MAX,
         });
         Ok(slot)
     }

@@ -7,14 +7,11 @@ use serde_json::json;
 
 use crate::error::{Error, Result};
 use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor, item, list_size};
+pub(crate) use crate::tensor::extension::{TF_DTYPE, TF_SHAPE};
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 
-/// Field metadata key: the component's dtype, by TensorFlow's name.
-pub(crate) const TF_DTYPE: &str = "tf.dtype";
-/// Field metadata key: the component's shape, as JSON.
-pub(crate) const TF_SHAPE: &str = "tf.shape";
 /// Field metadata key: what the component is: `tensor`, `ragged`, `sparse`, `optional`, `dataset`.
 pub(crate) const TF_KIND: &str = "tf.kind";
 

@@ -13,8 +13,10 @@ use crate::tf::spec::ElementSpec;
 use feature::{FeatureSpec, nearest};
 use mapping::{MappingOptions, TensorLayout};
 
+pub(crate) mod cast;
 pub(crate) mod element;
 pub(crate) mod feature;
+pub(crate) mod features_file;
 pub(crate) mod infer;
 pub(crate) mod mapping;
 pub(crate) mod tfds;

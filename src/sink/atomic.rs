@@ -4,7 +4,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 use super::{describe, parent};
 use crate::error::{Error, ErrorKind, Result};
@@ -64,6 +64,22 @@ impl AtomicFile {
         Ok(Self { file, target: target.to_path_buf(), overwrite, written: 0, _partial: partial })
     }
 
+    /// What the file will be called.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// As [`persist`](Self::persist), after the file has reached the disk.
+    ///
+    /// # Errors
+    /// As there; or the file cannot be written.
+    pub(crate) fn persist_synced(self) -> Result<u64> {
+        let synced = self.file.as_file().sync_all();
+        synced.map_err(|e| Error::io("cannot write output", e).in_source(describe(&self.target)))?;
+        self.persist()
+    }
+
     /// Gives the file its name.
     ///
     /// # Errors
@@ -77,6 +93,78 @@ impl AtomicFile {
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(target)),
             Err(error) => Err(Error::io("cannot rename output", error.error).in_source(describe(target))),
         }
+    }
+}
+
+/// A folder beside its target, under another name until [`persist`](AtomicFolder::persist) renames
+/// it. Dropped before that, it is removed.
+#[derive(Debug)]
+pub(crate) struct AtomicFolder {
+    folder: TempDir,
+    target: PathBuf,
+    overwrite: bool,
+    _partial: Partial,
+}
+
+impl AtomicFolder {
+    /// Creates an empty folder beside `target`.
+    ///
+    /// # Errors
+    /// The target exists and `overwrite` is not set, or is a file, or the folder cannot be created.
+    pub(crate) fn create(target: &Path, overwrite: bool) -> Result<Self> {
+        if target.is_file() {
+            return Err(Error::config("output is a file").in_source(describe(target)));
+        }
+        if !overwrite && target.symlink_metadata().is_ok() {
+            return Err(exists(target));
+        }
+        let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let prefix = format!(".{name}.");
+        let mut builder = Builder::new();
+        builder.prefix(&prefix).suffix(".tmp");
+        #[cfg(unix)]
+        {
+            // As any other new folder, subject to the umask.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o777));
+        }
+        let folder = builder
+            .tempdir_in(parent(target))
+            .map_err(|e| Error::io("cannot create output", e).in_source(describe(target)))?;
+        let partial = Partial::register(folder.path());
+        Ok(Self { folder, target: target.to_path_buf(), overwrite, _partial: partial })
+    }
+
+    /// Where the folder is for now.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives the folder its name. A folder that it replaces is moved away first and then removed.
+    ///
+    /// # Errors
+    /// Something else has taken the name meanwhile, or the file system refuses.
+    pub(crate) fn persist(self) -> Result<()> {
+        let cannot = |e| Error::io("cannot rename output", e).in_source(describe(&self.target));
+        let old = self.folder.path().with_extension("old");
+        let replaces = self.target.symlink_metadata().is_ok();
+        if replaces && !self.overwrite {
+            return Err(exists(&self.target));
+        }
+        if replaces {
+            std::fs::rename(&self.target, &old).map_err(cannot)?;
+        }
+        if let Err(error) = std::fs::rename(self.folder.path(), &self.target) {
+            if replaces {
+                // What was there goes back to its place; the first error is the one to tell.
+                drop(std::fs::rename(&old, &self.target));
+            }
+            return Err(cannot(error));
+        }
+        if replaces {
+            std::fs::remove_dir_all(&old).map_err(cannot)?;
+        }
+        Ok(())
     }
 }
 
@@ -119,7 +207,7 @@ fn exists(target: &Path) -> Error {
 pub(crate) fn remove_all() {
     for path in PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
         // It may be gone already; there is nobody left to tell.
-        drop(std::fs::remove_file(path));
+        drop(if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) });
     }
 }
 
@@ -143,6 +231,25 @@ mod tests {
         assert_eq!(AtomicFile::create(&target, false).unwrap_err().kind(), ErrorKind::AlreadyExists);
         AtomicFile::create(&target, true).unwrap().persist().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("out.npyd");
+        let folder = AtomicFolder::create(&target, false).unwrap();
+        std::fs::write(folder.path().join("x"), b"1").unwrap();
+        assert!(!target.exists());
+        drop(folder);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+        for content in [b"1", b"2"] {
+            let folder = AtomicFolder::create(&target, true).unwrap();
+            std::fs::write(folder.path().join("x"), content).unwrap();
+            folder.persist().unwrap();
+            assert_eq!(std::fs::read(target.join("x")).unwrap(), content);
+            assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+        }
+        assert_eq!(AtomicFolder::create(&target, false).unwrap_err().kind(), ErrorKind::AlreadyExists);
     }
 
     #[test]

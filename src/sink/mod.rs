@@ -10,8 +10,12 @@ use crate::error::{Error, Result};
 
 pub(crate) mod atomic;
 pub(crate) mod ipc;
+pub(crate) mod npy;
+#[cfg(feature = "npz")]
+pub(crate) mod npz;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
+pub(crate) mod saved;
 
 /// Takes batches of one schema. What it writes is there only after [`finish`](Sink::finish).
 pub trait Sink: Send {
@@ -38,6 +42,14 @@ pub enum Format {
     IpcStream,
     /// Parquet: `.parquet`.
     Parquet,
+    /// NumPy array of one column: `.npy`.
+    Npy,
+    /// NumPy archive, one array a column: `.npz`.
+    Npz,
+    /// Folder with one NumPy array a column: `.npyd`.
+    Npyd,
+    /// Folder for `tf.data.Dataset.load`: no extension names it.
+    Saved,
 }
 
 impl Format {
@@ -54,11 +66,33 @@ impl Format {
             Some("arrow" | "feather" | "ipc") => Ok(Format::IpcFile),
             Some("arrows") => Ok(Format::IpcStream),
             Some("parquet" | "pq") => Ok(Format::Parquet),
+            Some("npy") => Ok(Format::Npy),
+            Some("npz") => Ok(Format::Npz),
+            Some("npyd") => Ok(Format::Npyd),
             _ => Err(Error::config("output format not recognised").expected(
-                "a name that ends in .parquet, .arrow, .feather, .ipc or .arrows, or `-`",
+                "a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or .npyd, or `-`",
                 path.to_string_lossy(),
             )),
         }
+    }
+}
+
+impl Format {
+    /// The format called `name`: an extension without its dot, or `saved`.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        let name = name.trim_start_matches('.');
+        if name == "saved" {
+            return Ok(Format::Saved);
+        }
+        Self::from_path(&Path::new("output").with_extension(name)).map_err(|_| {
+            Error::config("no such format").expected(
+                "parquet, arrow, feather, ipc, arrows, npy, npz, npyd or saved",
+                format!("`{name}`"),
+            )
+        })
     }
 }
 
@@ -74,7 +108,7 @@ pub enum OutputCompression {
     Zstd(Option<i32>),
     /// Snappy: Parquet.
     Snappy,
-    /// GZIP at a level, or at its default: Parquet.
+    /// GZIP at a level, or at its default: Parquet, and the deflated members of `.npz` archives.
     Gzip(Option<i32>),
 }
 
@@ -106,13 +140,18 @@ impl OutputCompression {
 /// How an output is written.
 #[derive(Debug, Clone, Default)]
 pub struct SinkOptions {
-    /// The compression; `None` is the format's own default: none for IPC, Zstandard for Parquet.
+    /// The format; `None` is the one that the output's extension names.
+    pub format: Option<Format>,
+    /// The compression; `None` is the format's own default: Zstandard for Parquet, none for
+    /// others.
     pub compression: Option<OutputCompression>,
     /// Rows in a Parquet row group. `None`: 1,048,576, or fewer where a group would grow past
     /// about 128 MB.
     pub row_group_rows: Option<usize>,
     /// Whether an existing output is replaced.
     pub overwrite: bool,
+    /// The width of strings in NumPy arrays, in bytes: `S16`, say. `None`: strings are refused.
+    pub string_bytes: Option<usize>,
     /// Threads that encode. 0 and 1: the caller's own.
     pub threads: usize,
 }
@@ -123,13 +162,24 @@ pub struct SinkOptions {
 /// # Errors
 /// The output exists and is not to be overwritten, cannot be created, or cannot hold the schema.
 pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
-    let format = Format::from_path(path)?;
+    let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
     if path == Path::new("-") {
+        if format != Format::IpcStream {
+            return Err(Error::config("only an Arrow stream can go to standard output"));
+        }
         let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
         return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
     }
-    let file = atomic::AtomicFile::create(path, options.overwrite)?;
     let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
+    if format == Format::Npyd {
+        let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
+        return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
+    }
+    if format == Format::Saved {
+        let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
+        return Ok(Box::new(saved::SavedSink::new(folder, schema).map_err(named)?));
+    }
+    let file = atomic::AtomicFile::create(path, options.overwrite)?;
     Ok(match format {
         Format::IpcFile => Box::new(ipc::IpcFileSink::new(file, schema, options).map_err(named)?),
         Format::IpcStream => {
@@ -137,6 +187,15 @@ pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<
         }
         #[cfg(feature = "parquet")]
         Format::Parquet => Box::new(parquet::ParquetSink::new(file, schema, options).map_err(named)?),
+        Format::Npy | Format::Npyd | Format::Saved => {
+            Box::new(npy::NpySink::new(file, schema, options).map_err(named)?)
+        }
+        #[cfg(feature = "npz")]
+        Format::Npz => Box::new(npz::NpzSink::new(file, path, schema, options).map_err(named)?),
+        #[cfg(not(feature = "npz"))]
+        Format::Npz => {
+            return Err(Error::unsupported(".npz output").with_hint("build tfarrow with the feature `npz`"));
+        }
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => {
             return Err(

@@ -21,6 +21,9 @@ const POOLED_BUFFERS: usize = 32;
 /// Buffers larger than this are not kept: they were made for one large record.
 const POOLED_BYTES: usize = 4 * BLOCK_BYTES;
 
+/// How far beyond the largest record the next sound frame is looked for after damage.
+const RESYNC_BYTES: u64 = 64 << 20;
+
 /// Buffers that were read into before: reading into them costs no page faults.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool(Mutex<Vec<Vec<u8>>>);
@@ -160,6 +163,10 @@ pub(crate) struct FrameReader {
     /// How much of the block is filled.
     filled: usize,
     end_of_input: bool,
+    /// Why the stream could not be read on: told when everything before it has been given out.
+    broken: Option<std::io::Error>,
+    /// How long the stream is, where that is known: that of a plain file.
+    stream_bytes: Option<u64>,
     /// Where the next frame begins in the stream.
     offset: u64,
     /// The number of the next record.
@@ -177,8 +184,8 @@ impl FrameReader {
         max_record_bytes: u64,
         progress: &Arc<Progress>,
     ) -> Result<Self> {
-        let mut reader: Box<dyn Read + Send> =
-            Box::new(Counted { inner: input.open()?, progress: progress.clone() });
+        let (inner, mut stream_bytes) = input.open()?;
+        let mut reader: Box<dyn Read + Send> = Box::new(Counted { inner, progress: progress.clone() });
         let source = input.name();
         let mut bytes = pool.take();
         let mut filled = 0;
@@ -198,6 +205,7 @@ impl FrameReader {
                 decompress(compression, whole, max_record_bytes).map_err(|e| e.in_source(source.clone()))?;
             filled = 0;
             end_of_input = false;
+            stream_bytes = None;
         }
         let block = Arc::new(Block { bytes, pool: pool.clone() });
         Ok(Self {
@@ -210,6 +218,8 @@ impl FrameReader {
             at: 0,
             filled,
             end_of_input,
+            broken: None,
+            stream_bytes,
             offset: 0,
             record: 0,
         })
@@ -245,18 +255,18 @@ impl FrameReader {
                         return Ok(Some(frame));
                     }
                     Ok(frame) => {
-                        if !self.refill(frame)? {
-                            return Err(self.truncated(whole));
+                        if !self.refill(frame) {
+                            return Err(self.ended(whole));
                         }
                     }
-                    Err(_) => return Err(self.truncated(whole)),
+                    Err(_) => return Err(self.ended(whole)),
                 },
                 Ok(None) => {
-                    if !self.refill(tfrecord::HEADER_BYTES)? {
-                        if self.filled == self.at {
+                    if !self.refill(tfrecord::HEADER_BYTES) {
+                        if self.filled == self.at && self.broken.is_none() {
                             return Ok(None);
                         }
-                        return Err(self.truncated(tfrecord::HEADER_BYTES as u64));
+                        return Err(self.ended(tfrecord::HEADER_BYTES as u64));
                     }
                 }
                 Err(fault) => return Err(self.frame_error(fault)),
@@ -287,8 +297,84 @@ impl FrameReader {
         follows
     }
 
+    /// Goes on after an error of [`next_frame`](Self::next_frame): looks for the next frame whose
+    /// length and record both agree with their CRCs, which `next_frame` then gives. `false` if there
+    /// is none.
+    ///
+    /// The search goes no further than 64 MiB and the largest record from the damage, and holds no
+    /// more than the largest record in memory. What is damaged counts as one record. A record that
+    /// is only too long, in a file long enough to hold it, is stepped over.
+    ///
+    /// # Errors
+    /// The input cannot be read, for a reason other than damage.
+    #[cold]
+    pub(crate) fn resync(&mut self) -> Result<bool> {
+        self.record += 1;
+        let rest = self.block.bytes.get(self.at..self.filled).unwrap_or_default();
+        if let Ok(Some(whole)) = tfrecord::frame_bytes(rest, u64::MAX) {
+            let end = self.offset.checked_add(whole);
+            let too_long = whole > self.max_record_bytes;
+            if too_long && end.is_some_and(|end| self.stream_bytes.is_some_and(|bytes| end <= bytes)) {
+                return self.discard(whole);
+            }
+        }
+        let limit = self.max_record_bytes.saturating_add(RESYNC_BYTES);
+        // Candidates cost as much as their records are long: hostile ones must not add up.
+        let mut budget = limit.saturating_mul(2);
+        let start = self.offset;
+        self.step(1);
+        while self.offset - start <= limit {
+            let rest = self.block.bytes.get(self.at..self.filled).unwrap_or_default();
+            let Some((at, whole)) = tfrecord::find_header(rest, self.max_record_bytes) else {
+                self.step(rest.len().saturating_sub(tfrecord::HEADER_BYTES - 1));
+                if !self.refill(tfrecord::HEADER_BYTES) {
+                    break;
+                }
+                continue;
+            };
+            let present = rest.len() - at;
+            self.step(at);
+            let Some(left) = budget.checked_sub(whole) else { break };
+            budget = left;
+            let frame = usize::try_from(whole).unwrap_or(usize::MAX);
+            if frame <= present || !self.end_of_input && self.refill(frame) {
+                let frame = self.block.bytes.get(self.at..self.at + frame).unwrap_or_default();
+                if tfrecord::record_of(frame, true).is_ok() {
+                    return Ok(true);
+                }
+            }
+            self.step(1);
+        }
+        let broken = self.broken.take().map(|e| self.read_error(e)).filter(|e| !e.is_data());
+        self.at = self.filled;
+        self.end_of_input = true;
+        broken.map_or(Ok(false), Err)
+    }
+
+    fn step(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.offset += bytes as u64;
+    }
+
+    /// Steps over `bytes` bytes, which are not kept.
+    fn discard(&mut self, bytes: u64) -> Result<bool> {
+        let mut left = bytes;
+        loop {
+            let present = (self.filled - self.at) as u64;
+            let now = usize::try_from(left.min(present)).unwrap_or(0);
+            self.step(now);
+            left -= now as u64;
+            if left == 0 {
+                return Ok(true);
+            }
+            if !self.refill(1) {
+                return Err(self.ended(left));
+            }
+        }
+    }
+
     /// Makes `needed` bytes available from the next frame on; `false` if the stream ends before.
-    fn refill(&mut self, needed: usize) -> Result<bool> {
+    fn refill(&mut self, needed: usize) -> bool {
         let rest = self.block.bytes.get(self.at..self.filled).unwrap_or_default();
         let mut bytes = self.pool.take();
         let kept = rest.len();
@@ -305,51 +391,52 @@ impl FrameReader {
                 let grown = bytes.len().saturating_mul(2).min(needed.max(BLOCK_BYTES));
                 bytes.resize(grown, 0);
             }
-            let n = read_some(&mut *self.reader, bytes.get_mut(filled..).unwrap_or_default())
-                .map_err(|e| self.read_error(e))?;
-            filled += n;
-            self.end_of_input = n == 0;
+            filled += self.read_into(bytes.get_mut(filled..).unwrap_or_default());
         }
         // Reading on costs less than coming back for a few bytes.
         while filled < BLOCK_BYTES && !self.end_of_input {
-            let n = read_some(&mut *self.reader, bytes.get_mut(filled..).unwrap_or_default())
-                .map_err(|e| self.read_error(e))?;
-            filled += n;
-            self.end_of_input = n == 0;
+            filled += self.read_into(bytes.get_mut(filled..).unwrap_or_default());
         }
         self.block = Arc::new(Block { bytes, pool: self.pool.clone() });
         self.at = 0;
         self.filled = filled;
-        Ok(filled >= needed)
+        filled >= needed
+    }
+
+    /// Reads some bytes; 0 at the end of the stream, or where it cannot be read on.
+    fn read_into(&mut self, buf: &mut [u8]) -> usize {
+        let n = read_some(&mut *self.reader, buf).unwrap_or_else(|error| {
+            self.broken = Some(error);
+            0
+        });
+        self.end_of_input = n == 0;
+        n
     }
 
     fn place(&self, error: Error) -> Error {
         error.at_offset(self.offset).at_record(self.record).in_source(self.source.clone())
     }
 
+    /// The error of a stream that ends where `needed` bytes should be.
     #[cold]
-    fn truncated(&self, needed: u64) -> Error {
+    fn ended(&mut self, needed: u64) -> Error {
+        if let Some(error) = self.broken.take() {
+            return self.read_error(error);
+        }
         let present = (self.filled - self.at) as u64;
         self.place(Error::corrupt(FrameFault::Truncated { needed, present }.to_string()))
     }
 
     #[cold]
     fn frame_error(&self, fault: FrameFault) -> Error {
-        let mut error = match fault {
-            FrameFault::TooLong { .. } => {
-                Error::limit(fault.to_string()).with_hint("raise --max-record-bytes if the file is sound")
-            }
-            _ => Error::corrupt(fault.to_string()),
-        };
-        if self.offset == 0 && !matches!(fault, FrameFault::TooLong { .. }) {
-            error = error.with_hint("is this a TFRecord file?");
-        }
-        self.place(error)
+        self.place(fault.into_error(self.offset == 0))
     }
 
     #[cold]
     fn read_error(&self, error: std::io::Error) -> Error {
-        if self.compression == Compression::None {
+        use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        let of_decoder = matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof);
+        if self.compression == Compression::None || !of_decoder {
             return self.place(Error::io("cannot read input", error));
         }
         let name = match self.compression {

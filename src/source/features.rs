@@ -25,12 +25,14 @@ pub(super) fn lists(options: &OpenOptions) -> Lists {
 
 /// Whether nobody asks what the feature `name` holds.
 pub(super) fn is_settled(options: &OpenOptions, name: &str) -> bool {
-    options.features_complete
-        || options.features.iter().any(|feature| feature.name == name)
-        // A feature whose name a feature list has, too, may have another path.
-        || options.projection.leaves_out(name)
-            && options.projection.leaves_out(&format!("{CONTEXT}/{name}"))
-            && options.projection.leaves_out(&format!("{FEATURE_LISTS}/{name}"))
+    let by_name = options.features.iter().any(|feature| feature.name == name);
+    // A feature and a feature list that share a name have other paths.
+    let is_wanted_by = |path: String| !options.projection.leaves_out(&path);
+    let is_wanted = || {
+        let prefixes = [CONTEXT, FEATURE_LISTS].map(|prefix| format!("{prefix}/{name}"));
+        options.projection.columns.is_some() && prefixes.into_iter().any(is_wanted_by)
+    };
+    options.features_complete || by_name || options.projection.leaves_out(name) && !is_wanted()
 }
 
 const CONTEXT: &str = "context";

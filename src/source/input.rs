@@ -34,19 +34,51 @@ impl Input {
         }
     }
 
-    /// Opens it for reading.
+    /// Opens it for reading, and says how long it is, where that is known.
+    ///
+    /// Of a file whose length is known, reading gives exactly so many bytes or an error.
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
+    pub(crate) fn open(&self) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         match self {
-            Input::File(path) => match std::fs::File::open(path) {
-                Ok(file) => Ok(Box::new(file)),
-                Err(error) => Err(Error::io("cannot open input", error).in_source(self.name())),
-            },
-            Input::Stdin => Ok(Box::new(std::io::stdin())),
+            Input::File(path) => {
+                let error = |e| Error::io("cannot open input", e).in_source(self.name());
+                let file = std::fs::File::open(path).map_err(error)?;
+                let metadata = file.metadata().map_err(error)?;
+                // Pipes have no length, and what the kernel makes up on reading says 0.
+                if !metadata.is_file() || metadata.len() == 0 {
+                    return Ok((Box::new(file), None));
+                }
+                let expected = metadata.len();
+                Ok((Box::new(SizedFile { file, expected, read: 0 }), Some(expected)))
+            }
+            Input::Stdin => Ok((Box::new(std::io::stdin()), None)),
         }
     }
+}
+
+/// A file that must not change its length while it is read: a part of it would pass for all of it.
+struct SizedFile {
+    file: std::fs::File,
+    expected: u64,
+    read: u64,
+}
+
+impl Read for SizedFile {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buf)?;
+        self.read += n as u64;
+        if self.read > self.expected || n == 0 && !buf.is_empty() && self.read < self.expected {
+            return Err(std::io::Error::other(changed(self.expected, self.file.metadata()?.len())));
+        }
+        Ok(n)
+    }
+}
+
+/// What is said of a file whose length changed.
+pub(crate) fn changed(expected: u64, found: u64) -> String {
+    format!("the file changed while it was read: expected {expected} bytes, found {found}")
 }
 
 /// Finds the files that `names` mean, in order: each name's own files in shard order, names in the
@@ -130,6 +162,20 @@ mod tests {
             .map(|i| i.name().rsplit('/').next().unwrap().to_owned())
             .collect();
         assert_eq!(names, ["t-1-of-12", "t-2-of-12", "t-10-of-12"]);
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_while_read_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (length, kept) in [(50, "50"), (150, "150")] {
+            std::fs::write(file.path(), [7; 100]).unwrap();
+            let (mut reader, bytes) = Input::File(file.path().to_path_buf()).open().unwrap();
+            assert_eq!(bytes, Some(100));
+            reader.read_exact(&mut [0; 40]).unwrap();
+            file.as_file().set_len(length).unwrap();
+            let error = reader.read_to_end(&mut Vec::new()).unwrap_err().to_string();
+            assert!(error.contains("changed") && error.contains(kept), "{error}");
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@
 //! is downstream works on units and partitions alone, so that one big file uses as many cores as
 //! many small ones, and rows keep their order.
 
+#[cfg(feature = "mmap")]
+pub(crate) mod ipc_map;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,20 +16,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tf::spec::ElementSpec;
+use report::{Failure, OnError, Report};
 
 #[cfg(feature = "array-record")]
 pub(crate) mod array_record;
 pub(crate) mod blocks;
+mod cast;
+pub(crate) mod count;
 mod features;
 pub(crate) mod input;
+pub(crate) mod live;
 pub(crate) mod open;
 pub(crate) mod records;
+pub(crate) mod report;
 pub(crate) mod saved;
 mod snappy_reader;
 pub(crate) mod tfds;
 pub(crate) mod tfrecord;
+mod tfrecord_unit;
 
 /// How many elements a dataset has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,24 +117,55 @@ pub struct ReadOptions {
     /// [`batch_bytes`](Self::batch_bytes).
     pub batch_rows: usize,
     /// Bytes of input after which a batch is ended early, so that memory stays bounded whatever
-    /// the rows' width.
+    /// the rows' width. A batch that takes twice as much once it is decoded is ended too.
     pub batch_bytes: usize,
     /// Which elements to take.
     pub selection: Selection,
     /// Counters to keep up to date.
     pub progress: Arc<Progress>,
+    /// What to do with records that cannot be read. The selection counts them as elements.
+    pub on_error: OnError,
+    /// Where records that cannot be read are counted and told of.
+    pub report: Arc<Report>,
+    /// Of the elements taken, so many make a part: no unit has elements of two, and what a source
+    /// that [cuts parts](Source::cuts_parts) gives of each ends with [`Decoded::EndOfPart`].
+    pub part_rows: Option<u64>,
+}
+
+/// Batches never grow past this, whatever is asked for: readers refuse 64-bit offsets.
+const MAX_BATCH_BYTES: usize = 1 << 30;
+
+impl ReadOptions {
+    /// Bytes of columns after which a batch is ended.
+    pub(crate) fn decoded_bytes(&self) -> usize {
+        self.batch_bytes.saturating_mul(2).min(MAX_BATCH_BYTES)
+    }
 }
 
 impl Default for ReadOptions {
-    /// 1,024 rows or 256 MiB of input a batch, every element.
+    /// 1,024 rows or 256 MiB of input a batch, every element; the first record that cannot be read
+    /// ends it.
     fn default() -> Self {
         Self {
             batch_rows: 1024,
             batch_bytes: 256 << 20,
             selection: Selection::default(),
             progress: Arc::default(),
+            on_error: OnError::default(),
+            report: Arc::default(),
+            part_rows: None,
         }
     }
+}
+
+/// What verifying a partition found, apart from its damage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Sound records or elements.
+    pub records: u64,
+    /// What they are, and so how far they were looked into.
+    pub what: String,
 }
 
 /// A dataset that can be read as record batches.
@@ -151,6 +191,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its units heed [`part_rows`](ReadOptions::part_rows).
+    fn cuts_parts(&self) -> bool {
+        false
+    }
+
     /// Whether a unit gives another number of rows than it was cut for, so that batches are put
     /// together anew from what units give, and rows are selected and counted then.
     fn rows_vary(&self) -> bool {
@@ -164,6 +209,44 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// A partition cannot be opened. `partitions` past the end are no error and give no rows.
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>>;
+
+    /// Reads all of one partition, checks every checksum and decodes every record, and gives what
+    /// is damaged to `damage`, in order.
+    ///
+    /// # Errors
+    /// The partition cannot be read, for a reason other than damage, or `damage` fails.
+    fn verify(
+        &self,
+        partition: usize,
+        options: &ReadOptions,
+        damage: &mut dyn FnMut(Failure) -> Result<()>,
+    ) -> Result<Verified> {
+        let options = ReadOptions { on_error: OnError::Skip, ..options.clone() };
+        let mut records = 0;
+        let mut read = || -> Result<()> {
+            let mut units = self.units(partition..partition + 1, &options)?;
+            while let Some(unit) = units.next_unit()? {
+                unit.decode(&mut |decoded| match decoded {
+                    Decoded::Batch(batch) => {
+                        records += batch.num_rows() as u64;
+                        Ok(())
+                    }
+                    Decoded::Failure(failure) => damage(failure),
+                    Decoded::EndOfPart => Ok(()),
+                })?;
+            }
+            Ok(())
+        };
+        // A source may know no way to go on after some kind of damage.
+        let stopped = match read() {
+            Err(error) if OnError::Skip.tolerates(&error) => Some(error),
+            other => other.map(|()| None)?,
+        };
+        if let Some(error) = stopped {
+            damage(error.into())?;
+        }
+        Ok(Verified { records, what: self.kind().to_owned() })
+    }
 }
 
 /// The first stage of reading: an iterator of [`Unit`]s, in the order of their rows.
@@ -175,12 +258,38 @@ pub trait Units: Send {
     fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>>;
 }
 
+/// What a unit holds, in the order of its records.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Decoded {
+    /// Rows.
+    Batch(RecordBatch),
+    /// A record that could not be read, where reading goes on. Under [`OnError::Null`] a row of
+    /// nulls stands for it in a batch; under [`OnError::Skip`] nothing does.
+    Failure(Failure),
+    /// The last element of a part was given: see [`part_rows`](ReadOptions::part_rows).
+    EndOfPart,
+}
+
+impl From<RecordBatch> for Decoded {
+    fn from(batch: RecordBatch) -> Self {
+        Decoded::Batch(batch)
+    }
+}
+
+impl From<Error> for Decoded {
+    fn from(error: Error) -> Self {
+        Decoded::Failure(error.into())
+    }
+}
+
 /// The second stage of reading: input enough for about one batch.
 pub trait Unit: Send {
-    /// Decodes the unit into batches and gives them to `emit`: mostly one, more where 32-bit
-    /// offsets would overflow.
+    /// Decodes the unit and gives what it holds to `emit`: mostly one batch; more where columns
+    /// would grow too large; and the records that could not be read, unless
+    /// [`OnError::Fail`] makes them errors.
     ///
     /// # Errors
     /// The input is damaged or contradicts the schema, or `emit` fails.
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()>;
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()>;
 }

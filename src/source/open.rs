@@ -1,16 +1,23 @@
 //! Opening input: what kind it is, and how it is to be understood.
 
+use std::path::Path;
 use std::sync::Arc;
 
 #[cfg(feature = "array-record")]
 use super::array_record::{self, ArrayRecordSource};
+use super::cast::CastSource;
+use super::count;
+#[cfg(feature = "array-record")]
 use super::input::Input;
 use super::records::{self, Piece, RecordFile};
+use super::report::OnError;
+use super::saved::{self, SavedSource};
 use super::tfds::{self, TfdsSource};
-use super::tfrecord::{self, TfRecordSource};
-use super::{Progress, ReadOptions, Source, input, saved};
+use super::tfrecord::TfRecordSource;
+use super::{Progress, ReadOptions, Source, input, live};
 use crate::error::{Error, Result};
 use crate::schema::Projection;
+use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::MappingOptions;
 
@@ -61,8 +68,7 @@ pub(crate) struct OpenOptions {
     pub(crate) features_complete: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
-    /// Names for the top-level positions of a tuple, or for the single column.
-    pub(crate) names: Vec<String>,
+    pub(crate) casts: Vec<Cast>,
     pub(crate) max_record_bytes: u64,
     pub(crate) check_crc: bool,
     /// The splits of a TFDS dataset to read, as TFDS writes them.
@@ -74,8 +80,20 @@ pub(crate) struct OpenOptions {
     pub(crate) lenient: bool,
     /// The sequence whose items become rows.
     pub(crate) explode: Option<String>,
+    /// Names for the top-level positions of a tuple.
+    pub(crate) names: Vec<String>,
     /// Whether every slice along the first dimension of an element is a row.
     pub(crate) unbatch: bool,
+    /// What to do with records that cannot be read for inference: all but [`OnError::Fail`] pass
+    /// over them.
+    pub(crate) on_error: OnError,
+    /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
+    /// such as columns, need not be found out.
+    pub(crate) to_verify: bool,
+    /// Where libtensorflow is: the file or a folder; looked for if not given.
+    pub(crate) libtensorflow: Option<std::path::PathBuf>,
+    /// Threads for TensorFlow's operations; 0 for one a core.
+    pub(crate) tensorflow_threads: u8,
 }
 
 impl Default for OpenOptions {
@@ -87,7 +105,7 @@ impl Default for OpenOptions {
             features_complete: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
-            names: Vec::new(),
+            casts: Vec::new(),
             max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
             check_crc: true,
             split: None,
@@ -95,9 +113,19 @@ impl Default for OpenOptions {
             decode_images: false,
             lenient: false,
             explode: None,
+            names: Vec::new(),
             unbatch: false,
+            on_error: OnError::default(),
+            to_verify: false,
+            libtensorflow: None,
+            tensorflow_threads: 0,
         }
     }
+}
+
+/// Whether `names` name a live pipeline.
+pub(crate) fn is_pipeline(names: &[String]) -> bool {
+    matches!(names, [name] if live::looks_like_pipeline(Path::new(name)))
 }
 
 /// Opens what `names` name: recognises its kind, and learns or infers its schema.
@@ -105,14 +133,32 @@ impl Default for OpenOptions {
 /// # Errors
 /// The input does not exist, is of no known kind or is damaged, or an option does not fit it.
 pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    if let [name] = names {
-        let path = std::path::Path::new(name);
-        if saved::looks_like_saved(path) {
-            return Ok(Arc::new(saved::open_saved(path, options)?));
-        }
-        if let Some(folder) = tfds::find(path)? {
-            return Ok(Arc::new(TfdsSource::open(&folder, options)?));
-        }
+    with_casts(open_as_it_is(names, options)?, options)
+}
+
+/// `source` with the casts that `options` ask for.
+///
+/// # Errors
+/// A cast does not fit the source.
+pub(crate) fn with_casts(source: Arc<dyn Source>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    match options.casts.as_slice() {
+        [] => Ok(source),
+        _ if options.to_verify => Ok(source),
+        casts => Ok(Arc::new(CastSource::new(source, casts, &options.mapping)?)),
+    }
+}
+
+fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    if let ([name], true) = (names, is_pipeline(names)) {
+        return live::open_pipeline(Path::new(name), options);
+    }
+    if let Some(saved) = open_saved(names, options)? {
+        return Ok(Arc::new(saved));
+    }
+    if let [name] = names
+        && let Some(folder) = tfds::find(Path::new(name))?
+    {
+        return Ok(Arc::new(TfdsSource::open(&folder, options)?));
     }
     check_tfds_options(options)?;
     let inputs = input::resolve(names)?;
@@ -121,6 +167,19 @@ pub(crate) fn open(names: &[String], options: &OpenOptions) -> Result<Arc<dyn So
         return Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?));
     }
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
+}
+
+/// Opens what `names` name if that is one stored dataset.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_saved(names: &[String], options: &OpenOptions) -> Result<Option<SavedSource>> {
+    let [name] = names else { return Ok(None) };
+    let path = Path::new(name);
+    if !saved::looks_like_saved(path) {
+        return Ok(None);
+    }
+    saved::open_saved(path, options).map(Some)
 }
 
 /// Options that only a TFDS dataset knows must not be given in vain.
@@ -155,7 +214,7 @@ pub(crate) fn count(names: &[String], options: &OpenOptions, progress: &Arc<Prog
     if inputs.iter().any(array_record::is_array_record) {
         return Ok(array_record::open_files(&inputs)?.iter().map(|file| file.index.records).sum());
     }
-    let count = |input| tfrecord::count_records(input, options.max_record_bytes, progress);
+    let count = |input| count::count_records(input, options.max_record_bytes, progress);
     inputs.iter().map(count).sum()
 }
 

@@ -3,16 +3,16 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::blocks::{BufferPool, Frame, FrameReader, FrameRun};
+use super::blocks::{BufferPool, Frame, FrameReader};
 use super::features;
 use super::input::Input;
 use super::open::{InferRecords, OpenOptions, RecordKind};
-use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units};
-use crate::column::record::RecordDecoder;
-use crate::error::{Error, Result};
+use super::report::{Failure, OnError};
+use super::tfrecord_unit::{Check, Piece, Shared, TfRecordUnit, data_error, extend};
+use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};
+use crate::error::Result;
 use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
 use crate::tf::spec::ElementSpec;
@@ -31,26 +31,16 @@ pub(crate) struct TfRecordSource {
     replay: Mutex<Option<Replay>>,
 }
 
-/// What reading and decoding have in common.
-#[derive(Debug)]
-struct Shared {
-    plan: Arc<FeaturePlan>,
-    record: RecordKind,
-    check_crc: bool,
-    max_record_bytes: u64,
-    pool: Arc<BufferPool>,
-    decoders: Mutex<Vec<RecordDecoder>>,
-}
-
-/// A stream that inference began to read, and the frames that it read.
+/// A stream that inference began to read, and what it read.
 struct Replay {
-    runs: Vec<FrameRun>,
-    reader: FrameReader,
+    pieces: Vec<Piece>,
+    /// None when the stream is at its end.
+    reader: Option<FrameReader>,
 }
 
 impl std::fmt::Debug for Replay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replay").field("runs", &self.runs.len()).finish_non_exhaustive()
+        f.debug_struct("Replay").field("pieces", &self.pieces.len()).finish_non_exhaustive()
     }
 }
 
@@ -65,7 +55,8 @@ impl TfRecordSource {
         let pool: Arc<BufferPool> = Arc::default();
         let mut replay = None;
         let mut compressed = false;
-        let plan = match options.record {
+        let record = if options.to_verify { RecordKind::Raw } else { options.record };
+        let plan = match record {
             RecordKind::Raw => FeaturePlan::raw("tfrecord")?,
             RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
                 let settled = |name: &str| features::is_settled(options, name);
@@ -82,7 +73,7 @@ impl TfRecordSource {
             .collect();
         let shared = Shared {
             plan: Arc::new(plan),
-            record: options.record,
+            record,
             check_crc: options.check_crc,
             max_record_bytes: options.max_record_bytes,
             pool,
@@ -114,6 +105,7 @@ fn infer(
     compressed: &mut bool,
 ) -> Result<Option<Replay>> {
     let mut replay = None;
+    let mut first_fault = None;
     let enough = |inference: &Inference<'_>| match options.infer {
         _ if options.features_complete => inference.records() >= features::PROBE_RECORDS,
         InferRecords::First(limit) => inference.records() >= limit,
@@ -126,31 +118,59 @@ fn infer(
         let mut reader = FrameReader::open(input, pool, options.max_record_bytes, &Arc::default())?;
         *compressed |= reader.compression() != Compression::None;
         let keep = *input == Input::Stdin;
-        let mut runs: Vec<FrameRun> = Vec::new();
-        while !enough(inference) {
-            let Some(frame) = reader.next_frame()? else { break };
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut more = true;
+        while more && !enough(inference) {
+            let frame = match reader.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) if options.on_error.tolerates(&error) => {
+                    more = reader.resync()?;
+                    if keep {
+                        pieces.push(Piece::Fault(error));
+                    } else {
+                        first_fault.get_or_insert(error);
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let run = reader.begin_run(&frame);
-            let record =
-                tfrecord::record_of(run.bytes(), options.check_crc).map_err(|f| data_error(f, &run))?;
-            inference.observe(record).map_err(|e| {
-                e.at_offset(frame.offset).at_record(frame.record).in_source(run.source.clone())
-            })?;
-            if keep && !runs.last_mut().is_some_and(|last| reader.extend_run(last, &frame)) {
-                runs.push(run);
+            let observed = tfrecord::record_of(run.bytes(), options.check_crc)
+                .map_err(|fault| data_error(fault, &run))
+                .and_then(|record| {
+                    inference.observe(record).map_err(|e| {
+                        e.at_offset(frame.offset).at_record(frame.record).in_source(run.source.clone())
+                    })
+                });
+            match observed {
+                // It is told of when it is read again.
+                Err(error) if options.on_error.tolerates(&error) => {
+                    first_fault.get_or_insert(error);
+                }
+                other => other?,
+            }
+            if keep && !extend(pieces.last_mut(), &reader, &frame) {
+                pieces.push(Piece::Run(run));
             }
         }
         if keep {
-            replay = Some(Replay { runs, reader });
+            replay = Some(Replay { pieces, reader: more.then_some(reader) });
         }
     }
-    Ok(replay)
-}
-
-fn data_error(fault: tfrecord::FrameFault, run: &FrameRun) -> Error {
-    Error::corrupt(fault.to_string())
-        .at_offset(run.offset + fault.offset_in_frame())
-        .at_record(run.first_record)
-        .in_source(run.source.clone())
+    if inference.records() > 0 || !options.features.is_empty() {
+        return Ok(replay);
+    }
+    // Nothing is known of what the columns should be: the first fault says why.
+    let replayed =
+        replay.iter_mut().flat_map(|replay| replay.pieces.drain(..)).find_map(|piece| match piece {
+            Piece::Fault(error) => Some(error),
+            Piece::Run(_) => None,
+        });
+    match replayed.or(first_fault) {
+        Some(fault) => Err(fault),
+        None => Ok(replay),
+    }
 }
 
 impl Source for TfRecordSource {
@@ -178,14 +198,44 @@ impl Source for TfRecordSource {
         self.compressed
     }
 
+    fn cuts_parts(&self) -> bool {
+        true
+    }
+
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
+        Ok(Box::new(self.read(partitions, options)))
+    }
+
+    fn verify(
+        &self,
+        partition: usize,
+        options: &ReadOptions,
+        damage: &mut dyn FnMut(Failure) -> Result<()>,
+    ) -> Result<Verified> {
+        let options = ReadOptions { on_error: OnError::Skip, ..options.clone() };
+        let mut units = self.read(partition..partition + 1, &options);
+        let mut check = Check { kind: None, records: 0 };
+        while let Some(unit) = units.next()? {
+            for piece in unit.pieces {
+                match piece {
+                    Piece::Run(run) => check.run(&run, damage)?,
+                    Piece::Fault(error) => damage(error.into())?,
+                }
+            }
+        }
+        Ok(Verified { records: check.records, what: check.what().to_owned() })
+    }
+}
+
+impl TfRecordSource {
+    fn read(&self, partitions: Range<usize>, options: &ReadOptions) -> TfRecordUnits {
         let end = partitions.end.min(self.inputs.len());
         let inputs: Vec<Input> = self.inputs.get(partitions.start.min(end)..end).unwrap_or_default().to_vec();
         let mut replay = None;
         if inputs.contains(&Input::Stdin) {
             replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
-        Ok(Box::new(TfRecordUnits {
+        TfRecordUnits {
             shared: self.shared.clone(),
             options: options.clone(),
             inputs: inputs.into_iter(),
@@ -195,7 +245,7 @@ impl Source for TfRecordSource {
             element: 0,
             taken: 0,
             done: false,
-        }))
+        }
     }
 }
 
@@ -206,8 +256,8 @@ struct TfRecordUnits {
     inputs: std::vec::IntoIter<Input>,
     replay: Option<Replay>,
     reader: Option<FrameReader>,
-    /// Runs that inference read, the next one last.
-    pending: Vec<FrameRun>,
+    /// What inference read, the next one last.
+    pending: Vec<Piece>,
     /// Elements seen so far.
     element: u64,
     /// Elements selected so far.
@@ -236,9 +286,9 @@ impl TfRecordUnits {
         if input == Input::Stdin
             && let Some(replay) = self.replay.take()
         {
-            self.pending = replay.runs;
+            self.pending = replay.pieces;
             self.pending.reverse();
-            self.reader = Some(replay.reader);
+            self.reader = replay.reader;
             return Ok(true);
         }
         let shared = &self.shared;
@@ -248,27 +298,39 @@ impl TfRecordUnits {
         Ok(true)
     }
 
-    fn cut(&mut self) -> Result<Option<Box<dyn Unit>>> {
+    fn cut(&mut self) -> Result<Option<TfRecordUnit>> {
         let mut unit = TfRecordUnit {
             shared: self.shared.clone(),
-            runs: Vec::new(),
+            pieces: Vec::new(),
             rows: 0,
+            ends_part: false,
             options: self.options.clone(),
         };
         let mut bytes = 0;
         while unit.rows < self.options.batch_rows && bytes < self.options.batch_bytes && !self.finished() {
-            if let Some(run) = self.pending.pop() {
-                // Frames of standard input that inference read: one run a frame, so that each can
-                // be selected.
-                for frame in run.split() {
-                    if self.select() && !self.finished() {
-                        bytes += frame.bytes().len();
+            if unit.rows > 0
+                && self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
+            {
+                break;
+            }
+            match self.pending.pop() {
+                Some(Piece::Run(run)) if run.records > 1 => {
+                    // One run a frame, so that each can be selected.
+                    self.pending.extend(run.split().into_iter().rev().map(Piece::Run));
+                    continue;
+                }
+                Some(piece) => {
+                    if let Piece::Run(run) = &piece {
+                        bytes += run.bytes().len();
+                    }
+                    if self.select() {
                         self.taken += 1;
                         unit.rows += 1;
-                        unit.runs.push(frame);
+                        unit.pieces.push(piece);
                     }
+                    continue;
                 }
-                continue;
+                None => {}
             }
             let Some(reader) = &mut self.reader else {
                 if !self.open_next()? {
@@ -276,9 +338,24 @@ impl TfRecordUnits {
                 }
                 continue;
             };
-            let Some(frame) = reader.next_frame()? else {
-                self.reader = None;
-                continue;
+            let frame = match reader.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => {
+                    self.reader = None;
+                    continue;
+                }
+                Err(error) if self.options.on_error.tolerates(&error) => {
+                    if !reader.resync()? {
+                        self.reader = None;
+                    }
+                    if self.select() {
+                        self.taken += 1;
+                        unit.rows += 1;
+                        unit.pieces.push(Piece::Fault(error));
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             if self.select() {
                 self.taken += 1;
@@ -287,20 +364,20 @@ impl TfRecordUnits {
                 self.add(&mut unit, &frame);
             }
         }
-        Ok((unit.rows > 0).then(|| Box::new(unit) as Box<dyn Unit>))
+        unit.ends_part = self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)));
+        Ok((unit.rows > 0).then_some(unit))
     }
 
     #[inline]
     fn add(&self, unit: &mut TfRecordUnit, frame: &Frame) {
         let Some(reader) = &self.reader else { return };
-        if !unit.runs.last_mut().is_some_and(|run| reader.extend_run(run, frame)) {
-            unit.runs.push(reader.begin_run(frame));
+        if !extend(unit.pieces.last_mut(), reader, frame) {
+            unit.pieces.push(Piece::Run(reader.begin_run(frame)));
         }
     }
-}
 
-impl Units for TfRecordUnits {
-    fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>> {
+    /// As [`cut`](Self::cut); there is nothing after an error.
+    fn next(&mut self) -> Result<Option<TfRecordUnit>> {
         let result = self.cut();
         if !matches!(result, Ok(Some(_))) {
             self.done = true;
@@ -309,80 +386,8 @@ impl Units for TfRecordUnits {
     }
 }
 
-/// The frames of one batch.
-struct TfRecordUnit {
-    shared: Arc<Shared>,
-    runs: Vec<FrameRun>,
-    rows: usize,
-    options: ReadOptions,
-}
-
-impl TfRecordUnit {
-    fn decode_with(
-        &self,
-        decoder: &mut RecordDecoder,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<()> {
-        for run in &self.runs {
-            let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
-            let mut record_number = run.first_record;
-            let mut offset = run.offset;
-            let place = |e: Error, offset, record| {
-                e.at_offset(offset).at_record(record).in_source(run.source.clone())
-            };
-            // The frames were measured when they were read.
-            while let Ok(Some(frame)) = frames.next_frame() {
-                match tfrecord::record_of(frame, self.shared.check_crc) {
-                    Ok(record) => decoder.append(record).map_err(|e| place(e, offset, record_number))?,
-                    Err(fault) => {
-                        let at = offset + fault.offset_in_frame();
-                        return Err(place(Error::corrupt(fault.to_string()), at, record_number));
-                    }
-                }
-                record_number += 1;
-                offset += frame.len() as u64;
-            }
-        }
-        let rows = decoder.rows() as u64;
-        emit(decoder.finish()?)?;
-        self.options.progress.add_rows(rows);
-        Ok(())
+impl Units for TfRecordUnits {
+    fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>> {
+        Ok(self.next()?.map(|unit| Box::new(unit) as Box<dyn Unit>))
     }
-}
-
-impl Unit for TfRecordUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
-        let decoders = &self.shared.decoders;
-        let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut decoder = match pooled {
-            Some(decoder) => decoder,
-            None => RecordDecoder::new(
-                &self.shared.plan,
-                self.shared.record == RecordKind::Raw,
-                self.options.batch_rows,
-            )?,
-        };
-        self.decode_with(&mut decoder, emit)?;
-        // A decoder that failed is in the middle of a batch and is not used again.
-        decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
-        Ok(())
-    }
-}
-
-/// The number of records in `input`: its frames are hopped over; lengths are checked, data is not.
-///
-/// # Errors
-/// The stream is damaged or cannot be read.
-pub(crate) fn count_records(
-    input: &Input,
-    max_record_bytes: u64,
-    progress: &Arc<super::Progress>,
-) -> Result<u64> {
-    let pool: Arc<BufferPool> = Arc::default();
-    let mut reader = FrameReader::open(input, &pool, max_record_bytes, progress)?;
-    let mut records = 0;
-    while reader.next_frame()?.is_some() {
-        records += 1;
-    }
-    Ok(records)
 }

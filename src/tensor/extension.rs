@@ -17,6 +17,11 @@ pub(crate) const EXTENSION_NAME: &str = "ARROW:extension:name";
 /// Field metadata key that holds an extension type's parameters.
 pub(crate) const EXTENSION_METADATA: &str = "ARROW:extension:metadata";
 
+/// Field metadata key: the component's dtype, by TensorFlow's name.
+pub(crate) const TF_DTYPE: &str = "tf.dtype";
+/// Field metadata key: the component's shape, as JSON.
+pub(crate) const TF_SHAPE: &str = "tf.shape";
+
 const FIXED_SHAPE: &str = "arrow.fixed_shape_tensor";
 const VARIABLE_SHAPE: &str = "arrow.variable_shape_tensor";
 

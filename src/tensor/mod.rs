@@ -1,3 +1,16 @@
-//! Tensor columns: the canonical extension types, and arrays seen as tensors.
+//! Tensor columns: the canonical extension types, and columns seen as arrays.
 
+pub(crate) mod dense;
 pub(crate) mod extension;
+pub(crate) mod numpy;
+
+#[cfg(feature = "ndarray")]
+pub(crate) mod collect;
+#[cfg(feature = "ndarray")]
+pub(crate) mod column;
+#[cfg(feature = "ndarray")]
+pub(crate) mod element;
+#[cfg(feature = "ndarray")]
+mod memory;
+#[cfg(feature = "ndarray")]
+pub(crate) mod parts;

@@ -59,6 +59,13 @@ pub(crate) trait FeatureVisitor {
     /// One feature. `key` is what stands in the record, which should be UTF-8.
     fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), Self::Error>;
 
+    /// Whether a serialized map entry can be passed over without a look at its value. Only for
+    /// entries in the form in which writers write them; see [`entry_prefix`].
+    #[inline]
+    fn passes_over(&mut self, _entry: &[u8]) -> bool {
+        false
+    }
+
     /// What stands in field 2: the serialized `FeatureLists` of a `SequenceExample`, or an unknown
     /// field of an `Example`.
     fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Self::Error>>;
@@ -108,6 +115,9 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
             continue;
         }
         let entry = cursor.bytes().map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        if visitor.passes_over(entry) {
+            continue;
+        }
         let base = base + (cursor.position() - entry.len());
         let (key, value) = map_entry(entry).map_err(|e| VisitError::Wire(e.rebase(base)))?;
         // The value ends where the entry ends, but for messages written in unusual order.
@@ -116,6 +126,71 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
         visitor.feature(key, Feature { kind: value.0, list: &value.1 }).map_err(VisitError::Visitor)?;
     }
     Ok(())
+}
+
+/// What a record that was [checked](check) is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checked {
+    /// A message without anything in it.
+    Empty,
+    Example,
+    SequenceExample,
+}
+
+/// Checks that `record` is a sound `tf.train.Example` or `SequenceExample`, down to the last value.
+///
+/// # Errors
+/// It is not.
+pub(crate) fn check(record: &[u8]) -> Result<Checked, WireError> {
+    let mut check = Check::default();
+    match visit_example(record, &mut check) {
+        Ok(()) if check.lists => Ok(Checked::SequenceExample),
+        Ok(()) if check.features => Ok(Checked::Example),
+        Ok(()) => Ok(Checked::Empty),
+        Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    features: bool,
+    lists: bool,
+    floats: Vec<f32>,
+    ints: Vec<i64>,
+}
+
+impl Check {
+    fn values(&mut self, feature: Feature<'_>) -> Result<(), WireError> {
+        self.floats.clear();
+        self.ints.clear();
+        match feature.kind {
+            Kind::None => Ok(()),
+            Kind::Bytes => for_each_bytes(feature.list, |_| Ok::<_, WireError>(())),
+            Kind::Float => extend_floats(feature.list, &mut self.floats),
+            Kind::Int64 => extend_int64s(feature.list, &mut self.ints),
+        }
+    }
+}
+
+impl FeatureVisitor for Check {
+    type Error = WireError;
+
+    fn feature(&mut self, _: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
+        self.features = true;
+        self.values(feature)
+    }
+
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<WireError>> {
+        // Of an Example this is an unknown field, which may hold anything.
+        if !holds_feature_lists(lists) {
+            return Ok(());
+        }
+        self.lists = true;
+        for_each_feature_list(lists, |_, list| match for_each_step(list, |step| self.values(step)) {
+            Ok(()) => Ok(()),
+            Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
+        })
+    }
 }
 
 /// Visits every entry of a serialized `FeatureLists`: its key and a serialized `FeatureList`.
@@ -192,6 +267,24 @@ pub(crate) fn map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireErro
         }
     }
     unusual_map_entry(entry)
+}
+
+/// How the entries of `key` begin where key and value follow one another: up to and with the
+/// value's tag.
+pub(crate) fn entry_prefix(key: &[u8]) -> Box<[u8]> {
+    let mut prefix = vec![0x0a];
+    proto::put_varint(&mut prefix, key.len() as u64);
+    prefix.extend_from_slice(key);
+    prefix.push(0x12);
+    prefix.into()
+}
+
+/// Whether `entry` is what `prefix` says and a value that fills the rest.
+#[inline]
+pub(crate) fn is_plain_entry(entry: &[u8], prefix: &[u8]) -> bool {
+    let Some(value) = entry.strip_prefix(prefix) else { return false };
+    let mut cursor = Cursor::new(value);
+    cursor.bytes().is_ok() && cursor.is_empty()
 }
 
 #[cold]

@@ -3,13 +3,17 @@
 //! Nothing here knows of Arrow.
 
 pub(crate) mod dtype;
+pub(crate) mod encode;
 pub(crate) mod example;
 pub(crate) mod features;
+#[cfg(feature = "tensorflow")]
+pub(crate) mod graph_def;
 pub(crate) mod shape;
 pub(crate) mod snapshot;
 pub(crate) mod spec;
 pub(crate) mod structured_value;
 pub(crate) mod tensor_proto;
+pub(crate) mod text_proto;
 pub(crate) mod unbatch;
 pub(crate) mod variant;
 pub(crate) mod widen;

@@ -26,6 +26,7 @@ pub(crate) enum Value<'a> {
     /// A value that may be absent: the components of what it holds, in flatten order.
     Optional(Option<Vec<Value<'a>>>),
     /// A dataset: its elements, each the components in flatten order.
+    #[allow(dead_code)] // for sources that hold nested datasets as values; saves hold none
     Dataset(Vec<Vec<Value<'a>>>),
 }
 
@@ -248,11 +249,10 @@ fn ragged<'a>(
     if let (Some(expected), Some(found)) = (
         inner_shape(shape, 0).and_then(|dims| dims.first().copied().flatten()),
         splits.first().map(|splits| splits.len() as u64 - 1),
-    ) {
-        if expected != found {
-            return Err(Error::mismatch("ragged value with another number of rows")
-                .expected(expected.to_string(), found.to_string()));
-        }
+    ) && expected != found
+    {
+        return Err(Error::mismatch("ragged value with another number of rows")
+            .expected(expected.to_string(), found.to_string()));
     }
     if ragged_rank > 0 {
         return Ok(Value::Ragged(Ragged { splits, values }));

@@ -25,8 +25,6 @@ pub(crate) enum Fault {
     LengthPastEnd,
     /// Field number 0, or a wire type that does not exist.
     BadTag,
-    /// A field has a wire type that its message does not allow.
-    WrongWireType,
     /// Packed fixed-width values whose length is no multiple of their width.
     RaggedPacked,
     /// Groups nested too deeply, or one that is not closed.
@@ -42,7 +40,6 @@ impl fmt::Display for Fault {
             Fault::LongVarint => "a varint is longer than ten bytes",
             Fault::LengthPastEnd => "a length points past the end of the message",
             Fault::BadTag => "a field tag is invalid",
-            Fault::WrongWireType => "a field has the wrong wire type",
             Fault::RaggedPacked => "packed values do not fill their length",
             Fault::BadGroup => "a group is not closed or nests too deeply",
             Fault::NotUtf8 => "a string is not UTF-8",
@@ -98,12 +95,6 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn error(&self, fault: Fault) -> WireError {
         WireError::new(self.position(), fault)
-    }
-
-    /// The bytes that were not read yet.
-    #[inline]
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.buf
     }
 
     /// The next byte, left in place.

@@ -36,6 +36,9 @@ impl TableError {
     }
 }
 
+/// Takes a key and its value, and says what is wrong with them.
+type Visit<'v, E> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<(), E>;
+
 /// Whether `last` are the last bytes of a table.
 pub(crate) fn is_table(last: &[u8]) -> bool {
     last.len() >= FOOTER_BYTES
@@ -46,10 +49,7 @@ pub(crate) fn is_table(last: &[u8]) -> bool {
 ///
 /// # Errors
 /// The table is damaged, or `visit` says that an entry is wrong.
-pub(crate) fn visit(
-    table: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>,
-) -> Result<(), TableError> {
+pub(crate) fn visit(table: &[u8], visit: Visit<'_, String>) -> Result<(), TableError> {
     if !is_table(table) {
         return Err(TableError::new(0, "not a table: the magic number at its end is missing"));
     }
@@ -97,11 +97,7 @@ fn block(table: &[u8], handle: (u64, u64)) -> Result<Cow<'_, [u8]>, TableError> 
     }
 }
 
-fn entries(
-    block: &[u8],
-    at: u64,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), TableError>,
-) -> Result<(), TableError> {
+fn entries(block: &[u8], at: u64, visit: Visit<'_, TableError>) -> Result<(), TableError> {
     let bad = || TableError::new(at, "damaged block");
     let (rest, restarts) = block.split_last_chunk::<4>().ok_or_else(bad)?;
     let restarts = usize::try_from(u32::from_le_bytes(*restarts)).ok().and_then(|n| n.checked_mul(4));

@@ -12,6 +12,7 @@
 use std::fmt;
 
 use super::crc::masked_crc32c;
+use crate::error::Error;
 
 /// Bytes before a record: its length and the length's CRC.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -40,9 +41,16 @@ impl FrameFault {
         }
     }
 
-    /// Whether the frame's length can still be trusted, so that the next frame can be found.
-    pub(crate) fn keeps_framing(&self) -> bool {
-        matches!(self, FrameFault::DataCrc { .. })
+    /// The fault as an error, without its place; `first` says that it is at the very beginning of
+    /// its stream.
+    pub(crate) fn into_error(self, first: bool) -> Error {
+        match self {
+            FrameFault::TooLong { .. } => {
+                Error::limit(self.to_string()).with_hint("raise --max-record-bytes if the file is sound")
+            }
+            _ if first => Error::corrupt(self.to_string()).with_hint("is this a TFRecord file?"),
+            _ => Error::corrupt(self.to_string()),
+        }
     }
 }
 
@@ -92,6 +100,21 @@ pub(crate) fn frame_bytes(input: &[u8], cap: u64) -> Result<Option<u64>, FrameFa
     }
 }
 
+/// The first header in `bytes` whose CRC holds and whose record has at most `cap` bytes: where it
+/// begins, and the size of its whole frame.
+///
+/// This is how framing is found again after damage. It costs a comparison for most positions; by
+/// chance, one in 2⁶² random positions passes under a cap of 1 GiB.
+pub(crate) fn find_header(bytes: &[u8], cap: u64) -> Option<(usize, u64)> {
+    bytes.windows(HEADER_BYTES).enumerate().find_map(|(at, window)| {
+        let (length, crc) = window.split_first_chunk::<8>()?;
+        if u64::from_le_bytes(*length) > cap || crc != masked_crc32c(length).to_le_bytes() {
+            return None;
+        }
+        Some((at, u64::from_le_bytes(*length).checked_add((HEADER_BYTES + FOOTER_BYTES) as u64)?))
+    })
+}
+
 /// The record inside a whole frame (as measured by [`frame_bytes`]).
 ///
 /// # Errors
@@ -131,6 +154,7 @@ impl<'a> Frames<'a> {
     }
 
     /// The bytes that are not part of a frame handed out so far.
+    #[cfg(test)]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -150,7 +174,6 @@ impl<'a> Frames<'a> {
 }
 
 /// Appends `record` to `out` as a frame.
-#[cfg(test)]
 pub(crate) fn put_frame(out: &mut Vec<u8>, record: &[u8]) {
     let length = (record.len() as u64).to_le_bytes();
     out.extend(length);
@@ -176,6 +199,16 @@ mod tests {
         assert_eq!(record_of(frame, true), Ok(&b"first"[..]));
         assert_eq!(frames.next_frame(), Ok(None));
         assert!(frames.rest().is_empty());
+    }
+
+    #[test]
+    fn headers_are_found_anywhere() {
+        let mut file = vec![0; 37];
+        put_frame(&mut file, b"record");
+        assert_eq!(find_header(&file, 6), Some((37, 22)));
+        assert_eq!(find_header(&file, 5), None);
+        assert_eq!(find_header(&file[..48], 6), None);
+        assert_eq!(find_header(&[], 6), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::cast_possible_truncation
 )]
 
 use std::ffi::OsStr;
@@ -242,4 +243,57 @@ pub(crate) fn run_python<S: AsRef<OsStr>>(mut python: Command, script: &str, arg
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+// Records made by hand.
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+    out
+}
+
+/// A protobuf field of bytes.
+pub(crate) fn field(number: u8, body: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2], &varint(body.len() as u64)[..], body].concat()
+}
+
+/// A `Feature` of one bytes value.
+pub(crate) fn bytes_feature(value: &[u8]) -> Vec<u8> {
+    field(1, &field(1, value))
+}
+
+fn features(features: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let entries = features
+        .iter()
+        .map(|(name, feature)| field(1, &[field(1, name.as_bytes()), field(2, feature)].concat()));
+    field(1, &entries.collect::<Vec<_>>().concat())
+}
+
+/// A `tf.train.Example` whose features are one bytes value each.
+pub(crate) fn example(values: &[(&str, &[u8])]) -> Vec<u8> {
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, bytes_feature(value))).collect();
+    features(&values)
+}
+
+/// A `tf.train.Example` of one int64 feature.
+pub(crate) fn int_example(name: &str, value: u64) -> Vec<u8> {
+    features(&[(name, field(3, &field(1, &varint(value))))])
+}
+
+/// A TFRecord file of these records.
+pub(crate) fn tfrecord(records: &[Vec<u8>]) -> Vec<u8> {
+    let crc = |data: &[u8]| crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+    let mut out = Vec::new();
+    for record in records {
+        let length = (record.len() as u64).to_le_bytes();
+        for part in [&length[..], &crc(&length), record, &crc(record)] {
+            out.extend_from_slice(part);
+        }
+    }
+    out
 }

@@ -18,7 +18,8 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
         tfarrow convert 'train-*.tfrecord' -o train.parquet\n  \
         tfarrow head train-00000-of-00008.tfrecord\n  \
         tfarrow schema train.tfrecord --json\n\n\
-        Exit status: 0 when everything was converted, 2 when it failed."
+        Exit status: 0 when everything was converted, 1 when records were skipped or nulled \
+        (or verify found damage), 2 when it failed."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -35,6 +36,10 @@ pub(crate) enum Command {
     Head(Head),
     /// Count the records, without decoding them
     Count(Count),
+    /// Read everything, check every checksum, and list what is damaged
+    Verify(Verify),
+    /// Print tfarrow_export.py, which exports tf.data pipelines from Python
+    PythonHelper,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -60,9 +65,14 @@ pub(crate) struct Reading {
     pub(crate) rename: Vec<String>,
 
     /// Say what a feature holds, in place of what would be inferred: int64, float32[3,4], int64[],
-    /// string?, binary, uint8=0 (repeatable)
+    /// string?, binary, uint8=0, raw<uint8>[64,64,3], tensor<float32>[?,3], image (repeatable)
     #[arg(long = "feature", value_name = "NAME:TYPE")]
     pub(crate) features: Vec<String>,
+
+    /// A file that says what every feature holds, so that nothing is inferred: a JSON object of
+    /// names and types, or a schema.pbtxt of TensorFlow Metadata
+    #[arg(long = "features", value_name = "FILE")]
+    pub(crate) features_file: Option<PathBuf>,
 
     /// Records to read to learn the columns, or `all`
     #[arg(long, value_name = "N|all", default_value = "10000")]
@@ -98,6 +108,14 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<String>,
 
+    /// Where libtensorflow is, for live pipelines: the file or a folder [default: searched]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) libtensorflow: Option<PathBuf>,
+
+    /// Threads that TensorFlow runs live pipelines with [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) tensorflow_threads: Option<u8>,
+
     /// Rows in a batch
     #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one)]
     pub(crate) batch_rows: usize,
@@ -105,6 +123,11 @@ pub(crate) struct Reading {
     /// Refuse records longer than this
     #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]
     pub(crate) max_record_bytes: u64,
+
+    /// What to do with records that are damaged or do not fit: stop, leave the row out, or put a
+    /// row of nulls in its place
+    #[arg(long, value_enum, default_value_t = OnError::Fail)]
+    pub(crate) on_error: OnError,
 
     /// Threads to read and decode with [default: one a core]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -117,6 +140,22 @@ pub(crate) struct Storing {
     /// Read these bytes columns as text
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub(crate) utf8: Vec<String>,
+
+    /// Cast numbers: every column of a dtype (float64:float32), or one column (label=int32)
+    #[arg(long, value_name = "FROM:TO|COLUMN=TO", value_delimiter = ',')]
+    pub(crate) cast: Vec<String>,
+
+    /// Names for the positions of a tuple, or for a single tensor
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) names: Vec<String>,
+
+    /// Make every slice along the first dimension of a batched element a row
+    #[arg(long)]
+    pub(crate) unbatch: bool,
+
+    /// Whether nested structures become columns by path, or structs
+    #[arg(long, value_enum, default_value_t = Structure::Flat)]
+    pub(crate) structure: Structure,
 
     /// How tensors are stored: as canonical tensor columns, as lists of lists, or as flat lists
     #[arg(long, value_enum, default_value_t = Layout::Extension)]
@@ -144,8 +183,9 @@ pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
 
-    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc or .arrows, or - for
-    /// an Arrow stream on standard output
+    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or
+    /// .npyd (a folder of .npy files), - for an Arrow stream on standard output, or a folder (a name
+    /// that ends in /) for a part file per input file
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
 
@@ -153,17 +193,38 @@ pub(crate) struct Convert {
     #[arg(long)]
     pub(crate) overwrite: bool,
 
+    /// Write part files of at most so many rows; the output is a folder
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) rows_per_file: Option<usize>,
+
+    /// The format, where the name does not say it: parquet (the default for part files), arrow,
+    /// arrows, npy, npz, npyd, or saved (a folder that tf.data.Dataset.load opens)
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Go on with a conversion to a folder that was interrupted
+    #[arg(long, conflicts_with_all = ["overwrite", "dry_run"])]
+    pub(crate) resume: bool,
+
     /// Read and convert everything, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL] [default: zstd for Parquet, none for Arrow]
+    /// none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL] [default: zstd for Parquet, none for others]
     #[arg(long, value_name = "CODEC")]
     pub(crate) compression: Option<String>,
 
     /// Rows in a Parquet row group
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) row_group_rows: Option<usize>,
+
+    /// Width of strings in NumPy arrays, in bytes [default: strings are refused]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) string_bytes: Option<usize>,
+
+    /// Write every record that was skipped or nulled to a file, as one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 
     /// Show a progress bar
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
@@ -226,6 +287,20 @@ pub(crate) struct Count {
     pub(crate) max_record_bytes: u64,
 }
 
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+
+    /// Print one JSON object
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) json: bool,
+
+    /// Refuse records longer than this
+    #[arg(long, value_name = "N", default_value_t = tfarrow::DEFAULT_MAX_RECORD_BYTES)]
+    pub(crate) max_record_bytes: u64,
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a number, at least 1".to_owned())
 }
@@ -236,6 +311,19 @@ pub(crate) enum Record {
     Example,
     Sequence,
     Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Structure {
+    Flat,
+    Nested,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnError {
+    Fail,
+    Skip,
+    Null,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,16 +1,19 @@
 //! What the commands do.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tfarrow::{
-    Cardinality, ElementSpec, Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Result,
+    Cardinality, ElementSpec, Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Report, Result,
     SinkOptions, Source, convert, open_sink, remove_partial_outputs,
 };
 
 use crate::args::{Args, Command, Convert, Count, Head, Schema};
+use crate::damage::{self, Outcome};
+use crate::folder;
 use crate::plan;
 use crate::progress::Bar;
 use crate::table;
@@ -18,27 +21,36 @@ use crate::table;
 /// How shells see a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: Args) -> Result<Outcome> {
     match args.command {
         Command::Convert(args) => run_convert(&args),
-        Command::Schema(args) => run_schema(&args),
+        Command::Schema(args) => run_schema(&args).map(|()| Outcome::Done),
         Command::Head(args) => run_head(&args),
-        Command::Count(args) => run_count(&args),
+        Command::Count(args) => run_count(&args).map(|()| Outcome::Done),
+        Command::Verify(args) => damage::verify(&args),
+        Command::PythonHelper => print(tfarrow::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }
 
-fn run_convert(args: &Convert) -> Result<()> {
+fn run_convert(args: &Convert) -> Result<Outcome> {
     let threads = plan::threads(&args.reading);
     let progress: Arc<Progress> = Arc::default();
     let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?.with_progress(progress.clone());
+    let report = damage::report(args.report.as_deref(), args.overwrite)?;
+    let builder = builder.with_report(report.clone());
     let options = SinkOptions {
+        format: args.format.as_deref().map(tfarrow::Format::from_name).transpose()?,
         compression: args.compression.as_deref().map(OutputCompression::parse).transpose()?,
         row_group_rows: args.row_group_rows,
         overwrite: args.overwrite,
+        string_bytes: args.string_bytes,
         threads,
     };
     let output = if args.dry_run { None } else { args.output.as_deref() };
     if let Some(path) = output {
+        if let Some(extension) = folder::extension(path, args)? {
+            return folder::convert(path, extension, args, builder, options, &progress);
+        }
         check_output(path, args)?;
     }
     on_interrupt()?;
@@ -48,22 +60,33 @@ fn run_convert(args: &Convert) -> Result<()> {
     let bar = Bar::start(args.progress, progress.clone(), bytes);
     let summary = convert(&source, sink, builder.read_options(), threads);
     bar.finish();
+    // What was found until something failed is worth having too.
+    report.flush()?;
     let summary = summary?;
-    let seconds = summary.elapsed.as_secs_f64();
-    let read = megabytes(progress.bytes());
-    let rate = if seconds > 0.0 { format!(", {:.0} MB/s", read / seconds) } else { String::new() };
     let done = match output {
         None => "read, nothing written (dry run)".to_owned(),
         Some(path) if path == Path::new("-") => "to standard output".to_owned(),
         Some(path) => format!("to {} ({:.1} MB)", path.display(), megabytes(summary.bytes_written)),
     };
-    note(&format!("{} rows {done}: {read:.1} MB read in {seconds:.2} s{rate}", summary.rows));
-    Ok(())
+    let outcome = damage::tell(&report, args.reading.on_error);
+    summarise(summary.rows, &done, &progress, summary.elapsed, &report);
+    Ok(outcome)
+}
+
+/// The last line of a conversion.
+pub(crate) fn summarise(rows: u64, done: &str, progress: &Progress, elapsed: Duration, report: &Report) {
+    let seconds = elapsed.as_secs_f64();
+    let read = megabytes(progress.bytes());
+    let rate = if seconds > 0.0 { format!(", {:.0} MB/s", read / seconds) } else { String::new() };
+    let lost = damage::summary(report);
+    note(&format!("{rows} rows {done}: {read:.1} MB read in {seconds:.2} s{rate}{lost}"));
 }
 
 /// Refuses an output that cannot be, before anything is read.
 fn check_output(path: &Path, args: &Convert) -> Result<()> {
-    tfarrow::Format::from_path(path)?;
+    if args.format.is_none() {
+        tfarrow::Format::from_path(path)?;
+    }
     if path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
             .in_source(path.to_string_lossy().into_owned())
@@ -73,7 +96,7 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
 }
 
 /// A partial output must not outlive the process, whatever it is waiting for when it is told to end.
-fn on_interrupt() -> Result<()> {
+pub(crate) fn on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
         remove_partial_outputs();
         std::process::exit(INTERRUPTED);
@@ -82,7 +105,7 @@ fn on_interrupt() -> Result<()> {
 }
 
 #[allow(clippy::cast_precision_loss)] // for display
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
@@ -91,7 +114,7 @@ pub(crate) fn note(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
-fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|e| Error::new(ErrorKind::Io, "cannot write to standard output").with_cause(e))
@@ -184,18 +207,20 @@ fn schema_json(source: &dyn Source) -> Value {
     })
 }
 
-fn run_head(args: &Head) -> Result<()> {
+fn run_head(args: &Head) -> Result<Outcome> {
     let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?;
     let mut selection = builder.read_options().selection;
     selection.take = Some(selection.take.map_or(args.rows, |take| take.min(args.rows)));
-    let builder: ReaderBuilder = builder.with_selection(selection);
+    let report = damage::report(None, false)?;
+    let builder: ReaderBuilder = builder.with_selection(selection).with_report(report.clone());
     let reader = builder.build()?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     let mut batches = Vec::new();
     for batch in reader {
         batches.push(batch?);
     }
-    print(&table::batches(&schema, &batches)?)
+    print(&table::batches(&schema, &batches)?)?;
+    Ok(damage::tell(&report, args.reading.on_error))
 }
 
 fn run_count(args: &Count) -> Result<()> {
@@ -206,8 +231,8 @@ fn run_count(args: &Count) -> Result<()> {
     }
     let records = if args.check { builder.count_checked()? } else { builder.count()? };
     print(&format!("{records}\n"))?;
-    if !args.check && std::io::stdout().is_terminal() {
-        note("lengths were checked, data was not");
+    if !args.check {
+        note("lengths were checked, data was not: `tfarrow verify` checks it");
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 mod args;
 mod commands;
+mod damage;
+mod folder;
 mod plan;
 mod progress;
 mod table;
@@ -9,16 +11,20 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser;
+use damage::Outcome;
 
 /// Everything was converted.
 const DONE: u8 = 0;
+/// It was done, but there are records that could not be read.
+const DAMAGED: u8 = 1;
 /// Nothing was, or not all, and the output was not made.
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
     match commands::run(args) {
-        Ok(()) => ExitCode::from(DONE),
+        Ok(Outcome::Done) => ExitCode::from(DONE),
+        Ok(Outcome::Damaged) => ExitCode::from(DAMAGED),
         // Whoever read our output has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::from(DONE),
         Err(error) => {

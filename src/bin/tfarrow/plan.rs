@@ -1,11 +1,13 @@
 //! From what was typed to what is meant: every option checked, nothing read yet.
 
+use std::path::Path;
+
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Error, ErrorKind, FeatureSpec, InferRecords, ReaderBuilder, RecordKind,
-    Result, Selection, TensorLayout,
+    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
+    RecordKind, Result, Selection, TensorLayout, parse_features,
 };
 
-use crate::args::{BFloat16, Bool, Inputs, Layout, Reading, Record, Storing};
+use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
 
 fn invalid(option: &str, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
@@ -29,10 +31,21 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
         })
         .with_batch_rows(reading.batch_rows)
         .with_max_record_bytes(reading.max_record_bytes)
+        .with_on_error(match reading.on_error {
+            args::OnError::Fail => OnError::Fail,
+            args::OnError::Skip => OnError::Skip,
+            args::OnError::Null => OnError::Null,
+        })
         .with_class_names(storing.class_names)
         .with_decode_images(storing.decode_images)
         .with_lenient(reading.lenient)
         .with_utf8(storing.utf8.iter().cloned())
+        .with_names(storing.names.iter().cloned())
+        .with_unbatch(storing.unbatch)
+        .with_structure(match storing.structure {
+            Structure::Flat => tfarrow::Structure::Flat,
+            Structure::Nested => tfarrow::Structure::Nested,
+        })
         .with_tensor_layout(match storing.tensor_layout {
             Layout::Extension => TensorLayout::Extension,
             Layout::Nested => TensorLayout::Nested,
@@ -46,6 +59,12 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             BFloat16::Float32 => BFloat16Storage::Float32,
             BFloat16::Raw => BFloat16Storage::Raw,
         });
+    if let Some(path) = &reading.libtensorflow {
+        builder = builder.with_libtensorflow(path);
+    }
+    if let Some(threads) = reading.tensorflow_threads {
+        builder = builder.with_tensorflow_threads(threads);
+    }
     if let Some(split) = &reading.split {
         builder = builder.with_split(split);
     }
@@ -61,10 +80,29 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             _ => return Err(invalid("--rename", "OLD=NEW", rename)),
         }
     }
+    for cast in &storing.cast {
+        builder = builder.with_cast(Cast::parse(cast)?);
+    }
+    if let Some(path) = &reading.features_file {
+        builder = builder.with_features(features(path)?);
+    }
     for feature in &reading.features {
         builder = builder.with_feature(FeatureSpec::parse(feature)?);
     }
     Ok(builder)
+}
+
+/// The specs in a features file.
+fn features(path: &Path) -> Result<Vec<FeatureSpec>> {
+    let name = || path.to_string_lossy().into_owned();
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "cannot read features").with_cause(e).in_source(name())
+    })?;
+    parse_features(&text).map_err(|e| e.in_source(name()))
 }
 
 /// The number of threads to use.

@@ -11,7 +11,7 @@ pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
 use self::runs::{Run, Stream};
 use super::blocks::BufferPool;
 use super::open::OpenOptions;
-use super::{ReadOptions, Selection, Unit, Units};
+use super::{Decoded, ReadOptions, Selection, Unit, Units};
 use crate::column::nested::RowError;
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
@@ -390,7 +390,8 @@ impl RecordUnit {
 }
 
 impl Unit for RecordUnit {
-    fn decode(self: Box<Self>, emit: Emit<'_>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+        let emit: Emit<'_> = &mut |batch| emit(Decoded::Batch(batch));
         let decoders = &self.shared.decoders;
         let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut decoder, mut scratch) = match pooled {

@@ -2,7 +2,7 @@
 //! both generations, and the files of `Dataset.cache(filename)`.
 //!
 //! Shards come in the order of their names, one after the other, whatever the number of threads
-//! and CPUs. `docs/FORMATS.md` has the layouts.
+//! and CPUs.
 
 mod cache;
 mod infer;
@@ -22,7 +22,8 @@ use self::layout::{Form, Layout, Shard};
 use self::stream::{Stream, StreamOptions};
 use super::blocks::BufferPool;
 use super::open::OpenOptions;
-use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units};
+use super::report::Failure;
+use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units, Verified};
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, Result};
 use crate::schema::element::ElementPlan;
@@ -238,31 +239,15 @@ impl SavedSource {
         Ok(elements)
     }
 
-    /// Reads everything and checks every CRC; gives what is damaged. A shard is not read further
-    /// where the place of its next element is lost.
-    pub(crate) fn verify(&self, progress: &Arc<Progress>) -> Vec<Error> {
-        let mut damage = Vec::new();
-        let mut elements = 0u64;
-        for (_, mut stream) in self.streams(0..self.partitions.len(), progress) {
-            loop {
-                let mut payload = self.shared.stream.payload();
-                match stream.next(Some(&mut payload)) {
-                    Ok(true) => {
-                        elements += 1;
-                        damage.extend(payload.visit(true, &mut |_| Ok(())).err());
-                    }
-                    Ok(false) => break,
-                    Err(error) => {
-                        damage.push(error);
-                        break;
-                    }
-                }
+    /// The elements of the partitions before `partition`, as far as they can be stepped over.
+    fn elements_before(&self, partition: usize) -> u64 {
+        let mut elements = 0;
+        for (_, mut stream) in self.streams(0..partition, &Arc::default()) {
+            while let Ok(true) = stream.next(None) {
+                elements += 1;
             }
         }
-        if let (true, Some(expected)) = (damage.is_empty(), self.shared.elements.filter(|n| *n != elements)) {
-            damage.push(self.shared.wrong_number(expected, elements));
-        }
-        damage
+        elements
     }
 }
 
@@ -310,6 +295,51 @@ impl Source for SavedSource {
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         let streams = self.streams(partitions, &options.progress);
         Ok(Box::new(units::SavedUnits::new(self.shared.clone(), streams, options)))
+    }
+
+    /// A shard is not read further where the place of its next element is lost. Elements are not
+    /// decoded.
+    fn verify(
+        &self,
+        partition: usize,
+        options: &ReadOptions,
+        damage: &mut dyn FnMut(Failure) -> Result<()>,
+    ) -> Result<Verified> {
+        let (mut elements, mut damaged) = (0u64, 0u64);
+        for (_, mut stream) in self.streams(partition..partition + 1, &options.progress) {
+            loop {
+                let mut payload = self.shared.stream.payload();
+                let (error, lost) = match stream.next(Some(&mut payload)) {
+                    Ok(true) => match payload.visit(true, &mut |_| Ok(())) {
+                        Ok(()) => {
+                            elements += 1;
+                            continue;
+                        }
+                        Err(error) => (error, false),
+                    },
+                    Ok(false) => break,
+                    Err(error) => (error, true),
+                };
+                if !error.is_data() {
+                    return Err(error);
+                }
+                damaged += 1;
+                damage(error.into())?;
+                if lost {
+                    break;
+                }
+            }
+        }
+        // Only the number of all elements is written down: the last partition tells.
+        if let (Some(expected), true) =
+            (self.shared.elements, damaged == 0 && partition + 1 == self.partitions.len())
+        {
+            let found = elements + self.elements_before(partition);
+            if found != expected {
+                damage(self.shared.wrong_number(expected, found).into())?;
+            }
+        }
+        Ok(Verified { records: elements, what: "elements".to_owned() })
     }
 }
 

@@ -161,10 +161,10 @@ fn next_frames(reader: &mut FrameReader, components: usize, mut out: Option<&mut
             };
         };
         first.get_or_insert(frame);
-        if let Some(Payload::Frames { runs, .. }) = &mut out {
-            if !runs.last_mut().is_some_and(|run| reader.extend_run(run, &frame)) {
-                runs.push(reader.begin_run(&frame));
-            }
+        if let Some(Payload::Frames { runs, .. }) = &mut out
+            && !runs.last_mut().is_some_and(|run| reader.extend_run(run, &frame))
+        {
+            runs.push(reader.begin_run(&frame));
         }
     }
     Ok(components > 0)

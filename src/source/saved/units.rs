@@ -4,14 +4,12 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-use arrow::array::RecordBatch;
-
 use super::Shared;
 use super::payload::{Element, Payload};
 use super::stream::Stream;
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{ReadOptions, Unit, Units};
+use crate::source::{Decoded, ReadOptions, Unit, Units};
 use crate::tf::variant::{self, Value};
 
 /// Bytes that a batch may grow to in memory before it is ended early: repeated values are small in
@@ -183,11 +181,11 @@ impl Shared {
     /// Notes that a partition was read to its end. When all were, their elements must be as many
     /// as the writer counted: TensorFlow itself does not see that some are missing.
     fn finish_partition(&self, partition: usize, elements: u64) -> Result<()> {
-        if let Some(expected) = self.shards.get(partition).filter(|_| !self.dealt).and_then(|s| s.elements) {
-            if expected != elements {
-                let name = self.shards.get(partition).map_or("", |shard| shard.name.as_str());
-                return Err(self.wrong_number(expected, elements).in_source(name));
-            }
+        if let Some(expected) = self.shards.get(partition).filter(|_| !self.dealt).and_then(|s| s.elements)
+            && expected != elements
+        {
+            let name = self.shards.get(partition).map_or("", |shard| shard.name.as_str());
+            return Err(self.wrong_number(expected, elements).in_source(name));
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = found.get_mut(partition) {
@@ -233,7 +231,7 @@ impl SavedUnit {
     fn decode_with(
         &self,
         builder: &mut ElementBuilder,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+        emit: &mut dyn FnMut(Decoded) -> Result<()>,
     ) -> Result<()> {
         let shared = &*self.shared;
         builder.reserve_as_before(self.payload.bytes().saturating_mul(4));
@@ -261,7 +259,7 @@ impl SavedUnit {
     fn append(
         &self,
         builder: &mut ElementBuilder,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+        emit: &mut dyn FnMut(Decoded) -> Result<()>,
         append: &mut dyn FnMut(&mut ElementBuilder) -> Result<()>,
     ) -> Result<()> {
         match append(builder) {
@@ -277,14 +275,10 @@ impl SavedUnit {
         Ok(())
     }
 
-    fn flush(
-        &self,
-        builder: &mut ElementBuilder,
-        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
-    ) -> Result<()> {
+    fn flush(&self, builder: &mut ElementBuilder, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
         let rows = builder.rows() as u64;
         if rows > 0 {
-            emit(builder.finish()?)?;
+            emit(builder.finish()?.into())?;
             self.options.progress.add_rows(rows);
         }
         Ok(())
@@ -292,7 +286,7 @@ impl SavedUnit {
 }
 
 impl Unit for SavedUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
         let builders = &self.shared.builders;
         let pooled = builders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut builder = match pooled {

@@ -170,11 +170,11 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        if let Ok(tensor) = Tensor::parse(&bytes) {
-            if let Data::Variants(_) = tensor.data() {
-                let spec = ElementSpec::Sparse { dtype: DType::Int64, shape: crate::tf::shape::Shape::UnknownRank };
-                drop(crate::tf::variant::decode(&spec, tensor));
-            }
+        if let Ok(tensor) = Tensor::parse(&bytes)
+            && let Data::Variants(_) = tensor.data()
+        {
+            let spec = ElementSpec::Sparse { dtype: DType::Int64, shape: crate::tf::shape::Shape::UnknownRank };
+            drop(crate::tf::variant::decode(&spec, tensor));
         }
     }
 }

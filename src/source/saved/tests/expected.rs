@@ -120,7 +120,8 @@ fn nest(values: &[Json], dims: &[usize]) -> Json {
     (0..*first).map(|i| nest(&values[i * width..(i + 1) * width], rest)).collect()
 }
 
-/// The values of a tensor as they are stored in Arrow: narrow floats widened.
+/// The values of a tensor as they are stored in Arrow: narrow floats widened, the signs of narrow
+/// integers extended.
 fn values(tensor: &Json) -> Vec<Json> {
     let dtype = tensor["dtype"].as_str().unwrap();
     if dtype == "string" {
@@ -145,6 +146,8 @@ fn values(tensor: &Json) -> Vec<Json> {
                 let (re, im) = item.split_at(item.len() / 2);
                 json!([hex(re), hex(im)])
             }
+            ("int4", _) => json!(hex(&[(item[0] << 4).cast_signed().wrapping_shr(4).cast_unsigned()])),
+            ("int2", _) => json!(hex(&[(item[0] << 6).cast_signed().wrapping_shr(6).cast_unsigned()])),
             _ => json!(hex(item)),
         })
         .collect()

@@ -1,0 +1,22 @@
+//! The first batches of a dataset, all of one size: `ds.batch(n, drop_remainder=True).take(k)`.
+//! Nothing behind them is read.
+//!
+//! ```text
+//! cargo run --example first_batches -- 'examples/data/digits/digits.tfrecord-*'
+//! ```
+#![allow(clippy::print_stdout)]
+
+use ndarray::Ix1;
+use tfarrow::{ReaderBuilder, drop_remainder, tensor};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let input = std::env::args().nth(1).ok_or("usage: first_batches INPUT")?;
+    let reader = ReaderBuilder::new([input]).with_batch_rows(32).build()?;
+    for batch in drop_remainder(reader, 32).take(3) {
+        let batch = batch?;
+        let labels = tensor(&batch, "label")?.view_as::<i64, Ix1>()?;
+        let sum: i64 = labels.iter().sum();
+        println!("{} labels, which sum up to {sum}", labels.len());
+    }
+    Ok(())
+}

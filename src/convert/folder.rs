@@ -1,0 +1,345 @@
+//! From a source to a folder of part files, which can be interrupted and gone on with.
+//!
+//! Every part is written beside its name and renamed when whole; then it is recorded in
+//! `_progress.jsonl`. When all are there, `_manifest.json` takes that file's place. Whatever moment
+//! a run is killed at, the next one keeps the parts that are recorded and still have their size and
+//! checksum, and makes the others again, with the same bytes as an undisturbed run.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use super::manifest::{self, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reader::{Batches, PartItem};
+use crate::sink::{Format, Sink, SinkOptions, open_sink};
+use crate::source::report::Report;
+use crate::source::{ReadOptions, Selection, Source};
+
+/// How a folder of part files is written.
+#[derive(Debug, Clone)]
+pub struct FolderOptions {
+    /// The extension of the parts, which names their format: `parquet`, `arrow` ….
+    pub extension: String,
+    /// How each part is written. `overwrite` is about the folder: whether a conversion in it is
+    /// begun again.
+    pub sink: SinkOptions,
+    /// Whether a conversion that was begun in the folder is gone on with.
+    pub resume: bool,
+    /// Threads that read, decode and encode.
+    pub threads: usize,
+    /// What else the parts depend on, by name, such as
+    /// [`ReaderBuilder::settings`](crate::ReaderBuilder::settings): a resumed run must have the
+    /// same.
+    pub settings: Map<String, Value>,
+}
+
+/// What a conversion to a folder did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FolderSummary {
+    /// Rows in all parts.
+    pub rows: u64,
+    /// Bytes of all parts.
+    pub bytes: u64,
+    /// Parts.
+    pub parts: usize,
+    /// Parts that an earlier run had made.
+    pub kept: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Reads all of `source` and writes it to part files in `folder`: one for each partition, or for
+/// each [`part_rows`](ReadOptions::part_rows) elements. `_manifest.json` appears when all are whole.
+///
+/// The parts do not depend on the number of threads, nor on how often the conversion was
+/// interrupted. Failures of the parts that are kept are counted in the report as well; of each part
+/// the first 10,000 are told of.
+///
+/// # Errors
+/// The source cannot be read or is damaged, a part cannot be written, the folder holds something
+/// else, or `resume` is set and input or options are not what they were. Parts that are whole stay.
+pub fn convert_to_folder(
+    source: &Arc<dyn Source>,
+    folder: &Path,
+    read: &ReadOptions,
+    options: &FolderOptions,
+) -> Result<FolderSummary> {
+    let start = Instant::now();
+    let job = Job::new(source, folder, read, options)?;
+    let whole = job.prepare()?;
+    let kept = whole.len();
+    let progress = Mutex::new(Progress::begin(folder, &job.plan, &whole)?);
+    // What is recorded anew need not be recorded as whole.
+    remove(&folder.join(MANIFEST))?;
+    let mut parts = if read.part_rows.is_some() {
+        job.by_rows(whole, &progress)?
+    } else {
+        job.by_partition(whole, &progress)?
+    };
+    parts.sort_by_key(|part| part.index);
+    for part in &parts {
+        read.report.add_part(part.rows, part.skipped, part.nulled, &part.failures)?;
+    }
+    drop(progress);
+    manifest::finish(folder, &job.plan, &parts)?;
+    Ok(FolderSummary {
+        rows: parts.iter().map(|p| p.rows).sum(),
+        bytes: parts.iter().map(|p| p.bytes).sum(),
+        parts: parts.len(),
+        kept,
+        elapsed: start.elapsed(),
+    })
+}
+
+struct Job<'a> {
+    source: &'a Arc<dyn Source>,
+    folder: &'a Path,
+    read: &'a ReadOptions,
+    options: &'a FolderOptions,
+    plan: Plan,
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        source: &'a Arc<dyn Source>,
+        folder: &'a Path,
+        read: &'a ReadOptions,
+        options: &'a FolderOptions,
+    ) -> Result<Self> {
+        let format = Format::from_path(&PathBuf::from("part").with_extension(&options.extension))?;
+        if format == Format::Npyd {
+            return Err(Error::config("a part file cannot be a folder").expected("a file format", "npyd"));
+        }
+        match read.part_rows {
+            None if read.selection != Selection::default() => {
+                return Err(Error::config("rows cannot be chosen where each partition makes a part")
+                    .with_hint("pass --rows-per-file N with --take, --skip or --shard"));
+            }
+            Some(_) if !source.cuts_parts() => {
+                return Err(Error::unsupported(format!("parts of so many rows of {}", source.kind()))
+                    .with_hint("leave --rows-per-file out"));
+            }
+            _ => {}
+        }
+        let mut settings = options.settings.clone();
+        let SinkOptions { compression, row_group_rows, overwrite: _, string_bytes, threads: _, format: _ } =
+            &options.sink;
+        settings.insert("format".to_owned(), json!(options.extension));
+        let compression = compression.map(|c| format!("{c:?}").to_lowercase());
+        settings.insert("compression".to_owned(), json!(compression));
+        settings.insert("row_group_rows".to_owned(), json!(row_group_rows));
+        settings.insert("string_bytes".to_owned(), json!(string_bytes));
+        let plan = Plan::new(source.as_ref(), read, settings);
+        Ok(Self { source, folder, read, options, plan })
+    }
+
+    /// Makes the folder ready; returns the parts in it that are whole.
+    fn prepare(&self) -> Result<Vec<Part>> {
+        let cannot = |e| Error::io("cannot create output folder", e).in_source(self.folder_name());
+        std::fs::create_dir_all(self.folder).map_err(cannot)?;
+        let mut names: Vec<String> = Vec::new();
+        for entry in std::fs::read_dir(self.folder).map_err(cannot)? {
+            names.push(entry.map_err(cannot)?.file_name().to_string_lossy().into_owned());
+        }
+        let holds = |name: &str| names.iter().any(|n| n == name);
+        let exists = |what: &str, hint: &str| {
+            Error::new(ErrorKind::AlreadyExists, what).in_source(self.folder_name()).with_hint(hint)
+        };
+        let found = match self.options.resume {
+            true => manifest::look(self.folder, &self.plan)?,
+            false => Found::Nothing,
+        };
+        let mut whole = Vec::new();
+        if let Found::Parts(parts) = found {
+            whole = parts;
+            // Parts are recorded in any order; each must be there, under the name it would get.
+            whole.sort_by_key(|part| part.index);
+            whole.dedup_by_key(|part| part.index);
+            whole.retain(|part| part.name == self.name(part.index) && part.is_whole(self.folder));
+        } else if !self.options.sink.overwrite {
+            if holds(MANIFEST) {
+                return Err(exists("output folder holds a conversion already", "pass --overwrite"));
+            }
+            if holds(PROGRESS) {
+                let hint = "pass --resume to go on with it, or --overwrite to begin again";
+                return Err(exists("output folder holds a conversion that was interrupted", hint));
+            }
+            if !names.iter().all(|name| is_partial(name)) {
+                return Err(exists("output folder is not empty", "pass --overwrite to write into it"));
+            }
+        } else {
+            remove(&self.folder.join(MANIFEST))?;
+        }
+        // What is not whole must not be taken for a part: neither by readers nor by us.
+        for name in names {
+            if (is_part(&name) || is_partial(&name)) && whole.iter().all(|part| part.name != name) {
+                remove(&self.folder.join(&name))?;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn folder_name(&self) -> String {
+        self.folder.to_string_lossy().into_owned()
+    }
+
+    fn name(&self, index: usize) -> String {
+        let extension = &self.options.extension;
+        match self.read.part_rows {
+            Some(_) => format!("part-{index:05}.{extension}"),
+            None => format!("part-{index:05}-of-{:05}.{extension}", self.source.partitions().len()),
+        }
+    }
+
+    fn sink(&self, index: usize, threads: usize) -> Result<Box<dyn Sink>> {
+        let options = SinkOptions { overwrite: true, threads, ..self.options.sink.clone() };
+        open_sink(&self.folder.join(self.name(index)), &self.source.schema(), &options)
+    }
+
+    /// Ends part `index`, which lies on disk.
+    fn part(&self, index: usize, rows: u64, report: &Report) -> Result<Part> {
+        let name = self.name(index);
+        let path = self.folder.join(&name);
+        let cannot = |e| Error::io("cannot write output", e).in_source(path.to_string_lossy().into_owned());
+        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(cannot)?;
+        let (bytes, crc32c) = manifest::checksum(&path)?;
+        let (skipped, nulled, failures) = (report.skipped(), report.nulled(), report.failures());
+        Ok(Part { index, name, rows, bytes, crc32c, skipped, nulled, failures })
+    }
+
+    /// Each partition makes a part; several are made at a time.
+    fn by_partition(&self, whole: Vec<Part>, progress: &Mutex<Progress>) -> Result<Vec<Part>> {
+        let made = |index| whole.iter().any(|part| part.index == index);
+        let left: Vec<usize> = (0..self.source.partitions().len()).filter(|index| !made(*index)).collect();
+        let workers = self.options.threads.clamp(1, left.len().max(1));
+        let threads = (self.options.threads / workers).max(1);
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let done: Mutex<Vec<(usize, Result<Part>)>> = Mutex::default();
+        let work = || {
+            while !failed.load(Ordering::Relaxed)
+                && let Some(&index) = left.get(next.fetch_add(1, Ordering::Relaxed))
+            {
+                let result = self.partition(index, threads).and_then(|part| {
+                    progress.lock().unwrap_or_else(PoisonError::into_inner).add(&part)?;
+                    Ok(part)
+                });
+                failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                done.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..workers {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // The first failure in the order of the input is the one to tell.
+        done.sort_by_key(|(index, _)| *index);
+        let mut parts = whole;
+        for (_, result) in done {
+            parts.push(result?);
+        }
+        Ok(parts)
+    }
+
+    fn partition(&self, index: usize, threads: usize) -> Result<Part> {
+        let report = Arc::new(Report::new(KEPT_FAILURES));
+        let read = ReadOptions { report: report.clone(), ..self.read.clone() };
+        let mut sink = self.sink(index, threads)?;
+        let mut rows = 0;
+        for batch in Batches::of_partitions(self.source.clone(), index..index + 1, &read, threads)? {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            sink.write(&batch)?;
+        }
+        self.plan.check_input(self.source.as_ref(), index)?;
+        sink.finish()?;
+        self.part(index, rows, &report)
+    }
+
+    /// So many elements make a part; they are made one after the other.
+    fn by_rows(&self, mut parts: Vec<Part>, progress: &Mutex<Progress>) -> Result<Vec<Part>> {
+        // A part that is missing is made again, and so is what comes after it.
+        let first = parts.iter().enumerate().take_while(|(at, part)| *at == part.index).count();
+        parts.truncate(first);
+        let elements = (first as u64).saturating_mul(self.read.part_rows.unwrap_or(0));
+        let Selection { skip, shard, take } = self.read.selection;
+        let stride = shard.map_or(1, |(_, count)| count);
+        let selection = Selection {
+            skip: skip.saturating_add(elements.saturating_mul(stride)),
+            shard,
+            take: take.map(|take| take.saturating_sub(elements)),
+        };
+        let threads = self.options.threads;
+        let mut report = Arc::new(Report::new(KEPT_FAILURES));
+        let read = ReadOptions { report: report.clone(), selection, ..self.read.clone() };
+        let mut batches = Batches::new(self.source.clone(), &read, threads)?;
+        let mut sink: Option<Box<dyn Sink>> = None;
+        let (mut index, mut rows) = (first, 0);
+        loop {
+            let item = batches.next_item()?;
+            match item {
+                PartItem::Batch(batch) => {
+                    if sink.is_none() {
+                        sink = Some(self.sink(index, threads)?);
+                    }
+                    rows += batch.num_rows() as u64;
+                    if let Some(sink) = &mut sink {
+                        sink.write(&batch)?;
+                    }
+                    continue;
+                }
+                // The last part may be whole already; without any row there is one part.
+                PartItem::End if sink.is_none() && report.is_clean() && index > 0 => break,
+                PartItem::End | PartItem::EndOfPart => {}
+            }
+            if matches!(item, PartItem::End) {
+                (0..self.source.partitions().len())
+                    .try_for_each(|input| self.plan.check_input(self.source.as_ref(), input))?;
+            }
+            let open = sink.take().map_or_else(|| self.sink(index, threads), Ok)?;
+            open.finish()?;
+            let part = self.part(index, rows, &report)?;
+            progress.lock().unwrap_or_else(PoisonError::into_inner).add(&part)?;
+            parts.push(part);
+            if matches!(item, PartItem::End) {
+                break;
+            }
+            (index, rows) = (index + 1, 0);
+            report = Arc::new(Report::new(KEPT_FAILURES));
+            batches.set_report(report.clone());
+        }
+        Ok(parts)
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io("cannot remove what is left of an earlier run", error)
+                .in_source(path.to_string_lossy().into_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file of this name is a part.
+fn is_part(name: &str) -> bool {
+    const DIGITS: usize = 5;
+    let rest = name.strip_prefix("part-").unwrap_or_default();
+    rest.chars().take_while(char::is_ascii_digit).count() >= DIGITS
+}
+
+/// Whether a file of this name is what a killed run left of a file that was not whole.
+fn is_partial(name: &str) -> bool {
+    let name = name.strip_prefix('.').filter(|name| name.ends_with(".tmp")).unwrap_or_default();
+    is_part(name) || name.starts_with(MANIFEST) || name.starts_with(PROGRESS)
+}

@@ -1,0 +1,330 @@
+//! What a folder of part files says about itself: while it is made, and when it is whole.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use arrow::datatypes::Schema;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::report::Failure;
+use crate::source::{ReadOptions, Source};
+
+/// The file that says that a folder is whole, and what is in it.
+pub(crate) const MANIFEST: &str = "_manifest.json";
+/// The file that holds which parts are whole while others are not: JSON lines, the plan first.
+pub(crate) const PROGRESS: &str = "_progress.jsonl";
+/// The layout of both files.
+const LAYOUT: u64 = 1;
+/// Failures of a part that are kept for a later run to tell of.
+pub(crate) const KEPT_FAILURES: usize = 10_000;
+
+fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let (what, path) = (what.to_owned(), path.to_string_lossy().into_owned());
+    move |error| Error::io(what, error).in_source(path)
+}
+
+/// A part file that is whole.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// CRC-32C of the file.
+    pub(crate) crc32c: u32,
+    pub(crate) skipped: u64,
+    pub(crate) nulled: u64,
+    pub(crate) failures: Vec<Failure>,
+}
+
+impl Part {
+    /// As the manifest has it.
+    fn to_json(&self) -> Value {
+        json!({
+            "part": self.index,
+            "name": self.name,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "crc32c": format!("{:08x}", self.crc32c),
+            "skipped": self.skipped,
+            "nulled": self.nulled,
+        })
+    }
+
+    fn to_line(&self) -> String {
+        let mut line = self.to_json();
+        if let Some(line) = line.as_object_mut() {
+            let failures = self.failures.iter().map(Failure::to_json).collect();
+            line.insert("failures".to_owned(), Value::Array(failures));
+        }
+        format!("{line}\n")
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let number = |name: &str| value.get(name).and_then(Value::as_u64);
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        let failures = value.get("failures").and_then(Value::as_array);
+        Some(Self {
+            index: number("part").and_then(|n| usize::try_from(n).ok())?,
+            name: text("name")?.to_owned(),
+            rows: number("rows")?,
+            bytes: number("bytes")?,
+            crc32c: text("crc32c").and_then(|hex| u32::from_str_radix(hex, 16).ok())?,
+            skipped: number("skipped")?,
+            nulled: number("nulled")?,
+            failures: failures.map(|all| all.iter().map(Failure::from_json).collect()).unwrap_or_default(),
+        })
+    }
+
+    /// Whether the file is there as it was written.
+    pub(crate) fn is_whole(&self, folder: &Path) -> bool {
+        let path = folder.join(&self.name);
+        std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() == self.bytes)
+            && checksum(&path).is_ok_and(|(bytes, crc)| bytes == self.bytes && crc == self.crc32c)
+    }
+}
+
+/// The size and CRC-32C of a file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn checksum(path: &Path) -> Result<(u64, u32)> {
+    const READ_BYTES: usize = 1 << 20;
+    let mut file = File::open(path).map_err(io("cannot read part back", path))?;
+    let mut buffer = vec![0; READ_BYTES];
+    let (mut bytes, mut crc) = (0, 0);
+    loop {
+        let n = file.read(&mut buffer).map_err(io("cannot read part back", path))?;
+        if n == 0 {
+            return Ok((bytes, crc));
+        }
+        bytes += n as u64;
+        crc = crc32c::crc32c_append(crc, buffer.get(..n).unwrap_or_default());
+    }
+}
+
+/// Everything that the bytes of the parts depend on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    inputs: Vec<Value>,
+    options: Map<String, Value>,
+    schema: Value,
+}
+
+impl Plan {
+    pub(crate) fn new(source: &dyn Source, read: &ReadOptions, mut options: Map<String, Value>) -> Self {
+        let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report: _, part_rows } =
+            read;
+        options.insert("batch_rows".to_owned(), json!(batch_rows));
+        options.insert("batch_bytes".to_owned(), json!(batch_bytes));
+        options.insert("skip".to_owned(), json!(selection.skip));
+        options.insert("shard".to_owned(), json!(selection.shard.map(|(i, n)| format!("{i}/{n}"))));
+        options.insert("take".to_owned(), json!(selection.take));
+        options.insert("on_error".to_owned(), json!(format!("{on_error:?}").to_lowercase()));
+        options.insert("rows_per_file".to_owned(), json!(part_rows));
+        let inputs = (0..source.partitions().len()).map(|index| describe_input(source, index)).collect();
+        Self { inputs, options, schema: describe_schema(&source.schema()) }
+    }
+
+    /// Refuses to go on if the input of a partition is not what it was.
+    pub(crate) fn check_input(&self, source: &dyn Source, partition: usize) -> Result<()> {
+        let now = describe_input(source, partition);
+        match self.inputs.get(partition) {
+            Some(then) if *then != now => {
+                Err(Error::new(ErrorKind::Io, "input changed while it was converted")
+                    .expected(short(then), short(&now))
+                    .in_source(now.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "layout": LAYOUT,
+            "tfarrow": env!("CARGO_PKG_VERSION"),
+            "inputs": self.inputs,
+            "options": self.options,
+            "schema": self.schema,
+        })
+    }
+
+    /// What differs from the plan that a folder was begun with, in words; empty if nothing does.
+    fn differences(&self, then: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let now = self.to_json();
+        for key in ["layout", "tfarrow"] {
+            let (then, now) = (then.get(key), now.get(key));
+            if then != now {
+                found.push(format!("version of {key} was {} and is {}", show(then), show(now)));
+            }
+        }
+        let inputs = then.get("inputs").and_then(Value::as_array).cloned().unwrap_or_default();
+        if inputs.len() != self.inputs.len() {
+            found.push(format!("there were {} inputs and are {}", inputs.len(), self.inputs.len()));
+        } else {
+            for (then, now) in inputs.iter().zip(&self.inputs).filter(|(then, now)| then != now) {
+                found.push(format!("input was {} and is {}", short(then), short(now)));
+            }
+        }
+        let none = Map::new();
+        let options = then.get("options").and_then(Value::as_object).unwrap_or(&none);
+        for key in options.keys().chain(self.options.keys().filter(|key| !options.contains_key(*key))) {
+            let (then, now) = (options.get(key), self.options.get(key));
+            if then != now {
+                found.push(format!("{key} was {} and is {}", show(then), show(now)));
+            }
+        }
+        if found.is_empty() && then.get("schema") != Some(&self.schema) {
+            found.push("columns are not what they were".to_owned());
+        }
+        found
+    }
+}
+
+fn show(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "not set".to_owned(),
+        Some(Value::String(text)) => format!("`{text}`"),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn describe_input(source: &dyn Source, index: usize) -> Value {
+    let Some(partition) = source.partitions().get(index) else { return Value::Null };
+    let metadata = std::fs::metadata(&*partition.name).ok();
+    let modified = metadata
+        .as_ref()
+        .and_then(|m| m.modified().ok())
+        .and_then(|time| u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok());
+    let bytes = metadata.filter(std::fs::Metadata::is_file).map(|m| m.len()).or(partition.bytes);
+    json!({"name": &*partition.name, "bytes": bytes, "modified_ns": modified})
+}
+
+/// An input in a few words.
+fn short(input: &Value) -> String {
+    let name = input.get("name").and_then(Value::as_str).unwrap_or_default();
+    let part = |name| show(input.get(name));
+    format!("`{name}` of {} bytes, modified at {} ns", part("bytes"), part("modified_ns"))
+}
+
+fn describe_schema(schema: &Schema) -> Value {
+    let sorted = |metadata: &std::collections::HashMap<String, String>| {
+        let mut pairs: Vec<_> = metadata.iter().collect();
+        pairs.sort();
+        pairs.into_iter().map(|(k, v)| (k.clone(), json!(v))).collect::<Map<_, _>>()
+    };
+    let fields = schema.fields().iter().map(|field| {
+        json!({
+            "name": field.name(),
+            "type": field.data_type().to_string(),
+            "nullable": field.is_nullable(),
+            "metadata": sorted(field.metadata()),
+        })
+    });
+    json!({"fields": fields.collect::<Vec<_>>(), "metadata": sorted(schema.metadata())})
+}
+
+/// What a folder holds before anything is written to it.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing of a conversion.
+    Nothing,
+    /// Parts of the same conversion.
+    Parts(Vec<Part>),
+}
+
+/// Looks at what an earlier run left in `folder`.
+///
+/// # Errors
+/// It was another conversion, or its files cannot be read.
+pub(crate) fn look(folder: &Path, plan: &Plan) -> Result<Found> {
+    let read = |name: &str| match std::fs::read_to_string(folder.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io("cannot read what is there", &folder.join(name))(error)),
+    };
+    let (begun, parts): (Option<Value>, Vec<Part>) = if let Some(text) = read(MANIFEST)? {
+        let manifest: Option<Value> = serde_json::from_str(&text).ok();
+        let parts = manifest.as_ref().and_then(|m| m.get("parts")).and_then(Value::as_array);
+        let parts = parts.map(|all| all.iter().filter_map(Part::from_json).collect());
+        (manifest, parts.unwrap_or_default())
+    } else if let Some(text) = read(PROGRESS)? {
+        let mut lines = text.lines().map(serde_json::from_str::<Value>);
+        // A line that a kill cut short is of a part that is then made again.
+        let begun = lines.next().and_then(std::result::Result::ok);
+        (begun, lines.map_while(std::result::Result::ok).filter_map(|line| Part::from_json(&line)).collect())
+    } else {
+        return Ok(Found::Nothing);
+    };
+    // The plan is written before any part, all at once: without it there is no part.
+    let Some(begun) = begun else { return Ok(Found::Nothing) };
+    let differences = plan.differences(&begun);
+    if differences.is_empty() {
+        return Ok(Found::Parts(parts));
+    }
+    Err(Error::config(format!("cannot resume: {}", differences.join("; ")))
+        .in_source(folder.to_string_lossy().into_owned())
+        .with_hint("pass --overwrite instead of --resume to begin again"))
+}
+
+/// The file of parts that are whole, open to be added to.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    file: File,
+    path: PathBuf,
+}
+
+impl Progress {
+    /// Begins the file anew with what is whole already.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn begin(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<Self> {
+        let path = folder.join(PROGRESS);
+        let mut text = format!("{}\n", plan.to_json());
+        parts.iter().for_each(|part| text.push_str(&part.to_line()));
+        replace(&path, &text)?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(io("cannot write progress", &path))?;
+        Ok(Self { file, path })
+    }
+
+    /// Adds a part.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn add(&mut self, part: &Part) -> Result<()> {
+        let line = part.to_line();
+        self.file.write_all(line.as_bytes()).map_err(io("cannot write progress", &self.path))
+    }
+}
+
+/// Writes the manifest and removes what was needed before there was one.
+///
+/// # Errors
+/// The manifest cannot be written.
+pub(crate) fn finish(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<()> {
+    let mut manifest = plan.to_json();
+    if let Some(manifest) = manifest.as_object_mut() {
+        let sum = |of: fn(&Part) -> u64| json!(parts.iter().map(of).sum::<u64>());
+        manifest.insert("rows".to_owned(), sum(|p| p.rows));
+        manifest.insert("bytes".to_owned(), sum(|p| p.bytes));
+        manifest.insert("skipped".to_owned(), sum(|p| p.skipped));
+        manifest.insert("nulled".to_owned(), sum(|p| p.nulled));
+        manifest.insert("parts".to_owned(), parts.iter().map(Part::to_json).collect());
+    }
+    replace(&folder.join(MANIFEST), &format!("{manifest:#}\n"))?;
+    let progress = folder.join(PROGRESS);
+    std::fs::remove_file(&progress).map_err(io("cannot remove progress", &progress))
+}
+
+/// Puts `text` into the file `path`, all at once.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let mut file = crate::sink::atomic::AtomicFile::create(path, true)?;
+    file.write_all(text.as_bytes()).map_err(io("cannot write output", path))?;
+    file.persist_synced()?;
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! Which encoding suits a Parquet column, told from its first values.
+//!
+//! A dictionary pays where values repeat, and costs a hash a value where they do not; the writer
+//! would find that out only after a megabyte of distinct values, in every row group anew.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::basic::{Compression, Encoding};
+use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
+
+use super::parquet_error;
+use crate::error::Result;
+
+/// Values of a column that are looked at.
+const SAMPLE_VALUES: usize = 16 << 10;
+/// A dictionary is used where a value occurs so many times on average.
+const REPEATS: usize = 8;
+
+/// Sets the encodings of every column from the rows in `sample`.
+pub(super) fn choose(
+    mut properties: WriterPropertiesBuilder,
+    schema: &Schema,
+    sample: &[RecordBatch],
+    compression: Compression,
+) -> Result<WriterPropertiesBuilder> {
+    let descriptor = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
+    let mut leaves: Vec<Leaf> = Vec::new();
+    for field in schema.fields() {
+        find_leaves(field.data_type(), false, &mut leaves);
+    }
+    for batch in sample {
+        let mut index = 0;
+        for column in batch.columns() {
+            collect(column, &mut index, &mut leaves);
+        }
+    }
+    for (column, leaf) in descriptor.columns().iter().zip(&leaves) {
+        let path = column.path();
+        let compressed = compression != Compression::UNCOMPRESSED;
+        // Readers decide by them which rows to skip; nobody looks for rows by the values of a
+        // tensor.
+        if leaf.nested {
+            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
+        if matches!(leaf.data_type, DataType::Boolean | DataType::Dictionary(..)) {
+            continue;
+        }
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), leaf.repeats(compressed))
+            .set_column_encoding(path.clone(), leaf.encoding(compressed));
+    }
+    Ok(properties)
+}
+
+/// A Parquet column and what was seen of its values.
+struct Leaf {
+    data_type: DataType,
+    /// Whether it lies in a list.
+    nested: bool,
+    values: usize,
+    distinct: HashSet<Vec<u8>>,
+}
+
+impl Leaf {
+    fn repeats(&self, compressed: bool) -> bool {
+        match self.data_type {
+            // These are stored as 32-bit integers: compression takes the zeros out at less cost
+            // than a dictionary.
+            DataType::Int8 | DataType::UInt8 | DataType::Int16 | DataType::UInt16 if self.nested => {
+                !compressed
+            }
+            DataType::Float16 | DataType::Float32 | DataType::Float64 if self.nested => false,
+            _ => self.distinct.len().saturating_mul(REPEATS) <= self.values,
+        }
+    }
+
+    /// The encoding where a dictionary is not used, or grew too large.
+    fn encoding(&self, compressed: bool) -> Encoding {
+        match self.data_type {
+            DataType::Float32 | DataType::Float64 if compressed => Encoding::BYTE_STREAM_SPLIT,
+            DataType::Int8 | DataType::UInt8 | DataType::Int16 | DataType::UInt16
+                if self.nested && compressed =>
+            {
+                Encoding::BYTE_STREAM_SPLIT
+            }
+            DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32
+            | DataType::UInt64 => Encoding::DELTA_BINARY_PACKED,
+            _ => Encoding::PLAIN,
+        }
+    }
+}
+
+fn find_leaves(data_type: &DataType, nested: bool, out: &mut Vec<Leaf>) {
+    match data_type {
+        DataType::Struct(fields) => fields.iter().for_each(|f| find_leaves(f.data_type(), nested, out)),
+        DataType::List(item) | DataType::FixedSizeList(item, _) => find_leaves(item.data_type(), true, out),
+        leaf => out.push(Leaf { data_type: leaf.clone(), nested, values: 0, distinct: HashSet::new() }),
+    }
+}
+
+/// Adds the values of the leaves of `array` to what was seen; `index` is the first leaf.
+fn collect(array: &ArrayRef, index: &mut usize, leaves: &mut [Leaf]) {
+    match array.data_type() {
+        DataType::Struct(_) => {
+            array.as_struct().columns().iter().for_each(|column| collect(column, index, leaves))
+        }
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let bound = |offset: Option<&i32>| offset.and_then(|o| usize::try_from(*o).ok()).unwrap_or(0);
+            let (first, last) = (bound(list.value_offsets().first()), bound(list.value_offsets().last()));
+            collect(&list.values().slice(first, last - first), index, leaves);
+        }
+        DataType::FixedSizeList(_, size) => {
+            let list = array.as_fixed_size_list();
+            let size = usize::try_from(*size).unwrap_or(0);
+            collect(&list.values().slice(list.offset() * size, list.len() * size), index, leaves);
+        }
+        _ => {
+            if let Some(leaf) = leaves.get_mut(*index) {
+                leaf.see(array);
+            }
+            *index += 1;
+        }
+    }
+}
+
+impl Leaf {
+    fn see(&mut self, array: &ArrayRef) {
+        let room = SAMPLE_VALUES.saturating_sub(self.values);
+        let array = array.slice(0, room.min(array.len()));
+        let data = array.to_data();
+        let valid = |row: &usize| array.is_valid(*row);
+        match array.data_type() {
+            DataType::Utf8 => {
+                let array = array.as_string::<i32>();
+                (0..array.len()).filter(valid).for_each(|row| self.insert(array.value(row).as_bytes()));
+            }
+            DataType::Binary => {
+                let array = array.as_binary::<i32>();
+                (0..array.len()).filter(valid).for_each(|row| self.insert(array.value(row)));
+            }
+            other => {
+                let Some(width) = other.primitive_width() else { return };
+                let Some(buffer) = data.buffers().first() else { return };
+                let bytes = buffer.get(data.offset() * width..).unwrap_or_default();
+                for (row, value) in bytes.chunks_exact(width).take(array.len()).enumerate() {
+                    if valid(&row) {
+                        self.insert(value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, value: &[u8]) {
+        // The length and both ends of a long value tell values apart well enough.
+        const END: usize = 64;
+        self.values += 1;
+        if value.len() <= 2 * END {
+            if !self.distinct.contains(value) {
+                self.distinct.insert(value.to_vec());
+            }
+            return;
+        }
+        let mut key = value.len().to_le_bytes().to_vec();
+        key.extend(value.iter().take(END));
+        key.extend(value.iter().rev().take(END));
+        self.distinct.insert(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, StringArray};
+    use parquet::file::properties::WriterProperties;
+    use parquet::schema::types::ColumnPath;
+    use std::sync::Arc;
+
+    #[test]
+    fn dictionaries_where_values_repeat() {
+        let label: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1000).map(|i| i % 10)));
+        let id: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
+        let word: ArrayRef =
+            Arc::new(StringArray::from_iter_values((0..1000).map(|i| format!("w{}", i % 7))));
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values((0..1000).map(|i| format!("text {i}"))));
+        let batch =
+            RecordBatch::try_from_iter([("label", label), ("id", id), ("word", word), ("text", text)])
+                .unwrap();
+        let properties = choose(
+            WriterProperties::builder(),
+            &batch.schema(),
+            std::slice::from_ref(&batch),
+            Compression::UNCOMPRESSED,
+        );
+        let properties = properties.unwrap().build();
+        let dictionary = |name: &str| properties.dictionary_enabled(&ColumnPath::from(name));
+        assert_eq!([dictionary("label"), dictionary("word")], [true, true]);
+        assert_eq!([dictionary("id"), dictionary("text")], [false, false]);
+        assert_eq!(properties.encoding(&ColumnPath::from("id")), Some(Encoding::DELTA_BINARY_PACKED));
+    }
+}

@@ -1,0 +1,177 @@
+//! Parquet: row groups encoded side by side, with encodings chosen from the first rows.
+
+mod encoding;
+mod row_group;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
+
+use super::atomic::AtomicFile;
+use super::{OutputCompression, Sink, SinkOptions, describe};
+use crate::error::{Error, ErrorKind, Result};
+use row_group::Encoders;
+
+/// Rows in a row group at most, unless set.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// Bytes of Arrow arrays after which a row group is ended: it is held in memory until it is
+/// encoded.
+const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Rows to look at, at most, before encodings are chosen.
+const SAMPLE_ROWS: usize = 8192;
+/// Bytes to look at, at most, before encodings are chosen.
+const SAMPLE_BYTES: usize = 16 << 20;
+
+fn compression(options: &SinkOptions) -> Result<Compression> {
+    let level = |e: ParquetError| Error::config(format!("compression level: {e}"));
+    Ok(match options.compression {
+        None | Some(OutputCompression::Zstd(None)) => Compression::ZSTD(ZstdLevel::default()),
+        Some(OutputCompression::Zstd(Some(n))) => Compression::ZSTD(ZstdLevel::try_new(n).map_err(level)?),
+        Some(OutputCompression::None) => Compression::UNCOMPRESSED,
+        Some(OutputCompression::Lz4) => Compression::LZ4_RAW,
+        Some(OutputCompression::Snappy) => Compression::SNAPPY,
+        Some(OutputCompression::Gzip(None)) => Compression::GZIP(GzipLevel::default()),
+        Some(OutputCompression::Gzip(Some(n))) => {
+            let n = u32::try_from(n).unwrap_or(u32::MAX);
+            Compression::GZIP(GzipLevel::try_new(n).map_err(level)?)
+        }
+    })
+}
+
+fn parquet_error(error: ParquetError) -> Error {
+    match error {
+        ParquetError::External(cause) => Error::new(ErrorKind::Io, "cannot write Parquet").with_cause(cause),
+        other => Error::new(ErrorKind::Unsupported, "cannot write Parquet").with_cause(other),
+    }
+}
+
+/// Writes a Parquet file.
+///
+/// The rows of a row group are held until it is full and then encoded, by one of several threads
+/// if there are any. The file does not depend on their number.
+pub(crate) struct ParquetSink {
+    schema: SchemaRef,
+    properties: WriterPropertiesBuilder,
+    compression: Compression,
+    row_group_rows: usize,
+    threads: usize,
+    /// The file, until the encodings are chosen and the writer takes it.
+    file: Option<AtomicFile>,
+    writer: Option<Writer>,
+    held: Vec<RecordBatch>,
+    held_rows: usize,
+    held_bytes: usize,
+}
+
+/// A file whose encodings are chosen.
+struct Writer {
+    file: SerializedFileWriter<AtomicFile>,
+    factory: ArrowRowGroupWriterFactory,
+    encoders: Encoders,
+    row_groups: usize,
+}
+
+impl ParquetSink {
+    pub(crate) fn new(file: AtomicFile, schema: &Schema, options: &SinkOptions) -> Result<Self> {
+        // Readers other than Arrow's own look for metadata in the file's key-value pairs.
+        let mut key_values: Vec<KeyValue> =
+            schema.metadata().iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
+        // A map has no order, but the same input gives the same file.
+        key_values.sort_by(|a, b| a.key.cmp(&b.key));
+        let compression = compression(options)?;
+        let properties = WriterProperties::builder()
+            .set_compression(compression)
+            .set_key_value_metadata(Some(key_values))
+            .set_created_by(concat!("tfarrow ", env!("CARGO_PKG_VERSION")).to_owned());
+        Ok(Self {
+            schema: Arc::new(schema.clone()),
+            properties,
+            compression,
+            row_group_rows: options.row_group_rows.unwrap_or(ROW_GROUP_ROWS).max(1),
+            threads: options.threads,
+            file: Some(file),
+            writer: None,
+            held: Vec::new(),
+            held_rows: 0,
+            held_bytes: 0,
+        })
+    }
+
+    /// The writer, opened with encodings that suit the rows held.
+    fn writer(&mut self) -> Result<&mut Writer> {
+        if let Some(file) = self.file.take() {
+            let properties = self.properties.clone();
+            let properties =
+                encoding::choose(properties, &self.schema, &self.held, self.compression)?.build();
+            let options = ArrowWriterOptions::new().with_properties(properties);
+            let writer = ArrowWriter::try_new_with_options(file, self.schema.clone(), options)
+                .map_err(parquet_error)?;
+            let (file, factory) = writer.into_serialized_writer().map_err(parquet_error)?;
+            let encoders = Encoders::new(self.schema.clone(), self.threads);
+            self.writer = Some(Writer { file, factory, encoders, row_groups: 0 });
+        }
+        self.writer.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "Parquet output failed before"))
+    }
+
+    /// Hands the rows held to an encoder.
+    fn end_row_group(&mut self) -> Result<()> {
+        if self.held_rows == 0 {
+            return Ok(());
+        }
+        self.writer()?;
+        let batches = std::mem::take(&mut self.held);
+        self.held_rows = 0;
+        self.held_bytes = 0;
+        let writer = self.writer()?;
+        let columns = writer.factory.create_column_writers(writer.row_groups).map_err(parquet_error)?;
+        writer.row_groups += 1;
+        writer.encoders.push(columns, batches)?;
+        while let Some(row_group) = writer.encoders.pop(false)? {
+            row_group.append_to(&mut writer.file)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sink for ParquetSink {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut rest = batch.clone();
+        while rest.num_rows() > 0 {
+            let rows = rest.num_rows().min(self.row_group_rows - self.held_rows);
+            let part = if rows == rest.num_rows() { rest.clone() } else { rest.slice(0, rows) };
+            rest = rest.slice(rows, rest.num_rows() - rows);
+            self.held_rows += rows;
+            self.held_bytes += row_group::slice_bytes(&part);
+            self.held.push(part);
+            if self.held_rows >= SAMPLE_ROWS || self.held_bytes >= SAMPLE_BYTES {
+                self.writer()?;
+            }
+            if self.held_rows >= self.row_group_rows || self.held_bytes >= ROW_GROUP_BYTES {
+                self.end_row_group()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<u64> {
+        self.end_row_group()?;
+        self.writer()?;
+        let Some(mut writer) = self.writer.take() else {
+            return Err(Error::new(ErrorKind::Io, "Parquet output failed before"));
+        };
+        while let Some(row_group) = writer.encoders.pop(true)? {
+            row_group.append_to(&mut writer.file)?;
+        }
+        let file = writer.file.into_inner().map_err(parquet_error)?;
+        let target = describe(file.target());
+        file.persist().map_err(|e| e.in_source(target))
+    }
+}

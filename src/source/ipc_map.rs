@@ -1,0 +1,234 @@
+//! Memory-mapped Arrow IPC files: batches whose buffers are the file itself.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::ops::{Deref, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayData, RecordBatch};
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
+use arrow_ipc::{Block, root_as_footer};
+
+use crate::error::{Error, Result};
+
+/// The magic bytes at the end of an IPC file and the length of the footer before them.
+const TRAILER_BYTES: usize = 10;
+/// The magic bytes at the beginning, padded.
+const MAGIC_BYTES: usize = 8;
+
+/// A memory-mapped Arrow IPC file (`.arrow`, `.feather`): opening it costs its footer, and batches
+/// point into the map instead of being read.
+///
+/// Any batch can be taken at any time, and the file may be larger than memory: the operating system
+/// reads pages when they are looked at and drops them when it needs the space.
+///
+/// Buffers that cannot be used as they lie in the file are copied, and [`MappedBatch`] says so:
+/// those of files with compression, and those that are not aligned to their type. Files that
+/// tfarrow writes without compression have neither.
+///
+/// ```
+/// # use ndarray::Array;
+/// # use tfarrow::{BatchBuilder, tensor};
+/// use tfarrow::IpcMap;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("images.arrow");
+/// # let batch = BatchBuilder::new().with_array("image", Array::<u8, _>::zeros((2, 28, 28))).build()?;
+/// # let file = std::fs::File::create(&path)?;
+/// # let mut writer = arrow::ipc::writer::FileWriter::try_new(file, &batch.schema())?;
+/// # writer.write(&batch)?;
+/// # writer.finish()?;
+///
+/// // SAFETY: nobody changes the file while it is mapped.
+/// let map = unsafe { IpcMap::map(&path) }?;
+/// for k in 0..map.num_batches() {
+///     let batch = map.batch(k)?;
+///     assert!(batch.is_zero_copy());
+///     let images = tensor(&batch, "image")?.view::<u8>()?;
+///     assert_eq!(images.shape(), [2, 28, 28]);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct IpcMap {
+    buffer: Buffer,
+    decoder: FileDecoder,
+    schema: SchemaRef,
+    blocks: Vec<Block>,
+    name: Arc<str>,
+}
+
+impl IpcMap {
+    /// Maps the file at `path` and reads its footer (and its dictionaries, if it has any).
+    ///
+    /// # Safety
+    /// The file must not be changed or truncated while the map or a batch of it exists, by this
+    /// process or another: its bytes are taken for memory that stays as it is, and a batch is
+    /// checked only once, when it is taken. A file that was written under another name and renamed
+    /// when it was whole (as tfarrow does) is safe to replace: the map keeps the old one.
+    ///
+    /// # Errors
+    /// The file cannot be opened or mapped, or it is no Arrow IPC file, or its footer is damaged.
+    pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let name: Arc<str> = path.display().to_string().into();
+        let open = || {
+            let file = File::open(path).map_err(|e| Error::io("cannot open", e))?;
+            // SAFETY: that the file does not change is this function's own condition.
+            let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
+            let buffer = Buffer::from(bytes::Bytes::from_owner(map));
+            no_panic(|| Self::of_buffer(buffer, name.clone()))
+        };
+        open().map_err(|e| e.in_source(name.clone()))
+    }
+
+    fn of_buffer(buffer: Buffer, name: Arc<str>) -> Result<Self> {
+        let not_ipc = || Error::corrupt("not an Arrow IPC file");
+        if !buffer.starts_with(b"ARROW1") {
+            let hint = "a file that begins in another way may be an IPC stream, which cannot be mapped";
+            return Err(not_ipc().with_hint(hint));
+        }
+        let trailer = buffer.last_chunk::<TRAILER_BYTES>().ok_or_else(not_ipc)?;
+        let end = buffer.len() - TRAILER_BYTES;
+        let footer_bytes = read_footer_length(*trailer).map_err(|e| not_ipc().with_cause(e))?;
+        let footer = end.checked_sub(footer_bytes).and_then(|start| buffer.get(start..end));
+        let footer = footer.filter(|footer| footer.len() + MAGIC_BYTES <= end).ok_or_else(not_ipc)?;
+        let footer = root_as_footer(footer).map_err(|e| not_ipc().with_cause(e.to_string()))?;
+        let schema = footer.schema().ok_or_else(|| Error::corrupt("no schema in an IPC file's footer"))?;
+        let schema = SchemaRef::new(fb_to_schema(schema));
+        let mut decoder = FileDecoder::new(schema.clone(), footer.version());
+        for block in footer.dictionaries().iter().flatten() {
+            let message = message(&buffer, block)?;
+            decoder.read_dictionary(block, &message)?;
+        }
+        let blocks = footer.recordBatches().iter().flatten().copied().collect();
+        Ok(Self { buffer, decoder, schema, blocks, name })
+    }
+
+    /// The schema of the batches.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// How many batches there are.
+    #[must_use]
+    pub fn num_batches(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// The size of the file in bytes.
+    #[must_use]
+    pub fn file_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Batch `index`. Its buffers point into the map, however large they are; of the values, only
+    /// what has to be checked is looked at: offsets of lists and strings, and the text of Utf8.
+    ///
+    /// The batch keeps the map alive.
+    ///
+    /// # Errors
+    /// There is no such batch, or it is damaged.
+    pub fn batch(&self, index: usize) -> Result<MappedBatch> {
+        let read = || {
+            let block = self.blocks.get(index).ok_or_else(|| {
+                Error::config("no such batch")
+                    .expected(format!("less than {}", self.blocks.len()), index.to_string())
+            })?;
+            let message = message(&self.buffer, block)?;
+            let batch = no_panic(|| {
+                let batch = self.decoder.read_record_batch(block, &message);
+                batch.map_err(|e| Error::corrupt("damaged batch").with_cause(e))
+            })?
+            .ok_or_else(|| Error::corrupt("no batch where the footer says there is one"))?;
+            Ok(MappedBatch::new(batch, &self.buffer))
+        };
+        read().map_err(|e: Error| e.in_source(self.name.clone()))
+    }
+
+    /// The batches from the first to the last.
+    pub fn batches(&self) -> impl ExactSizeIterator<Item = Result<MappedBatch>> + '_ {
+        (0..self.num_batches()).map(|index| self.batch(index))
+    }
+}
+
+/// A batch of a mapped file, and which of its columns had to be copied. It is a [`RecordBatch`] by
+/// dereference.
+#[derive(Debug, Clone)]
+pub struct MappedBatch {
+    batch: RecordBatch,
+    copied: Vec<usize>,
+}
+
+impl MappedBatch {
+    fn new(batch: RecordBatch, map: &Buffer) -> Self {
+        let map = map.as_ptr_range();
+        let map = map.start.addr()..map.end.addr();
+        let is_copied = |(_, column): &(usize, &Arc<dyn Array>)| !lies_within(&column.to_data(), &map);
+        let copied = batch.columns().iter().enumerate().filter(is_copied).map(|(at, _)| at).collect();
+        Self { batch, copied }
+    }
+
+    /// Whether every buffer of the batch points into the map.
+    #[must_use]
+    pub fn is_zero_copy(&self) -> bool {
+        self.copied.is_empty()
+    }
+
+    /// The names of the columns of which something was copied: compressed, or not aligned.
+    pub fn copied_columns(&self) -> impl Iterator<Item = &str> {
+        let fields = self.batch.schema_ref().fields();
+        self.copied.iter().filter_map(|at| fields.get(*at)).map(|field| field.name().as_str())
+    }
+
+    /// The batch.
+    #[must_use]
+    pub fn into_batch(self) -> RecordBatch {
+        self.batch
+    }
+}
+
+impl Deref for MappedBatch {
+    type Target = RecordBatch;
+
+    fn deref(&self) -> &RecordBatch {
+        &self.batch
+    }
+}
+
+/// Runs a decoder of arrow-ipc, which panics over some damage (a schema of unknown types, say).
+fn no_panic<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err(Error::corrupt("damaged Arrow IPC file")))
+}
+
+/// Whether every buffer with anything in it lies in the memory at `map`.
+fn lies_within(data: &ArrayData, map: &Range<usize>) -> bool {
+    let nulls = data.nulls().map(|nulls| nulls.buffer());
+    let is_inside = |buffer: &Buffer| {
+        let start = buffer.as_ptr().addr();
+        buffer.is_empty() || (map.start <= start && start + buffer.len() <= map.end)
+    };
+    data.buffers().iter().chain(nulls).all(is_inside)
+        && data.child_data().iter().all(|child| lies_within(child, map))
+}
+
+/// The message of `block`, if it lies within the file.
+fn message(file: &Buffer, block: &Block) -> Result<Buffer> {
+    let range = || {
+        let start = usize::try_from(block.offset()).ok()?;
+        let metadata = usize::try_from(block.metaDataLength()).ok().filter(|len| *len >= MAGIC_BYTES)?;
+        let body = usize::try_from(block.bodyLength()).ok()?;
+        let len = metadata.checked_add(body)?;
+        (start.checked_add(len)? <= file.len()).then_some((start, len))
+    };
+    let (start, len) = range().ok_or_else(|| {
+        let offset = u64::try_from(block.offset()).unwrap_or(0);
+        Error::corrupt("a batch that does not lie within its file").at_offset(offset)
+    })?;
+    Ok(file.slice_with_length(start, len))
+}
