@@ -354,7 +354,8 @@ impl std::error::Error for Error {}
 impl From<ArrowError> for Error {
     fn from(error: ArrowError) -> Self {
         match error {
-            ArrowError::IoError(what, io) => Self::io(format!("Arrow input or output: {what}"), io),
+            // Its text is that of the error it holds.
+            ArrowError::IoError(_, io) => Self::io("Arrow input or output", io),
             ArrowError::ExternalError(inner) => match inner.downcast::<Error>() {
                 Ok(error) => *error,
                 Err(inner) => Self::new(ErrorKind::Io, "Arrow").with_cause(inner),

@@ -16,7 +16,7 @@ use super::rebatch::Rebatch;
 use super::select::RowSelection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::report::{OnError, Report};
-use crate::source::{Decoded, ReadOptions, Selection, Source, Units};
+use crate::source::{Decoded, ReadOptions, Selection, Source, Unit, Units};
 
 /// An iterator over the batches of a source.
 ///
@@ -180,6 +180,8 @@ struct Inline {
     options: ReadOptions,
     lanes: std::vec::IntoIter<Range<usize>>,
     units: Option<Box<dyn Units>>,
+    /// What is left of the last unit.
+    rest: Option<Box<dyn Unit>>,
     ready: VecDeque<Decoded>,
 }
 
@@ -187,7 +189,7 @@ impl Inline {
     fn new(source: Arc<dyn Source>, options: &ReadOptions, lanes: Vec<Range<usize>>) -> Result<Self> {
         let mut lanes = lanes.into_iter();
         let units = lanes.next().map(|lane| source.units(lane, options)).transpose()?;
-        Ok(Self { source, options: options.clone(), lanes, units, ready: VecDeque::new() })
+        Ok(Self { source, options: options.clone(), lanes, units, rest: None, ready: VecDeque::new() })
     }
 
     fn next(&mut self) -> Result<Option<Decoded>> {
@@ -196,7 +198,11 @@ impl Inline {
                 return Ok(Some(decoded));
             }
             let Some(units) = &mut self.units else { return Ok(None) };
-            let Some(unit) = units.next_unit()? else {
+            let unit = match self.rest.take() {
+                Some(rest) => Some(rest),
+                None => units.next_unit()?,
+            };
+            let Some(unit) = unit else {
                 let lane = self.lanes.next();
                 self.units = lane.map(|lane| self.source.units(lane, &self.options)).transpose()?;
                 continue;
@@ -210,7 +216,7 @@ impl Inline {
                 // With several threads, a unit that fails gives nothing; so here.
                 self.ready.clear();
             }
-            decoded?;
+            self.rest = decoded?;
         }
     }
 }
@@ -263,7 +269,13 @@ struct Lane {
     busy: bool,
     done: bool,
     next: u64,
-    results: BTreeMap<u64, Result<Vec<Decoded>>>,
+    results: BTreeMap<u64, Result<Output>>,
+}
+
+/// What a unit gave, and what is left of it if that is much.
+struct Output {
+    decoded: Vec<Decoded>,
+    rest: Option<Box<dyn Unit>>,
 }
 
 /// A turn at reading a lane.
@@ -279,6 +291,9 @@ struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     ready: VecDeque<Decoded>,
+    /// What is left of the unit whose batches are given out. It is decoded by whoever asks for
+    /// batches, so that no thread runs ahead with it.
+    rest: Option<Box<dyn Unit>>,
 }
 
 impl Pool {
@@ -310,7 +325,7 @@ impl Pool {
                 std::thread::spawn(move || work(&shared))
             })
             .collect();
-        Self { shared, threads, ready: VecDeque::new() }
+        Self { shared, threads, ready: VecDeque::new(), rest: None }
     }
 }
 
@@ -320,6 +335,18 @@ impl Iterator for Pool {
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(decoded) = self.ready.pop_front() {
             return Some(Ok(decoded));
+        }
+        while let Some(unit) = self.rest.take() {
+            match decode(unit) {
+                Ok(output) => {
+                    self.ready.extend(output.decoded);
+                    self.rest = output.rest;
+                }
+                Err(error) => return Some(Err(error)),
+            }
+            if let Some(decoded) = self.ready.pop_front() {
+                return Some(Ok(decoded));
+            }
         }
         let mut state = self.shared.lock();
         loop {
@@ -334,7 +361,10 @@ impl Iterator for Pool {
                 state.emit += 1;
                 self.shared.changed.notify_all();
                 match result {
-                    Ok(decoded) => self.ready.extend(decoded),
+                    Ok(output) => {
+                        self.ready.extend(output.decoded);
+                        self.rest = output.rest;
+                    }
                     Err(error) => return Some(Err(error)),
                 }
                 match self.ready.pop_front() {
@@ -422,6 +452,15 @@ impl Drop for StopOnPanic<'_> {
     }
 }
 
+fn decode(unit: Box<dyn Unit>) -> Result<Output> {
+    let mut decoded = Vec::with_capacity(1);
+    let rest = unit.decode(&mut |item| {
+        decoded.push(item);
+        Ok(())
+    })?;
+    Ok(Output { decoded, rest })
+}
+
 fn work(shared: &Shared) {
     let _guard = StopOnPanic(shared);
     while let Some(Claim { index, number, units }) = shared.claim() {
@@ -452,14 +491,10 @@ fn work(shared: &Shared) {
             }
         }
         shared.changed.notify_all();
-        let mut out = Vec::with_capacity(1);
-        let result = unit.decode(&mut |decoded| {
-            out.push(decoded);
-            Ok(())
-        });
+        let result = decode(unit);
         let mut state = shared.lock();
         if let Some(lane) = state.lanes.get_mut(index) {
-            lane.results.insert(number, result.map(|()| out));
+            lane.results.insert(number, result);
         }
         drop(state);
         shared.changed.notify_all();

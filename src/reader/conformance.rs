@@ -102,8 +102,9 @@ pub fn check(source: &Arc<dyn Source>) -> Result<()> {
 fn drain(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result<Vec<RecordBatch>> {
     let mut units = source.units(partitions, &ReadOptions::default())?;
     let mut batches = Vec::new();
-    while let Some(unit) = units.next_unit()? {
-        unit.decode(&mut |decoded| {
+    let mut rest = None;
+    while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
+        rest = unit.decode(&mut |decoded| {
             if let Decoded::Batch(batch) = decoded {
                 batches.push(batch);
             }

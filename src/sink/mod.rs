@@ -162,6 +162,28 @@ pub struct SinkOptions {
 /// # Errors
 /// The output exists and is not to be overwritten, cannot be created, or cannot hold the schema.
 pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+    let inner = open_unnamed(path, schema, options)?;
+    Ok(if path == Path::new("-") { inner } else { Box::new(Named { inner, name: describe(path) }) })
+}
+
+/// A sink whose errors say where it writes.
+struct Named {
+    inner: Box<dyn Sink>,
+    name: String,
+}
+
+impl Sink for Named {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.inner.write(batch).map_err(|e| e.in_source(self.name.as_str()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<u64> {
+        let name = self.name;
+        self.inner.finish().map_err(|e| e.in_source(name))
+    }
+}
+
+fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
     let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
     if path == Path::new("-") {
         if format != Format::IpcStream {

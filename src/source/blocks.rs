@@ -99,6 +99,18 @@ impl FrameRun {
         self.block.bytes.get(self.range.clone()).unwrap_or_default()
     }
 
+    /// The frames after the first `records`, which take `bytes`; none if there are none.
+    pub(crate) fn after(&self, records: usize, bytes: usize) -> Option<FrameRun> {
+        let left = self.records.checked_sub(records).filter(|left| *left > 0)?;
+        Some(FrameRun {
+            range: self.range.start + bytes..self.range.end,
+            offset: self.offset + bytes as u64,
+            first_record: self.first_record + records as u64,
+            records: left,
+            ..self.clone()
+        })
+    }
+
     /// The same frames, each in a run of its own.
     pub(crate) fn split(&self) -> Vec<FrameRun> {
         let mut out = Vec::with_capacity(self.records);

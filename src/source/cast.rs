@@ -101,10 +101,10 @@ struct CastUnit {
 }
 
 impl Unit for CastUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
         let (plan, on_error) = (&self.plan, self.on_error);
         let mut rows = 0;
-        self.inner.decode(&mut |decoded| {
+        let rest = self.inner.decode(&mut |decoded| {
             let Decoded::Batch(batch) = decoded else { return emit(decoded) };
             let before = rows;
             rows += batch.num_rows() as u64;
@@ -120,7 +120,9 @@ impl Unit for CastUnit {
                 }
                 Err(error) => Err(error.after_rows(before)),
             }
-        })
+        })?;
+        let plan = self.plan.clone();
+        Ok(rest.map(|inner| Box::new(CastUnit { inner, plan, on_error }) as Box<dyn Unit>))
     }
 }
 

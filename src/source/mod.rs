@@ -225,8 +225,9 @@ pub trait Source: fmt::Debug + Send + Sync {
         let mut records = 0;
         let mut read = || -> Result<()> {
             let mut units = self.units(partition..partition + 1, &options)?;
-            while let Some(unit) = units.next_unit()? {
-                unit.decode(&mut |decoded| match decoded {
+            let mut rest = None;
+            while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
+                rest = unit.decode(&mut |decoded| match decoded {
                     Decoded::Batch(batch) => {
                         records += batch.num_rows() as u64;
                         Ok(())
@@ -289,7 +290,10 @@ pub trait Unit: Send {
     /// would grow too large; and the records that could not be read, unless
     /// [`OnError::Fail`] makes them errors.
     ///
+    /// A unit that decodes to far more than it is may stop after a batch and return what is left of
+    /// it, to be decoded when that batch is out of the way.
+    ///
     /// # Errors
     /// The input is damaged or contradicts the schema, or `emit` fails.
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()>;
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>>;
 }

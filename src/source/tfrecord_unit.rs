@@ -59,13 +59,15 @@ pub(super) struct TfRecordUnit {
 }
 
 impl TfRecordUnit {
+    /// Decodes up to the first batch that grows large; returns whether something is left.
     fn decode_with(
-        self,
+        &mut self,
         decoder: &mut RecordDecoder,
         emit: &mut dyn FnMut(Decoded) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let decoded_bytes = self.options.decoded_bytes();
-        for piece in self.pieces {
+        let mut pieces = std::mem::take(&mut self.pieces).into_iter();
+        while let Some(piece) = pieces.next() {
             let run = match piece {
                 Piece::Run(run) => run,
                 Piece::Fault(error) => {
@@ -74,29 +76,40 @@ impl TfRecordUnit {
                 }
             };
             let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
-            let mut record_number = run.first_record;
-            let mut offset = run.offset;
+            let (mut records, mut bytes) = (0, 0);
             // The frames were measured when they were read.
             while let Ok(Some(frame)) = frames.next_frame() {
                 if let Some(error) = append(frame, self.shared.check_crc, decoder, emit)? {
-                    let error = error.rebase(offset).at_record(record_number).in_source(run.source.clone());
+                    let error = error
+                        .rebase(run.offset + bytes as u64)
+                        .at_record(run.first_record + records as u64)
+                        .in_source(run.source.clone());
                     stand_in(error, self.options.on_error, decoder, emit)?;
                 }
+                records += 1;
+                bytes += frame.len();
                 if decoder.is_full(decoded_bytes) {
-                    emit(decoder.finish()?.into())?;
+                    self.pieces.extend(run.after(records, bytes).map(Piece::Run));
+                    self.pieces.extend(pieces);
+                    return self.end(decoder, emit);
                 }
-                record_number += 1;
-                offset += frame.len() as u64;
             }
         }
+        self.end(decoder, emit)
+    }
+
+    fn end(&self, decoder: &mut RecordDecoder, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<bool> {
         if decoder.rows() > 0 {
             emit(decoder.finish()?.into())?;
+        }
+        if !self.pieces.is_empty() {
+            return Ok(true);
         }
         if self.ends_part {
             emit(Decoded::EndOfPart)?;
         }
         self.options.progress.add_rows(self.rows as u64);
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -161,7 +174,10 @@ fn stand_in(
 }
 
 impl Unit for TfRecordUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+    fn decode(
+        mut self: Box<Self>,
+        emit: &mut dyn FnMut(Decoded) -> Result<()>,
+    ) -> Result<Option<Box<dyn Unit>>> {
         let shared = self.shared.clone();
         let decoders = &shared.decoders;
         let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -171,10 +187,10 @@ impl Unit for TfRecordUnit {
                 RecordDecoder::new(&shared.plan, shared.record == RecordKind::Raw, self.options.batch_rows)?
             }
         };
-        self.decode_with(&mut decoder, emit)?;
+        let more = self.decode_with(&mut decoder, emit)?;
         // A decoder that failed is in the middle of a batch and is not used again.
         decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
-        Ok(())
+        Ok(more.then_some(self as Box<dyn Unit>))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of Arrow.
 
+pub(crate) mod dims;
 pub(crate) mod dtype;
 pub(crate) mod encode;
 pub(crate) mod example;

@@ -108,6 +108,10 @@ pub(crate) fn frame_bytes(input: &[u8], cap: u64) -> Result<Option<u64>, FrameFa
 pub(crate) fn find_header(bytes: &[u8], cap: u64) -> Option<(usize, u64)> {
     bytes.windows(HEADER_BYTES).enumerate().find_map(|(at, window)| {
         let (length, crc) = window.split_first_chunk::<8>()?;
+        // Long runs of zeros are what disks leave in place of data.
+        if window == [0; HEADER_BYTES] {
+            return None;
+        }
         if u64::from_le_bytes(*length) > cap || crc != masked_crc32c(length).to_le_bytes() {
             return None;
         }

@@ -158,10 +158,12 @@ def nested(array):
     return walk(array.tolist())
 
 
-def bare(array):
-    if array.dtype.names:  # quantized: a structure of one member
-        array = array.view(array.dtype[0])
-    return array
+def numpy_of(value):
+    if value.dtype in QUANTIZED:
+        value = tf.bitcast(value, QUANTIZED[value.dtype])
+    value = value.numpy()
+    # A byte string, or an array of them, stays what it is: NumPy would cut zeros off its end.
+    return np.array(value, dtype=object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def expected(spec, value):
@@ -181,9 +183,7 @@ def expected(spec, value):
         return expected(spec._element_spec, value.get_value()) if value.has_value() else None
     if isinstance(spec, tf.data.DatasetSpec):
         return [named(spec.element_spec, element) for element in value]
-    array = bare(np.asarray(value))
-    if array.dtype.kind == "O":
-        array = np.array(array)
+    array = numpy_of(value)
     dims = spec.shape.rank
     complex_part = [2] if spec.dtype.is_complex else []
     unwrap = lambda values: [item for pair in values for item in pair] if complex_part else values

@@ -11,9 +11,9 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
     version,
     about = "Turn TensorFlow datasets into files that pandas, polars, pyarrow and DuckDB open at once.",
     long_about = "Turn TensorFlow datasets into files that pandas, polars, pyarrow and DuckDB open at once.\n\n\
-        Reads TFRecord files of tf.train.Example (plain, GZIP or ZLIB, one file or many shards) and writes \
-        Parquet or Arrow IPC: every feature becomes a typed column, and features of a fixed length become \
-        tensor columns. TensorFlow is not needed.",
+        Reads TFRecord files of tf.train.Example (plain, GZIP or ZLIB, one file or many shards), TFDS folders, \
+        ArrayRecord files and Dataset.save folders, and writes Parquet, Arrow IPC or NumPy files: every \
+        feature becomes a typed column, and tensors become tensor columns. TensorFlow is not needed.",
     after_help = "Examples:\n  \
         tfarrow convert 'train-*.tfrecord' -o train.parquet\n  \
         tfarrow head train-00000-of-00008.tfrecord\n  \

@@ -390,7 +390,7 @@ impl RecordUnit {
 }
 
 impl Unit for RecordUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
         let emit: Emit<'_> = &mut |batch| emit(Decoded::Batch(batch));
         let decoders = &self.shared.decoders;
         let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -401,7 +401,7 @@ impl Unit for RecordUnit {
         self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
         // A decoder that failed is in the middle of a batch and is not used again.
         decoders.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, scratch));
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -286,7 +286,7 @@ impl SavedUnit {
 }
 
 impl Unit for SavedUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
         let builders = &self.shared.builders;
         let pooled = builders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut builder = match pooled {
@@ -296,6 +296,6 @@ impl Unit for SavedUnit {
         self.decode_with(&mut builder, emit)?;
         // A builder that failed is in the middle of a batch and is not used again.
         builders.lock().unwrap_or_else(PoisonError::into_inner).push(builder);
-        Ok(())
+        Ok(None)
     }
 }

@@ -1,0 +1,173 @@
+//! Mutations of sound files end in an error or in records that were there before, and never in a
+//! panic or in more memory than the records need.
+
+#![allow(unsafe_code)] // an allocator that counts
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::array::{Array, AsArray};
+use common::repo;
+use tfarrow::{OnError, ReadOptions, ReaderBuilder, RecordKind};
+
+/// More than any fixture, read once, needs.
+const MEMORY: usize = 192 << 20;
+
+struct Counting;
+
+static USED: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is left to the system's allocator; only sizes are added up.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(used, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        USED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(used, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
+    }
+
+    /// One to three changes of the kinds that disks, networks and people make.
+    fn mutate(&mut self, sound: &[u8]) -> Vec<u8> {
+        let mut bytes = sound.to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            let end = (at + self.below(64)).min(bytes.len());
+            match self.below(8) {
+                _ if bytes.is_empty() => bytes.push(0),
+                0 | 1 => bytes[at] ^= 1 << self.below(8),
+                2 => bytes[at] = [0, 0x7f, 0x80, 0xff][self.below(4)],
+                3 => bytes.truncate(at),
+                4 => drop(bytes.drain(at..end)),
+                5 => bytes[at..end].fill(0),
+                6 => {
+                    let copy = bytes[at..end].to_vec();
+                    let to = self.below(bytes.len());
+                    bytes.splice(to..to, copy);
+                }
+                _ => {
+                    let value = [u64::MAX, 1 << 62, 1 << 31, 0][self.below(4)].to_le_bytes();
+                    for (byte, new) in bytes[at..].iter_mut().zip(value) {
+                        *byte = new;
+                    }
+                }
+            }
+        }
+        bytes
+    }
+}
+
+/// The records of a file, by its name; none if it cannot be read.
+fn records(path: &Path, on_error: OnError) -> Option<Vec<Vec<u8>>> {
+    let builder = ReaderBuilder::new([path.to_str().unwrap()])
+        .with_record_kind(RecordKind::Raw)
+        .with_on_error(on_error)
+        .with_max_record_bytes(16 << 20);
+    let mut records = Vec::new();
+    for batch in builder.build().ok()? {
+        let batch = batch.ok()?;
+        let column = batch.column(0).as_binary::<i32>();
+        records.extend(
+            (0..column.len()).filter(|row| column.is_valid(*row)).map(|row| column.value(row).to_vec()),
+        );
+    }
+    Some(records)
+}
+
+/// Reads the file in every way.
+fn read_all(path: &Path) {
+    for on_error in [OnError::Fail, OnError::Skip, OnError::Null] {
+        let builder = ReaderBuilder::new([path.to_str().unwrap()])
+            .with_record_kind(RecordKind::Auto)
+            .with_on_error(on_error)
+            .with_max_record_bytes(16 << 20);
+        // An error is as good as a result.
+        if let Ok(reader) = builder.build() {
+            reader.take_while(Result::is_ok).for_each(drop);
+        }
+        if on_error == OnError::Fail {
+            drop(builder.count());
+            let source = builder.build_to_verify().unwrap();
+            source.verify(0, &ReadOptions::default(), &mut |_| Ok(())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn mutated_files_give_an_error_or_sound_records() {
+    // `TFARROW_TEST_MUTATIONS=1000` is what a release is tested with.
+    let times: usize = std::env::var("TFARROW_TEST_MUTATIONS").map_or(30, |times| times.parse().unwrap());
+    let mut fixtures = Vec::new();
+    for folder in ["tests/golden/examples", "tests/golden/quirks", "tests/golden/tfrecord"] {
+        for entry in fs::read_dir(repo(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let small = path.metadata().is_ok_and(|m| m.is_file() && (1..20_000).contains(&m.len()));
+            if small && path.extension().is_none_or(|extension| extension != "json") {
+                fixtures.push(path);
+            }
+        }
+    }
+    fixtures.push(repo("examples/data/digits/digits.tfrecord-00001-of-00002"));
+    fixtures.sort();
+    let dir = common::Dir::new();
+    let path = dir.path("mutated");
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut mutated = 0;
+    for fixture in fixtures {
+        let sound = fs::read(&fixture).unwrap();
+        // What a damaged file holds is not known for sure.
+        let Some(known) = records(&fixture, OnError::Fail) else { continue };
+        let known: HashSet<Vec<u8>> = known.into_iter().collect();
+        mutated += 1;
+        // Large files take long enough with fewer, in a build without optimisations.
+        let times = if sound.len() > 100_000 { times.div_ceil(10) } else { times };
+        for round in 0..times {
+            fs::write(&path, random.mutate(&sound)).unwrap();
+            let before = USED.load(Ordering::Relaxed);
+            PEAK.store(before, Ordering::Relaxed);
+            read_all(&path);
+            for on_error in [OnError::Fail, OnError::Skip, OnError::Null] {
+                for record in records(&path, on_error).unwrap_or_default() {
+                    assert!(known.contains(&record), "{}, {round}: a wrong record", fixture.display());
+                }
+            }
+            let peak = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+            assert!(peak < MEMORY, "{}, {round}: {peak} bytes", fixture.display());
+        }
+    }
+    assert!(mutated > 25, "only {mutated} fixtures");
+}
