@@ -69,3 +69,12 @@ fn the_classic_programs() {
     let printed = example("first_batches", &[DIGITS]);
     assert_eq!(printed.lines().filter(|line| line.starts_with("32 labels, ")).count(), 3, "{printed}");
 }
+
+#[test]
+#[cfg(feature = "array-record")]
+fn random_rows_reads_records_by_number() {
+    let printed = example("random_rows", &["50", "tests/golden/array_record/many_small.array_record"]);
+    let expected: usize =
+        (0..50u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 2000).to_string().len()).sum();
+    assert_eq!(printed, format!("50 of 2000 records, {expected} bytes\n"));
+}

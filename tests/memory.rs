@@ -43,3 +43,49 @@ fn the_limit_is_one() {
     let run = run_limited(160, 400, &["--batch-rows", "1000000", "--dry-run"]);
     assert!(!run.status.success());
 }
+
+/// A TFDS folder with `shards` shards, each one of the two of the digits.
+fn tfds_folder(dir: &Dir, name: &str, shards: usize) -> String {
+    let folder = dir.path(name);
+    std::fs::create_dir(&folder).unwrap();
+    for shard in 0..shards {
+        let digits = format!("examples/data/digits/digits.tfrecord-0000{}-of-00002", shard % 2);
+        let link = folder.join(format!("digits-train.tfrecord-{shard:05}-of-{shards:05}"));
+        std::os::unix::fs::symlink(repo(&digits), link).unwrap();
+    }
+    let lengths: Vec<_> = (0..shards).map(|shard| format!("\"{}\"", 898 + shard % 2)).collect();
+    let info = format!(
+        r#"{{"name": "digits", "version": "1.0.0", "splits": [{{"name": "train", "shardLengths": [{}]}}]}}"#,
+        lengths.join(", ")
+    );
+    std::fs::write(folder.join("dataset_info.json"), info).unwrap();
+    // The pixels as a sequence of steps of eight.
+    let features = r#"{"pythonClassName": "x.FeaturesDict", "featuresDict": {"features": {
+        "label": {"pythonClassName": "x.ClassLabel", "classLabel": {"numClasses": "10"}},
+        "pixels": {"pythonClassName": "x.Dataset", "sequence": {"length": "-1", "feature": {
+            "pythonClassName": "x.Tensor", "tensor": {"shape": {"dimensions": ["8"]}, "dtype": "float32"}}}}
+    }}}"#;
+    std::fs::write(folder.join("features.json"), features).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_large_tfds_folder_needs_no_more_memory_than_a_small_one() {
+    let dir = Dir::new();
+    for (shards, explode) in [(4, false), (800, false), (800, true)] {
+        let folder = tfds_folder(&dir, &format!("{shards}-{explode}"), shards);
+        let script = format!("ulimit -v {}; exec \"$@\"", 256 * 1024);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_tfarrow"), "convert", "--threads", "2", &folder])
+            .args(["-o", &dir.arg("out.arrow"), "--overwrite"])
+            .args(explode.then_some(["--explode", "pixels"]).into_iter().flatten())
+            .env("MALLOC_ARENA_MAX", "1");
+        let run = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{shards}: {stderr}");
+        let rows = shards / 2 * 1797 * if explode { 8 } else { 1 };
+        assert!(stderr.contains(&format!("{rows} rows")), "{stderr}");
+    }
+    assert!(std::fs::metadata(dir.path("out.arrow")).unwrap().len() > 180 << 20);
+}

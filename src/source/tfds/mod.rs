@@ -29,7 +29,7 @@ pub(crate) use folder::find;
 
 /// Bytes of input after which a batch is ended, at the latest, where rows hold sequences: an
 /// episode of a robot takes as much as a thousand plain rows.
-const SEQUENCE_BATCH_BYTES: usize = 64 << 20;
+const SEQUENCE_BATCH_BYTES: usize = 16 << 20;
 /// Episodes and bytes that are exploded at a time.
 const EXPLODE_ROWS: usize = 64;
 const EXPLODE_BYTES: usize = 8 << 20;
