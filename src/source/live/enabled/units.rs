@@ -181,7 +181,7 @@ struct LiveUnit {
 }
 
 impl Unit for LiveUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
         let progress = &self.options.progress;
         let result = self.shared.columns.emit(&self.pieces, &mut |batch| {
             let rows = batch.num_rows() as u64;
@@ -189,7 +189,7 @@ impl Unit for LiveUnit {
             progress.add_rows(rows);
             Ok(())
         });
-        result.map_err(|e| e.in_source(self.shared.pipeline.name.as_str()))
+        result.map(|()| None).map_err(|e| e.in_source(self.shared.pipeline.name.as_str()))
     }
 }
 
