@@ -34,12 +34,12 @@ fn read(dataset: &Dataset, options: &OpenOptions, batch_rows: usize) -> Vec<Reco
     let mut units = source.units(0..1, &options).unwrap();
     let mut batches = Vec::new();
     while let Some(unit) = units.next_unit().unwrap() {
-        unit.decode(&mut |decoded| {
+        let rest = unit.decode(&mut |decoded| {
             let Decoded::Batch(batch) = decoded else { panic!("{decoded:?}") };
             batches.push(batch);
             Ok(())
-        })
-        .unwrap();
+        });
+        assert!(rest.unwrap().is_none());
     }
     batches
 }
