@@ -127,13 +127,21 @@ impl<'a> Job<'a> {
             _ => {}
         }
         let mut settings = options.settings.clone();
-        let SinkOptions { compression, row_group_rows, overwrite: _, string_bytes, threads: _, format: _ } =
-            &options.sink;
+        let SinkOptions {
+            compression,
+            row_group_rows,
+            overwrite: _,
+            string_bytes,
+            one_batch,
+            threads: _,
+            format: _,
+        } = &options.sink;
         settings.insert("format".to_owned(), json!(options.extension));
         let compression = compression.map(|c| format!("{c:?}").to_lowercase());
         settings.insert("compression".to_owned(), json!(compression));
         settings.insert("row_group_rows".to_owned(), json!(row_group_rows));
         settings.insert("string_bytes".to_owned(), json!(string_bytes));
+        settings.insert("one_batch".to_owned(), json!(one_batch));
         let plan = Plan::new(source.as_ref(), read, settings);
         Ok(Self { source, folder, read, options, plan })
     }

@@ -343,5 +343,7 @@ impl Source for SavedSource {
     }
 }
 
+// Many of the files they read are compressed.
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests;
