@@ -23,10 +23,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let array = tensor(&batch, &column)?;
     let elapsed = start.elapsed();
     println!(
-        "{} batches; `{column}` of the last: {} rows of {} {:?}, {}",
+        "{} batches; `{column}` of the last: {} rows of shape {:?}, {}",
         map.num_batches(),
         array.len(),
-        array.dtype().ok_or("no numbers")?,
         array.row_shape().unwrap_or_default(),
         if batch.is_zero_copy() { "in the file itself" } else { "copied" },
     );

@@ -80,7 +80,7 @@ fn map_file_views_the_last_batch() {
     let printed = example("map_file", &[file, "pixels"]);
     assert!(
         printed
-            .starts_with("2 batches; `pixels` of the last: 773 rows of float32 [64], in the file itself\n"),
+            .starts_with("2 batches; `pixels` of the last: 773 rows of shape [64], in the file itself\n"),
         "{printed}"
     );
 }
