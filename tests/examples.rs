@@ -79,8 +79,7 @@ fn map_file_views_the_last_batch() {
     example("convert", &[DIGITS, file]);
     let printed = example("map_file", &[file, "pixels"]);
     assert!(
-        printed
-            .starts_with("2 batches; `pixels` of the last: 773 rows of shape [64], in the file itself\n"),
+        printed.starts_with("2 batches; `pixels` of the last: 773 rows of shape [64], in the file itself\n"),
         "{printed}"
     );
 }
