@@ -273,7 +273,7 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool
     }
     if format == Format::Saved {
         let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
-        return Ok(Box::new(saved::SavedSink::new(folder, schema).map_err(named)?));
+        return Ok(Box::new(saved::SavedSink::new(folder, schema, options).map_err(named)?));
     }
     if format == Format::TfRecord {
         return Ok(Box::new(tfrecord::TfRecordSink::new(path, schema, options, alone)?));
