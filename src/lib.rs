@@ -165,3 +165,7 @@ pub use wire::compress::Compression;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "mmap", feature = "ndarray"))]
+#[doc = include_str!("../docs/arrays.md")]
+struct DocsArrays;

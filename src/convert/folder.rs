@@ -138,6 +138,7 @@ impl<'a> Job<'a> {
             row_group_rows,
             overwrite: _,
             string_bytes,
+            one_batch,
             threads: _,
             format: _,
             shards: _,
@@ -151,6 +152,7 @@ impl<'a> Job<'a> {
         settings.insert("compression".to_owned(), json!(compression));
         settings.insert("row_group_rows".to_owned(), json!(row_group_rows));
         settings.insert("string_bytes".to_owned(), json!(string_bytes));
+        settings.insert("one_batch".to_owned(), json!(one_batch));
         let plan = Plan::new(source.as_ref(), read, settings);
         Ok(Self { source, folder, read, options, format, plan })
     }

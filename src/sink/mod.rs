@@ -186,6 +186,9 @@ pub struct SinkOptions {
     pub overwrite: bool,
     /// The width of strings in NumPy arrays, in bytes: `S16`, say. `None`: strings are refused.
     pub string_bytes: Option<usize>,
+    /// Whether an Arrow IPC file holds all rows in one batch, so that a mapped column is one array.
+    /// All rows are then held in memory, for a moment twice.
+    pub one_batch: bool,
     /// Threads that encode. 0 and 1: the caller's own.
     pub threads: usize,
     /// TFRecord: so many files, `NAME-00000-of-00004.tfrecord` …, to which the rows are dealt in turn,
@@ -267,6 +270,11 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool
         return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
     }
     let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
+    if options.one_batch && format != Format::IpcFile {
+        return Err(Error::config("only an Arrow IPC file can hold all rows in one batch")
+            .expected("a name that ends in .arrow, .feather or .ipc", describe(path))
+            .with_hint("leave --one-batch out; .npy and .npyd hold each column as one array anyway"));
+    }
     if format == Format::Npyd {
         let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
         return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
@@ -280,7 +288,10 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool
     }
     let file = atomic::AtomicFile::create(path, options.overwrite)?;
     Ok(match format {
-        Format::IpcFile => Box::new(ipc::IpcFileSink::new(file, schema, options).map_err(named)?),
+        Format::IpcFile => {
+            let sink = ipc::IpcFileSink::new(file, schema, options).map_err(named)?;
+            if options.one_batch { Box::new(ipc::OneBatch::new(sink)) } else { Box::new(sink) }
+        }
         Format::IpcStream => {
             Box::new(ipc::IpcStreamSink::new(ipc::Output::File(file), schema, options).map_err(named)?)
         }

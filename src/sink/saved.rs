@@ -192,6 +192,8 @@ impl Sink for SavedSink {
     }
 }
 
+// Many of the files they read are compressed.
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};

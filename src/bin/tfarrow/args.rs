@@ -232,6 +232,11 @@ pub(crate) struct Convert {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) string_bytes: Option<usize>,
 
+    /// Store all rows of an Arrow IPC file in one batch, so that a mapped column is one array; holds
+    /// all rows in memory while converting
+    #[arg(long)]
+    pub(crate) one_batch: bool,
+
     /// Write every record that was skipped or nulled to a file, as one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,

@@ -44,6 +44,7 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
         row_group_rows: args.row_group_rows,
         overwrite: args.overwrite,
         string_bytes: args.string_bytes,
+        one_batch: args.one_batch,
         threads,
         shards: args.shards,
         encodings: plan::encodings(&args.encoding)?,

@@ -24,7 +24,7 @@ use row_group::Encoders;
 const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Bytes of Arrow arrays after which a row group is ended: it is held in memory until it is
 /// encoded.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 24 << 20;
 /// Rows to look at, at most, before encodings are chosen.
 const SAMPLE_ROWS: usize = 8192;
 /// Bytes to look at, at most, before encodings are chosen.

@@ -348,5 +348,7 @@ impl Source for SavedSource {
     }
 }
 
+// Many of the files they read are compressed.
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests;
