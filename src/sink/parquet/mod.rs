@@ -35,6 +35,10 @@ fn compression(options: &SinkOptions) -> Result<Compression> {
     Ok(match options.compression {
         None | Some(OutputCompression::Zstd(None)) => Compression::ZSTD(ZstdLevel::default()),
         Some(OutputCompression::Zstd(Some(n))) => Compression::ZSTD(ZstdLevel::try_new(n).map_err(level)?),
+        Some(OutputCompression::Zlib(_)) => {
+            return Err(Error::config("compression not possible in Parquet")
+                .expected("none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL]", "zlib"));
+        }
         Some(OutputCompression::None) => Compression::UNCOMPRESSED,
         Some(OutputCompression::Lz4) => Compression::LZ4_RAW,
         Some(OutputCompression::Snappy) => Compression::SNAPPY,
