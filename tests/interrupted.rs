@@ -92,11 +92,13 @@ fn sigterm_leaves_nothing_of_a_file() {
 
 /// Converts a file to a pipe, changes the file's length when reading has begun, and gives what was
 /// said of that.
-fn with_length(bytes: impl FnOnce(u64) -> u64) -> String {
+fn with_length(on_error: &str, bytes: impl FnOnce(u64) -> u64) -> String {
     let dir = Dir::new();
     let path = dir.path("input.tfrecord");
     large(&path, 60);
-    let args = ["convert", path.to_str().unwrap(), "-o", "-", "--threads", "2", "--infer-records", "10"];
+    let mut args =
+        vec!["convert", path.to_str().unwrap(), "-o", "-", "--threads", "2", "--infer-records", "10"];
+    args.extend(["--on-error", on_error]);
     let mut child = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     // The pipe holds less than the first batch: it goes on only when more is taken.
@@ -112,12 +114,18 @@ fn with_length(bytes: impl FnOnce(u64) -> u64) -> String {
 
 #[test]
 fn an_input_that_grows_while_it_is_read_is_an_error() {
-    assert_names(&with_length(|length| length + 1_000_000), &["input.tfrecord", "changed while it was read"]);
+    for on_error in ["fail", "skip", "null"] {
+        let message = with_length(on_error, |length| length + 1_000_000);
+        assert_names(&message, &["input.tfrecord", "changed while it was read"]);
+    }
 }
 
 #[test]
 fn an_input_that_shrinks_while_it_is_read_is_an_error() {
-    assert_names(&with_length(|length| length / 2), &["input.tfrecord", "changed while it was read"]);
+    for on_error in ["fail", "skip", "null"] {
+        let message = with_length(on_error, |length| length / 2);
+        assert_names(&message, &["input.tfrecord", "changed while it was read"]);
+    }
 }
 
 #[test]
