@@ -522,6 +522,36 @@ fn what_is_not_read_need_not_be_inferred() {
 }
 
 #[test]
+fn narrowed_values_that_do_not_fit_are_named_with_their_place() {
+    let dir = Dir::new();
+    let path = dir.arg("numbers.tfrecord");
+    let records: Vec<_> = [1, 127, 128].map(|value| common::int_example("x", value)).into();
+    fs::write(&path, common::tfrecord(&records)).unwrap();
+    let table = converted(&[&path, "--feature", "x:uint8"]);
+    assert_eq!(table.schema.field(0).data_type(), &DataType::UInt8);
+    assert_eq!(json!(rows(&table, "x")), json!([1, 127, 128]));
+    let message = refused(&[&path, "--feature", "x:int8"]);
+    assert_names(&message, &["value out of range", "int8", "128", "record 2", "column `x`"]);
+}
+
+#[test]
+fn structures_become_structs_on_request() {
+    let input = repo("tests/golden/saved/nested/data");
+    let input = input.to_str().unwrap();
+    let flat = converted(&[input]);
+    let nested = converted(&[input, "--structure", "nested"]);
+    assert_eq!(flat.columns(), ["x/a/0", "x/a/1", "x/b", "y/0", "y/1/A", "y/1/z", "y/1/é"]);
+    assert_eq!(nested.columns(), ["x", "y"]);
+    for (struct_row, (a, b)) in
+        rows(&nested, "x").iter().zip(rows(&flat, "x/a/0").into_iter().zip(rows(&flat, "x/b")))
+    {
+        assert_eq!((&struct_row["a"]["0"], &struct_row["b"]), (&a, &b));
+    }
+    let z: Vec<_> = rows(&nested, "y").iter().map(|row| row["1"]["z"].clone()).collect();
+    assert_eq!(z, rows(&flat, "y/1/z"));
+}
+
+#[test]
 fn casts_and_where_they_fail() {
     let table = converted(&[common::DIGITS, "--cast", "label=float32", "--cast", "float32:float64"]);
     let of = |name: &str| table.schema.field_with_name(name).unwrap().data_type().to_string();

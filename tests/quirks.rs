@@ -3,7 +3,6 @@
 
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation)] // lengths taken apart
 
 mod common;
 
@@ -198,28 +197,12 @@ fn extreme_values_come_out_as_they_are() {
 /// As `bigvalue.tfrecord` of the peers' comparison: `id` 0 and `s` of 8 MiB.
 #[test]
 fn a_value_of_8_mib_is_read() {
-    let field = |number: u8, body: &[u8]| {
-        let mut out = vec![number << 3 | 2];
-        let mut length = body.len();
-        while length >= 0x80 {
-            out.push((length & 0x7f) as u8 | 0x80);
-            length >>= 7;
-        }
-        out.push(length as u8);
-        [&out, body].concat()
-    };
-    let feature = |name: &[u8], list: Vec<u8>| field(1, &[field(1, name), field(2, &list)].concat());
     let big = vec![b'x'; 8 << 20];
-    let features =
-        [feature(b"id", field(3, &field(1, &[0]))), feature(b"s", field(1, &field(1, &big)))].concat();
-    let record = field(1, &features);
-    let masked =
-        |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
-    let length = (record.len() as u64).to_le_bytes();
+    // Messages that follow one another are merged.
+    let record = [common::int_example("id", 0), common::example(&[("s", &big)])].concat();
     let dir = common::Dir::new();
     let file = dir.path("bigvalue.tfrecord");
-    let frame = [&length[..], &masked(&length), &record, &masked(&record)].concat();
-    std::fs::write(&file, frame).unwrap();
+    std::fs::write(&file, common::tfrecord(&[record])).unwrap();
     let run = tfarrow(&["convert", file.to_str().unwrap(), "-o", "-"]).success();
     let table = Table::from_stream(run.stdout);
     assert_eq!((table.values("id"), table.rows()), (vec![json!(0)], 1));
