@@ -1,6 +1,5 @@
 //! Decoders that take a message as a whole.
 
-use arrow::array::new_null_array;
 use arrow::datatypes::{DataType, Field};
 use serde_json::{Value as Json, json};
 
@@ -250,7 +249,6 @@ fn check_spec(mut spec: FeatureSpec) {
 
 /// The metadata of tensor columns, as any writer of Arrow may have put it.
 pub fn extension(data: &[u8]) {
-    const ROWS: usize = 2;
     let mut input = Input(data);
     let choice = input.byte();
     let fixed = |n| DataType::FixedSizeList(item(DataType::Float32), n);
@@ -280,7 +278,8 @@ pub fn extension(data: &[u8]) {
     #[cfg(feature = "ndarray")]
     {
         use crate::tensor::column::TensorColumn;
-        let array = new_null_array(field.data_type(), ROWS);
+        const ROWS: usize = 2;
+        let array = arrow::array::new_null_array(field.data_type(), ROWS);
         let Ok(column) = TensorColumn::try_new(&field, &*array) else { return };
         assert_eq!(column.len(), ROWS);
         drop((column.view::<f32>(), column.row::<u8>(0), column.ragged(), column.bytes()));
