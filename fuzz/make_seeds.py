@@ -322,6 +322,7 @@ def small_texts():
 FOUND = [
     ("element_spec", "ragged_rank_of_no_shape",
      b'{"ragged": {"dtype": "float32", "shape": [null, null], "ragged_rank": 5, "row_splits_dtype": "int64"}}'),
+    ("split", "bound_of_the_lowest_number", b"train[-3:-18446744073709551615]"),
     ("features_file", "required_list", b'feature { name: "a" type: INT presence { min_fraction: 1 } }'),
 ]
 
