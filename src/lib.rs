@@ -113,6 +113,9 @@ mod convert;
 mod error;
 #[cfg(feature = "ffi")]
 mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod reader;
 mod schema;
 mod sink;

@@ -452,11 +452,59 @@ fn a_spec_with_a_typo_is_answered_by_what_was_meant() {
     }
     let message = refused(&[input, "--feature", "weight:float32"]);
     assert_names(&message, &["no feature `weight` in 1797 records", "weight:float32?"]);
+    // A name that is near another one is a mistake even where a feature may be missing.
+    for spec in ["lable:int64?", "lable:int64=3", "lable:raw<uint8>[2]?"] {
+        let message = refused(&[input, "--feature", spec]);
+        assert_names(&message, &["no feature `lable` in 1797 records", "`label`", "--features file"]);
+        // The others are named as well, so that only the name can tell.
+        let message = refused(&[input, "--feature", spec, "--columns", "lable,index"]);
+        assert_names(&message, &["no feature `lable`", "`label`"]);
+    }
     // What may be missing may be missing everywhere.
-    for spec in ["lable:int64?", "lable:int64=3", "weight:float32[]"] {
+    for spec in ["weight:float32?", "weight:float32=3", "weight:float32[]", "label2:int64?"] {
         let table = converted(&[input, "--feature", spec]);
         assert_eq!(table.columns().len(), 5, "{spec}");
     }
+    // A file of specs is taken at its word.
+    let dir = common::Dir::new();
+    std::fs::write(dir.path("f.json"), r#"{"label": "int64", "lable": "int64?"}"#).unwrap();
+    let table = converted(&[input, "--features", &dir.arg("f.json")]);
+    assert_eq!(table.columns(), ["label", "lable"]);
+}
+
+#[test]
+fn missing_features_of_every_dtype_take_their_default() {
+    let specs = [
+        ("a:float32=3", json!(3)),
+        ("b:float32[2]=-0.5", json!([-0.5, -0.5])),
+        ("c:float64=2.5", json!(2.5)),
+        ("d:float16=1.5", json!(1.5)),
+        ("e:int64=-7", json!(-7)),
+        ("f:uint8=200", json!(200)),
+        ("g:bool=true", json!(1)),
+        ("h:string=none", json!("none")),
+    ];
+    let features: Vec<&str> = specs.iter().flat_map(|(spec, _)| ["--feature", spec]).collect();
+    let table = converted(&[&[common::DIGITS], &features[..]].concat());
+    for (spec, value) in specs {
+        let name = spec.split(':').next().unwrap();
+        let rows = rows(&table, name);
+        assert_eq!(rows.len(), common::DIGITS_ROWS);
+        assert!(rows.iter().all(|row| *row == value), "{spec}: {}", rows[0]);
+    }
+}
+
+#[test]
+fn a_column_with_a_typo_is_answered_by_what_was_meant() {
+    let input = common::DIGITS;
+    for (option, value) in
+        [("--columns", "lable"), ("--exclude", "lable"), ("--utf8", "lable"), ("--rename", "lable=y")]
+    {
+        let message = refused(&[input, option, value]);
+        assert_names(&message, &["no column `lable`", "did you mean `label`?"]);
+    }
+    let message = refused(&[input, "--columns", "weight"]);
+    assert_names(&message, &["no column `weight`", "there are: ", "label", "pixels"]);
 }
 
 #[test]
@@ -471,6 +519,36 @@ fn what_is_not_read_need_not_be_inferred() {
         assert_eq!(json!(rows(&converted(&[&[path.as_str()], &args[..]].concat()), "y")), json!([1, 2]));
     }
     assert_names(&refused(&[&path, "--feature", "x:int64"]), &["record 0", "expected int64, found bytes"]);
+}
+
+#[test]
+fn narrowed_values_that_do_not_fit_are_named_with_their_place() {
+    let dir = Dir::new();
+    let path = dir.arg("numbers.tfrecord");
+    let records: Vec<_> = [1, 127, 128].map(|value| common::int_example("x", value)).into();
+    fs::write(&path, common::tfrecord(&records)).unwrap();
+    let table = converted(&[&path, "--feature", "x:uint8"]);
+    assert_eq!(table.schema.field(0).data_type(), &DataType::UInt8);
+    assert_eq!(json!(rows(&table, "x")), json!([1, 127, 128]));
+    let message = refused(&[&path, "--feature", "x:int8"]);
+    assert_names(&message, &["value out of range", "int8", "128", "record 2", "column `x`"]);
+}
+
+#[test]
+fn structures_become_structs_on_request() {
+    let input = repo("tests/golden/saved/nested/data");
+    let input = input.to_str().unwrap();
+    let flat = converted(&[input]);
+    let nested = converted(&[input, "--structure", "nested"]);
+    assert_eq!(flat.columns(), ["x/a/0", "x/a/1", "x/b", "y/0", "y/1/A", "y/1/z", "y/1/é"]);
+    assert_eq!(nested.columns(), ["x", "y"]);
+    for (struct_row, (a, b)) in
+        rows(&nested, "x").iter().zip(rows(&flat, "x/a/0").into_iter().zip(rows(&flat, "x/b")))
+    {
+        assert_eq!((&struct_row["a"]["0"], &struct_row["b"]), (&a, &b));
+    }
+    let z: Vec<_> = rows(&nested, "y").iter().map(|row| row["1"]["z"].clone()).collect();
+    assert_eq!(z, rows(&flat, "y/1/z"));
 }
 
 #[test]

@@ -7,8 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest. `docs/DESIGN.md` says what each is for.
-const LAYERS: [&str; 11] =
-    ["error", "wire", "tf", "tensor", "schema", "column", "source", "reader", "sink", "convert", "ffi"];
+const LAYERS: [&str; 12] = [
+    "error", "wire", "tf", "tensor", "schema", "column", "source", "reader", "sink", "convert", "ffi",
+    "fuzzing",
+];
 
 /// Words that must not occur in the code of a layer.
 const FORBIDDEN: [(&str, &[&str]); 3] = [

@@ -8,9 +8,11 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray};
 use common::repo;
@@ -127,21 +129,49 @@ fn read_all(path: &Path) {
     }
 }
 
+/// How often each fixture is mutated: `default` times, unless `TFARROW_TEST_MUTATIONS` says it.
+fn times(default: usize) -> usize {
+    std::env::var("TFARROW_TEST_MUTATIONS").map_or(default, |times| times.parse().unwrap())
+}
+
+/// Whether `fixture` is to be mutated: `TFARROW_TEST_FIXTURE` may name a part of its path.
+fn is_wanted(fixture: &Path) -> bool {
+    let part = std::env::var("TFARROW_TEST_FIXTURE").unwrap_or_default();
+    fixture.to_str().unwrap().contains(&part)
+}
+
+/// Asserts that fixtures were not lost on the way.
+fn assert_many(mutated: usize, expected: usize) {
+    assert!(mutated > expected || std::env::var("TFARROW_TEST_FIXTURE").is_ok(), "only {mutated} fixtures");
+}
+
+/// Memory is counted for the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs `read`, which may take no more memory than any fixture needs.
+fn in_bounded_memory(what: &dyn Display, read: impl FnOnce()) {
+    let before = USED.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    read();
+    let peak = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+    assert!(peak < MEMORY, "{what}: {peak} bytes");
+}
+
 #[test]
 fn mutated_files_give_an_error_or_sound_records() {
-    // `TFARROW_TEST_MUTATIONS=1000` is what a release is tested with.
-    let times: usize = std::env::var("TFARROW_TEST_MUTATIONS").map_or(30, |times| times.parse().unwrap());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut fixtures = Vec::new();
     for folder in ["tests/golden/examples", "tests/golden/quirks", "tests/golden/tfrecord"] {
         for entry in fs::read_dir(repo(folder)).unwrap() {
             let path = entry.unwrap().path();
-            let small = path.metadata().is_ok_and(|m| m.is_file() && (1..20_000).contains(&m.len()));
-            if small && path.extension().is_none_or(|extension| extension != "json") {
+            let is_file = path.metadata().is_ok_and(|m| m.is_file() && m.len() > 0);
+            if is_file && path.extension().is_none_or(|extension| extension != "json") {
                 fixtures.push(path);
             }
         }
     }
     fixtures.push(repo("examples/data/digits/digits.tfrecord-00001-of-00002"));
+    fixtures.retain(|fixture| is_wanted(fixture));
     fixtures.sort();
     let dir = common::Dir::new();
     let path = dir.path("mutated");
@@ -154,20 +184,110 @@ fn mutated_files_give_an_error_or_sound_records() {
         let known: HashSet<Vec<u8>> = known.into_iter().collect();
         mutated += 1;
         // Large files take long enough with fewer, in a build without optimisations.
-        let times = if sound.len() > 100_000 { times.div_ceil(10) } else { times };
-        for round in 0..times {
+        for round in 0..times(if sound.len() > 20_000 { 3 } else { 30 }) {
             fs::write(&path, random.mutate(&sound)).unwrap();
-            let before = USED.load(Ordering::Relaxed);
-            PEAK.store(before, Ordering::Relaxed);
-            read_all(&path);
-            for on_error in [OnError::Fail, OnError::Skip, OnError::Null] {
-                for record in records(&path, on_error).unwrap_or_default() {
-                    assert!(known.contains(&record), "{}, {round}: a wrong record", fixture.display());
+            in_bounded_memory(&format!("{}, {round}", fixture.display()), || {
+                read_all(&path);
+                for on_error in [OnError::Fail, OnError::Skip, OnError::Null] {
+                    for record in records(&path, on_error).unwrap_or_default() {
+                        assert!(known.contains(&record), "{}, {round}: a wrong record", fixture.display());
+                    }
                 }
-            }
-            let peak = PEAK.load(Ordering::Relaxed).saturating_sub(before);
-            assert!(peak < MEMORY, "{}, {round}: {peak} bytes", fixture.display());
+            });
         }
     }
-    assert!(mutated > 25, "only {mutated} fixtures");
+    assert_many(mutated, 30);
+}
+
+/// Every file under `path`.
+fn files_under(path: &Path, out: &mut Vec<PathBuf>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            files_under(&entry.unwrap().path(), out);
+        }
+    } else {
+        out.push(path.to_path_buf());
+    }
+}
+
+/// The fixtures that are folders, or files of other kinds than TFRecord: what to open, and what may
+/// be mutated.
+fn other_fixtures() -> Vec<(PathBuf, PathBuf)> {
+    let mut fixtures = Vec::new();
+    let entries = |folder: &str| {
+        let paths = fs::read_dir(repo(folder)).unwrap().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_none_or(|e| e != "json")).collect::<Vec<_>>()
+    };
+    for folder in ["saved", "saved_tf212"] {
+        let folders = entries(&format!("tests/golden/{folder}")).into_iter().map(|path| path.join("data"));
+        fixtures.extend(folders.map(|path| (path.clone(), path)));
+    }
+    for folder in ["distributed", "snapshot", "corrupt", "tfds", "array_record"] {
+        fixtures
+            .extend(entries(&format!("tests/golden/{folder}")).into_iter().map(|path| (path.clone(), path)));
+    }
+    for index in entries("tests/golden/cache").into_iter().filter(|p| p.extension().unwrap() == "index") {
+        fixtures.push((index.clone(), index.parent().unwrap().to_path_buf()));
+    }
+    fixtures.retain(|(open, _)| open.exists() && is_wanted(open));
+    fixtures.sort();
+    fixtures
+}
+
+#[test]
+fn mutated_folders_give_an_error_or_rows() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut mutated = 0;
+    for (fixture, root) in other_fixtures() {
+        let dir = common::Dir::new();
+        let mut files = Vec::new();
+        files_under(&root, &mut files);
+        let stem = fixture.file_stem().unwrap();
+        // Cache files lie in one folder.
+        files.retain(|file| {
+            root == fixture
+                || file
+                    .file_name()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .starts_with(&format!("{}.", stem.to_str().unwrap()))
+        });
+        files.sort();
+        let base = root.parent().unwrap();
+        let copy = |file: &Path| dir.path(file.strip_prefix(base).unwrap().to_str().unwrap());
+        for file in &files {
+            fs::create_dir_all(copy(file).parent().unwrap()).unwrap();
+            fs::copy(file, copy(file)).unwrap();
+        }
+        let opened = copy(&fixture);
+        let large = files.iter().any(|file| file.metadata().unwrap().len() > 20_000);
+        files.retain(|file| file.metadata().unwrap().len() > 0);
+        mutated += 1;
+        for round in 0..times(if large { 2 } else { 6 }) {
+            let Some(file) = files.get(random.below(files.len())) else { break };
+            let sound = fs::read(file).unwrap();
+            fs::write(copy(file), random.mutate(&sound)).unwrap();
+            in_bounded_memory(&format!("{}, {round}", file.display()), || read_source(&opened));
+            fs::write(copy(file), sound).unwrap();
+        }
+    }
+    assert_many(mutated, 130);
+}
+
+/// Reads whatever is at `path` in every way.
+fn read_source(path: &Path) {
+    let builder = ReaderBuilder::new([path.to_str().unwrap()]).with_max_record_bytes(16 << 20);
+    for on_error in [OnError::Fail, OnError::Skip] {
+        if let Ok(reader) = builder.clone().with_on_error(on_error).build() {
+            reader.take_while(Result::is_ok).for_each(drop);
+        }
+    }
+    drop(builder.count());
+    if let Ok(source) = builder.build_to_verify() {
+        for partition in 0..source.partitions().len() {
+            drop(source.verify(partition, &ReadOptions::default(), &mut |_| Ok(())));
+        }
+    }
 }

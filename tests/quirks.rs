@@ -6,6 +6,8 @@
 
 mod common;
 
+use arrow::array::AsArray;
+use arrow::datatypes::UInt8Type;
 use common::{Run, Table, assert_names, repo, tfarrow};
 use serde_json::{Value, json};
 
@@ -161,8 +163,19 @@ fn sequence_examples_are_read_whole() {
 
 #[test]
 fn tensors_in_bytes_are_decoded() {
-    let args = ["--feature", "t:tensor<float32>[2,3]", "--feature", "bf:tensor<bfloat16>[4]"];
+    let specs = ["t:tensor<float32>[2,3]", "bf:tensor<bfloat16>[4]", "u8:tensor<uint8>[2,2]"];
+    let args: Vec<&str> = specs.iter().flat_map(|spec| ["--feature", spec]).collect();
     let table = table("tensorproto.tfrecord", &args);
+    let bytes: Vec<Vec<u8>> = table
+        .batches
+        .iter()
+        .flat_map(|batch| {
+            let column = batch.column_by_name("u8").unwrap().as_fixed_size_list();
+            let rows: Vec<_> = column.iter().map(Option::unwrap).collect();
+            rows.into_iter().map(|row| row.as_primitive::<UInt8Type>().values().to_vec())
+        })
+        .collect();
+    assert_eq!(bytes, (0..20).map(|row| vec![row; 4]).collect::<Vec<_>>());
     #[allow(clippy::cast_precision_loss)]
     for (name, values) in [("t", 6), ("bf", 4)] {
         assert_eq!(table.values(name), column(0..20, |row| json!(vec![row as f64; values])), "{name}");
@@ -179,4 +192,20 @@ fn extreme_values_come_out_as_they_are() {
     assert_eq!((&floats[0], &floats[1]), (&json!("NaN"), &json!("Infinity")));
     assert!(floats[2].as_f64().unwrap().is_sign_negative());
     assert_eq!(floats[3], json!(f64::from(f32::from_bits(1))));
+}
+
+/// As `bigvalue.tfrecord` of the peers' comparison: `id` 0 and `s` of 8 MiB.
+#[test]
+fn a_value_of_8_mib_is_read() {
+    let big = vec![b'x'; 8 << 20];
+    // Messages that follow one another are merged.
+    let record = [common::int_example("id", 0), common::example(&[("s", &big)])].concat();
+    let dir = common::Dir::new();
+    let file = dir.path("bigvalue.tfrecord");
+    std::fs::write(&file, common::tfrecord(&[record])).unwrap();
+    let run = tfarrow(&["convert", file.to_str().unwrap(), "-o", "-"]).success();
+    let table = Table::from_stream(run.stdout);
+    assert_eq!((table.values("id"), table.rows()), (vec![json!(0)], 1));
+    let values = table.batches[0].column_by_name("s").unwrap().as_string::<i32>();
+    assert!(values.value(0).as_bytes() == big);
 }

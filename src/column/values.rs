@@ -389,7 +389,9 @@ impl Values {
                 crate::wire::proto::put_varint(&mut varint, v.cast_unsigned());
                 put(0x08, &varint);
             }
-            DefaultValue::Float(v) => put(0x0d, &v.to_le_bytes()),
+            // The floats of a feature are float32, whatever they become.
+            #[allow(clippy::cast_possible_truncation)]
+            DefaultValue::Float(v) => put(0x0d, &(*v as f32).to_le_bytes()),
             DefaultValue::Bytes(v) => {
                 let mut body = Vec::new();
                 crate::wire::proto::put_varint(&mut body, v.len() as u64);

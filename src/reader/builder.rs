@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::Batches;
 use crate::error::{Error, Result};
 use crate::schema::cast::Cast;
-use crate::schema::feature::FeatureSpec;
+use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::live::Dataset;
 use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
@@ -416,7 +416,15 @@ impl ReaderBuilder {
             libtensorflow: _,
             tensorflow_threads: _,
         } = &self.open;
-        let features: Vec<String> = features.iter().map(|f| format!("{}:{f}", f.name)).collect();
+        // What a type's text leaves open is told apart, too.
+        let features: Vec<String> = features
+            .iter()
+            .map(|f| {
+                let required = if f.is_list() && f.missing == Missing::Error { ", required" } else { "" };
+                let lists = if f.feature_list { ", of steps" } else { "" };
+                format!("{}:{f}{required}{lists}", f.name)
+            })
+            .collect();
         let settings = json!({
             "record": format!("{record:?}").to_lowercase(),
             "infer_records": format!("{infer:?}").to_lowercase(),

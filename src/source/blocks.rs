@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::wire::compress::{self, Compression};
 use crate::wire::tfrecord::{self, FrameFault};
 
-/// Bytes read at a time.
-const BLOCK_BYTES: usize = 1 << 20;
+/// Bytes read at a time; few for the fuzzer, whose inputs are to have several blocks.
+const BLOCK_BYTES: usize = if cfg!(fuzzing) { 1 << 9 } else { 1 << 20 };
 /// Buffers kept for reuse.
 const POOLED_BUFFERS: usize = 32;
 /// Buffers larger than this are not kept: they were made for one large record.

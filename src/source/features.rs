@@ -98,24 +98,31 @@ fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -
     }
     let given = |name: &str| options.features.iter().any(|f| f.name == name);
     let others = || inference.names(false).chain(inference.names(true)).filter(|name| !given(name));
-    let meant = nearest(&spec.name, others());
+    // Features that are numbered are no typos of each other.
+    let meant = nearest(&spec.name, others().filter(|name| !differ_by_number(name, &spec.name)));
+    let may_be_missing = spec.missing != Missing::Error;
     // Where a feature may be missing, it may be missing from every record that was read.
-    let may_be_missing = match &spec.missing {
-        Missing::Error => false,
-        Missing::Null => !spec.is_list() || meant.is_none(),
-        Missing::Default(_) => true,
-    };
-    if may_be_missing {
+    if may_be_missing && meant.is_none() {
         return Ok(spec.clone());
     }
     let error = Error::config(format!("no feature `{}` in {} records", spec.name, inference.records()));
-    Err(match meant {
-        Some(meant) => error.with_hint(format!("did you mean `{meant}`?")),
-        None => error.with_hint(format!(
+    Err(match (meant, may_be_missing) {
+        (Some(meant), false) => error.with_hint(format!("did you mean `{meant}`?")),
+        (Some(meant), true) => error.with_hint(format!(
+            "did you mean `{meant}`? If not, pass --infer-records all to look at every record, or name all \
+             features in a --features file, which is taken at its word"
+        )),
+        (None, _) => error.with_hint(format!(
             "pass --feature '{}:{spec}?' if it may be missing, or --infer-records all to look at every record",
             spec.name
         )),
     })
+}
+
+/// Whether two names are the same but for the digits in them.
+fn differ_by_number(a: &str, b: &str) -> bool {
+    let letters = |name: &str| name.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    a != b && letters(a) == letters(b)
 }
 
 /// Each spec with the path of its column: its name, unless a feature and a feature list share it.

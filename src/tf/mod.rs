@@ -7,7 +7,8 @@ pub(crate) mod dtype;
 pub(crate) mod encode;
 pub(crate) mod example;
 pub(crate) mod features;
-#[cfg(feature = "tensorflow")]
+#[cfg(any(test, feature = "tensorflow", feature = "fuzzing"))]
+#[cfg_attr(not(feature = "tensorflow"), allow(dead_code))]
 pub(crate) mod graph_def;
 pub(crate) mod shape;
 pub(crate) mod snapshot;

@@ -59,6 +59,13 @@ pub enum ElementSpec {
     },
 }
 
+/// Whether ragged tensors can be so: a dimension more than there are row splits, which are int32 or
+/// int64.
+pub(crate) fn is_ragged(shape: &Shape, ragged_rank: usize, row_splits_dtype: DType) -> bool {
+    let has_room = ragged_rank == 0 || shape.rank().is_none_or(|rank| ragged_rank < rank);
+    matches!(row_splits_dtype, DType::Int32 | DType::Int64) && ragged_rank < MAX_DEPTH && has_room
+}
+
 impl ElementSpec {
     /// A dense tensor spec.
     #[must_use]
@@ -196,17 +203,15 @@ impl ElementSpec {
         Ok(match kind.as_str() {
             "tensor" => Self::tensor(dtype_of(body, "dtype")?, shape_of(body)?),
             "sparse" => ElementSpec::Sparse { dtype: dtype_of(body, "dtype")?, shape: shape_of(body)? },
-            "ragged" => ElementSpec::Ragged {
-                dtype: dtype_of(body, "dtype")?,
-                shape: shape_of(body)?,
-                ragged_rank: body
-                    .get("ragged_rank")
-                    .and_then(Value::as_u64)
+            "ragged" => {
+                let (shape, row_splits_dtype) = (shape_of(body)?, dtype_of(body, "row_splits_dtype")?);
+                let ragged_rank = body.get("ragged_rank").and_then(Value::as_u64);
+                let ragged_rank = ragged_rank
                     .and_then(|n| usize::try_from(n).ok())
-                    .filter(|n| *n <= MAX_DEPTH)
-                    .ok_or_else(|| bad(body))?,
-                row_splits_dtype: dtype_of(body, "row_splits_dtype")?,
-            },
+                    .filter(|rank| is_ragged(&shape, *rank, row_splits_dtype))
+                    .ok_or_else(|| bad(body))?;
+                ElementSpec::Ragged { dtype: dtype_of(body, "dtype")?, shape, ragged_rank, row_splits_dtype }
+            }
             "optional" => ElementSpec::Optional(Box::new(Self::from_json_at(body, depth)?)),
             "dataset" => ElementSpec::Dataset(Box::new(Self::from_json_at(body, depth)?)),
             "none" => ElementSpec::None,
@@ -327,5 +332,16 @@ mod tests {
         for bad in [json!(1), json!({}), json!({"tensor": {"dtype": "int7", "shape": []}}), deep] {
             assert!(ElementSpec::from_json(&bad).is_err());
         }
+    }
+
+    #[test]
+    fn a_ragged_spec_has_more_dimensions_than_row_splits() {
+        let spec = |rank: u64, splits: &str| {
+            ElementSpec::from_json(&json!({"ragged": {
+                "dtype": "float32", "shape": [null, null], "ragged_rank": rank, "row_splits_dtype": splits,
+            }}))
+        };
+        assert!(spec(1, "int64").is_ok() && spec(0, "int32").is_ok());
+        assert!(spec(2, "int64").is_err() && spec(1, "float32").is_err());
     }
 }

@@ -5,7 +5,7 @@
 
 use super::dtype::DType;
 use super::shape::Shape;
-use super::spec::{ElementSpec, MAX_DEPTH};
+use super::spec::{ElementSpec, MAX_DEPTH, is_ragged};
 use super::tensor_proto::{dtype_of, malformed, parse_shape};
 use crate::error::{Error, Result};
 use crate::wire::proto::{Cursor, Fault, LEN, VARINT, WireError};
@@ -267,15 +267,11 @@ fn of_type(class: u64, state: &Node, name: &str, path: &str, expanded: bool) -> 
         3 => {
             let (shape, dtype, row_splits_dtype) = (shape_at(0)?, dtype_at(1)?, dtype_at(3)?);
             let ragged_rank = match state.get(2) {
-                Some(Node::Int(rank)) => usize::try_from(*rank).ok().filter(|rank| *rank < MAX_DEPTH),
+                Some(Node::Int(rank)) => usize::try_from(*rank).ok(),
                 _ => None,
             };
-            let ragged_rank = ragged_rank.ok_or_else(bad)?;
-            if !matches!(row_splits_dtype, DType::Int32 | DType::Int64)
-                || shape.rank().is_some_and(|rank| ragged_rank > 0 && rank <= ragged_rank)
-            {
-                return Err(bad());
-            }
+            let ragged_rank =
+                ragged_rank.filter(|rank| is_ragged(&shape, *rank, row_splits_dtype)).ok_or_else(bad)?;
             if expanded {
                 expanded_ragged(dtype, &shape, ragged_rank, row_splits_dtype)
             } else {

@@ -134,7 +134,7 @@ fn slice(text: &str, split: usize, selector: &str, splits: &[SplitInfo]) -> Resu
     };
     if from.unsigned_abs() > total || to.unsigned_abs() > total {
         return Err(Error::config(format!("`{text}` reaches past the split"))
-            .expected(format!("at most {total} examples"), from.abs().max(to.abs()).to_string()));
+            .expected(format!("at most {total} examples"), from.unsigned_abs().max(to.unsigned_abs()).to_string()));
     }
     let absolute = |bound: i64| if bound < 0 { bound + examples } else { bound };
     let (from, to) = (absolute(from).unsigned_abs(), absolute(to).unsigned_abs());
@@ -203,6 +203,7 @@ mod tests {
             ("train[a:]", "numbers between"),
             ("train[1.5:]", "numbers between"),
             ("train[:26]", "at most 25 examples, found 26"),
+            ("train[-3:-18446744073709551615]", "found 9223372036854775808"),
             ("train[:101%]", "percentages from -100 to 100"),
             ("old[:5]", "does not say how many"),
             ("train[nan:]", "numbers between"),

@@ -45,7 +45,7 @@ pub(crate) const SIGNATURE: [u8; 64] = [
 const HASH_KEY: Key =
     Key([0x2f69_6c65_6765_6952, 0x0a73_6472_6f63_6572, 0x2f69_6c65_6765_6952, 0x0a73_6472_6f63_6572]);
 
-fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     HighwayHasher::new(HASH_KEY).hash64(bytes)
 }
 
