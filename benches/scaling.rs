@@ -8,7 +8,13 @@
 //! Every line is the whole program in a process of its own, the median of five runs, input in the
 //! page cache. The inputs are made in the folder for temporary files (2 GB) and removed.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 mod common;
 

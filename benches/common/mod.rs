@@ -44,7 +44,12 @@ pub(crate) const FLOAT: u8 = 0x12;
 pub(crate) const INT64: u8 = 0x1a;
 
 /// A file of `rows` Examples, each made by `features`.
-pub(crate) fn file(folder: &Path, name: &str, rows: u64, features: impl Fn(u64) -> Vec<Vec<u8>>) -> (String, u64) {
+pub(crate) fn file(
+    folder: &Path,
+    name: &str,
+    rows: u64,
+    features: impl Fn(u64) -> Vec<Vec<u8>>,
+) -> (String, u64) {
     let mut out = Vec::new();
     for row in 0..rows {
         frame(&mut out, &message(0x0a, &features(row).concat()));
