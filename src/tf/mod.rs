@@ -9,6 +9,8 @@ pub(crate) mod example;
 pub(crate) mod features;
 #[cfg(feature = "tensorflow")]
 pub(crate) mod graph_def;
+#[cfg(feature = "tensorflow")]
+pub(crate) mod saved_model;
 pub(crate) mod shape;
 pub(crate) mod snapshot;
 pub(crate) mod spec;
