@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import unittest.mock
 
 import numpy as np
 import pyarrow as pa
@@ -344,6 +345,15 @@ def refuse():
             else:
                 raise AssertionError("exported")
             assert not os.listdir(folder), os.listdir(folder)
+        # As TensorFlow does with more than 2 GB of constants.
+        with unittest.mock.patch.object(tf.raw_ops, "DatasetToGraphV2", lambda **_: tf.constant(b"")):
+            try:
+                tfarrow_export.export(Dataset.range(2), target)
+            except ValueError as error:
+                assert "2 GB" in str(error) and "save(" in str(error), error
+            else:
+                raise AssertionError("exported")
+        assert not os.listdir(folder), os.listdir(folder)
         tfarrow_export.export(Dataset.range(2), target)
         try:
             tfarrow_export.export(Dataset.range(2), target)
