@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::source::Progress;
 use crate::source::blocks::{Block, BufferPool};
+use crate::source::records::Take;
 use crate::wire::riegeli::array_record::{self, Index};
 use crate::wire::riegeli::{BLOCK_BYTES, ChunkDecoder, SIGNATURE};
 
@@ -100,6 +101,9 @@ pub(crate) struct ChunkRun {
     max_record_bytes: u64,
 }
 
+/// Records that a damaged chunk may claim to have had for each of its bytes.
+const MAX_RECORDS_A_BYTE: u64 = 1024;
+
 impl ChunkRun {
     /// What the records were read from.
     pub(crate) fn source(&self) -> Arc<str> {
@@ -117,15 +121,12 @@ impl ChunkRun {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// Checks and decodes the chunks and gives their records to `take`.
+    /// Checks and decodes the chunks and gives their records to `take`; each record of a damaged chunk
+    /// as an error. Errors name the place.
     ///
     /// # Errors
-    /// A chunk is damaged, or `take` fails. Errors name the place.
-    pub(crate) fn for_each(
-        &self,
-        decoder: &mut ChunkDecoder,
-        take: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    /// Those of `take`.
+    pub(crate) fn for_each(&self, decoder: &mut ChunkDecoder, take: Take<'_>) -> Result<()> {
         let index = &self.file.index;
         let block_begin = index.offset(self.block_chunk);
         let end = self.first + self.records as u64;
@@ -137,19 +138,41 @@ impl ChunkRun {
             let bounds = |at: u64| usize::try_from(at.saturating_sub(block_begin)).unwrap_or(usize::MAX);
             let range = bounds(begin)..bounds(index.offset(chunk + 1));
             let raw = self.block.bytes().get(range).unwrap_or_default();
-            let records = decoder.decode(raw, begin, self.max_record_bytes).map_err(|e| place(e, record))?;
             let first = index.first_record(chunk);
             let expected = index.first_record(chunk + 1) - first;
-            if records.len() as u64 != expected {
-                let error = Error::corrupt("chunk with another number of records than the index says")
-                    .expected(expected.to_string(), records.len().to_string());
-                return Err(place(error, record));
+            let until = end.min(first.saturating_add(expected));
+            let records = decoder.decode(raw, begin, self.max_record_bytes).and_then(|records| {
+                match records.len() as u64 == expected {
+                    true => Ok(records),
+                    false => Err(Error::corrupt("chunk with another number of records than the index says")
+                        .expected(expected.to_string(), records.len().to_string())),
+                }
+            });
+            match records {
+                Ok(records) => {
+                    for at in record..until {
+                        let bytes = usize::try_from(at - first).ok().and_then(|i| records.get(i));
+                        take(Ok(bytes.unwrap_or_default()), &|e| place(e, at))?;
+                    }
+                }
+                // Nothing vouches for so many records: going on might not end.
+                Err(error) if expected / MAX_RECORDS_A_BYTE > raw.len() as u64 => {
+                    return Err(place(
+                        Error::unsupported(format!("damaged chunk that claims {expected} records"))
+                            .with_cause(error.to_string()),
+                        record,
+                    ));
+                }
+                Err(error) => {
+                    let (kind, message) = (error.kind(), error.message());
+                    take(Err(place(error, record)), &|e| place(e, record))?;
+                    for at in record + 1..until {
+                        let error = Error::new(kind, message.clone());
+                        take(Err(place(error, at)), &|e| place(e, at))?;
+                    }
+                }
             }
-            while record < end.min(first + expected) {
-                let bytes = usize::try_from(record - first).ok().and_then(|i| records.get(i));
-                take(bytes.unwrap_or_default()).map_err(|e| place(e, record))?;
-                record += 1;
-            }
+            record = until;
             chunk += 1;
         }
         Ok(())

@@ -64,16 +64,19 @@ impl ArrayRecordSource {
         for file in open_files(inputs)? {
             records = split(&file, PARTITION_BYTES, records, &mut pieces, &mut partitions);
         }
-        let (plan, what) = match options.record {
-            RecordKind::Raw => (FeaturePlan::raw("array_record")?, "raw records"),
-            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
-                let plan = infer(&pieces, options)?;
-                let what = if plan.sequence { "tf.train.SequenceExample" } else { "tf.train.Example" };
-                (plan, what)
-            }
+        // Whatever the records are, their chunks can be checked.
+        let inferred = match options.record {
+            _ if options.to_verify => None,
+            RecordKind::Raw => None,
+            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => Some(infer(&pieces, options)?),
+        };
+        let raw = inferred.is_none();
+        let (plan, what) = match inferred {
+            None => (FeaturePlan::raw("array_record")?, "raw records"),
+            Some(plan) if plan.sequence => (plan, "tf.train.SequenceExample"),
+            Some(plan) => (plan, "tf.train.Example"),
         };
         let plan = Arc::new(plan);
-        let raw = options.record == RecordKind::Raw;
         let decoder_plan = plan.clone();
         let shared = Shared::new(options.check_crc, options.max_record_bytes, move |rows| {
             RecordDecoder::new(&decoder_plan, raw, rows).map(|d| Box::new(d) as Box<dyn RowDecoder>)
@@ -132,7 +135,7 @@ fn infer(pieces: &[Piece], options: &OpenOptions) -> Result<FeaturePlan> {
         InferRecords::All => u64::MAX,
     };
     if limit > 0 && (!options.features_complete || options.record != RecordKind::Example) {
-        sample(pieces, options.check_crc, options.max_record_bytes, |record| {
+        sample(pieces, options, |record| {
             inference.observe(record)?;
             Ok(inference.records() < limit)
         })?;
@@ -159,6 +162,10 @@ impl Source for ArrayRecordSource {
 
     fn partitions(&self) -> &[Partition] {
         &self.partitions
+    }
+
+    fn cuts_parts(&self) -> bool {
+        true
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

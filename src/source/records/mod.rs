@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
+#[cfg(any(feature = "array-record", feature = "parquet"))]
+pub(crate) use self::runs::Take;
 pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
 use self::runs::{Run, Stream};
 use super::blocks::BufferPool;
 use super::open::OpenOptions;
+use super::report::OnError;
 use super::{Decoded, ReadOptions, Selection, Unit, Units};
 use crate::column::nested::RowError;
 use crate::column::record::RecordDecoder;
@@ -27,6 +30,15 @@ pub(crate) trait RowDecoder: Send {
     /// The record contradicts the plan.
     fn append(&mut self, record: &[u8], element: u64) -> Result<()>;
 
+    /// Undoes what an append that failed left behind.
+    fn rollback(&mut self);
+
+    /// Appends a record of which nothing is known.
+    ///
+    /// # Errors
+    /// A column would outgrow 32-bit offsets.
+    fn append_null(&mut self, element: u64) -> Result<()>;
+
     /// Gives what was appended as batches; the decoder is then empty.
     ///
     /// # Errors
@@ -39,8 +51,19 @@ impl RowDecoder for RecordDecoder {
         RecordDecoder::append(self, record)
     }
 
+    fn rollback(&mut self) {
+        RecordDecoder::rollback(self);
+    }
+
+    fn append_null(&mut self, _: u64) -> Result<()> {
+        self.push_null()
+    }
+
     fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError> {
-        Ok(emit(RecordDecoder::finish(self)?)?)
+        match self.rows() {
+            0 => Ok(()),
+            _ => Ok(emit(RecordDecoder::finish(self)?)?),
+        }
     }
 }
 
@@ -81,34 +104,45 @@ impl Shared {
     }
 }
 
-/// Gives the first records of `pieces` to `take`, until it returns `false`.
+/// Gives the first records of `pieces` to `take`, until it returns `false`. What the policy of
+/// `options` tolerates is passed over: it is told of when it is read again.
 ///
 /// # Errors
 /// A file cannot be read or is damaged, or `take` fails.
 pub(crate) fn sample(
     pieces: &[Piece],
-    check_crc: bool,
-    max_record_bytes: u64,
+    options: &OpenOptions,
     mut take: impl FnMut(&[u8]) -> Result<bool>,
 ) -> Result<()> {
     const RUN_RECORDS: usize = 64;
     const RUN_BYTES: usize = 1 << 20;
-    let shared = Shared::new(check_crc, max_record_bytes, |_| Err(Error::config("nothing to decode")));
+    let nothing = |_| Err(Error::config("nothing to decode"));
+    let shared = Shared::new(options.check_crc, options.max_record_bytes, nothing);
     let mut scratch = RunScratch::default();
     for piece in pieces {
         let mut stream = piece.file.open(&shared, &Arc::default())?;
         stream.skip(piece.skip)?;
         let mut left = piece.records.unwrap_or(u64::MAX);
         while left > 0 {
-            let Some(run) = stream.next_run(clamp(left).min(RUN_RECORDS), RUN_BYTES)? else { break };
+            let run = match stream.next_run(clamp(left).min(RUN_RECORDS), RUN_BYTES) {
+                Ok(Some(run)) => run,
+                Ok(None) => break,
+                Err(error) if options.on_error.tolerates(&error) => match stream.resync()? {
+                    true => continue,
+                    false => break,
+                },
+                Err(error) => return Err(error),
+            };
             left = left.saturating_sub(run.records() as u64);
-            let mut index = 0;
             let mut more = true;
-            run.for_each(check_crc, &mut scratch, &mut |record| {
-                let (source, number) = run.place(index);
-                index += 1;
-                if more {
-                    more = take(record).map_err(|e| e.at_record(number).in_source(source))?;
+            run.for_each(options.check_crc, &mut scratch, &mut |record, place| {
+                if !more {
+                    return Ok(());
+                }
+                match record.and_then(|record| take(record).map_err(place)) {
+                    Ok(wanted) => more = wanted,
+                    Err(error) if options.on_error.tolerates(&error) => {}
+                    Err(error) => return Err(error),
                 }
                 Ok(())
             })?;
@@ -129,6 +163,12 @@ impl RowDecoder for Counter {
         Ok(())
     }
 
+    fn rollback(&mut self) {}
+
+    fn append_null(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
     fn finish(&mut self, _: Emit<'_>) -> Result<(), RowError> {
         Ok(())
     }
@@ -140,7 +180,7 @@ impl RowDecoder for Counter {
 /// A file cannot be read or is damaged, or does not hold what it should.
 pub(crate) fn count(pieces: Vec<Piece>, options: &OpenOptions, read: &ReadOptions) -> Result<u64> {
     let shared = Arc::new(Shared::new(true, options.max_record_bytes, |_| Ok(Box::new(Counter(0)))));
-    let options = ReadOptions { selection: Selection::default(), ..read.clone() };
+    let options = ReadOptions { selection: Selection::default(), on_error: OnError::Fail, ..read.clone() };
     let mut units = RecordUnits::new(&shared, pieces, &options);
     let mut records = 0;
     let (mut counter, mut scratch) = (Counter(0), RunScratch::default());
@@ -176,11 +216,16 @@ struct Open {
     stream: Stream,
     /// Records of the piece passed so far.
     passed: u64,
+    /// Whether frames were lost, so that it is not known how many records there are.
+    damaged: bool,
 }
 
 impl Open {
     /// Records left, as far as is known.
     fn left(&self) -> u64 {
+        if self.damaged && self.piece.to_end {
+            return u64::MAX;
+        }
         self.piece.records.map_or(u64::MAX, |records| records.saturating_sub(self.passed))
     }
 
@@ -229,7 +274,14 @@ impl RecordUnits {
     fn stretch(&self) -> u64 {
         let selection = &self.options.selection;
         let left = selection.take.map_or(u64::MAX, |take| take.saturating_sub(self.taken));
+        let in_part = self.options.part_rows.map_or(u64::MAX, |rows| rows.max(1) - self.taken % rows.max(1));
+        let left = left.min(in_part);
         if selection.shard.is_some_and(|(_, count)| count > 1) { left.min(1) } else { left }
+    }
+
+    /// Whether the element before is the last one of a part.
+    fn ends_part(&self) -> bool {
+        self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
     }
 
     /// Opens the next piece, but passes by those that are skipped as a whole.
@@ -243,7 +295,7 @@ impl RecordUnits {
             }
             let mut stream = piece.file.open(&self.shared, &self.options.progress)?;
             let skipped = stream.skip(piece.skip)?;
-            let open = Open { piece, stream, passed: 0 };
+            let open = Open { piece, stream, passed: 0, damaged: false };
             if skipped < open.piece.skip {
                 return Err(open.short(skipped));
             }
@@ -256,6 +308,9 @@ impl RecordUnits {
     /// Ends the current piece, which gave `passed` records.
     fn close(&mut self, at_end: bool) -> Result<()> {
         let Some(mut open) = self.current.take() else { return Ok(()) };
+        if open.damaged {
+            return Ok(());
+        }
         if at_end && open.piece.records.is_some() && open.left() > 0 {
             return Err(open.short(open.passed));
         }
@@ -272,6 +327,9 @@ impl RecordUnits {
         let mut runs: Vec<(Run, u64)> = Vec::new();
         let (mut rows, mut bytes) = (0usize, 0usize);
         while rows < self.unit_rows && bytes < self.options.batch_bytes && !self.done {
+            if rows > 0 && self.ends_part() {
+                break;
+            }
             let (gap, stretch) = (self.gap(), self.stretch());
             if stretch == 0 {
                 self.done = true;
@@ -297,9 +355,19 @@ impl RecordUnits {
                 continue;
             }
             let most = clamp(stretch.min(left)).min(self.unit_rows - rows);
-            let Some(run) = open.stream.next_run(most, self.options.batch_bytes - bytes)? else {
-                self.close(true)?;
-                continue;
+            let mut ended = false;
+            let run = match open.stream.next_run(most, self.options.batch_bytes - bytes) {
+                Ok(Some(run)) => run,
+                Ok(None) => {
+                    self.close(true)?;
+                    continue;
+                }
+                Err(error) if self.options.on_error.tolerates(&error) => {
+                    ended = !open.stream.resync()?;
+                    open.damaged = true;
+                    Run::Fault(error.into())
+                }
+                Err(error) => return Err(error),
             };
             let records = run.records();
             let element = open.piece.first_element + open.passed;
@@ -309,8 +377,12 @@ impl RecordUnits {
             rows += records;
             bytes += run.bytes();
             append_run(&mut runs, run, element);
+            if ended {
+                self.current = None;
+            }
         }
-        let unit = RecordUnit { shared: self.shared.clone(), runs, options: self.options.clone() };
+        let ends_part = self.ends_part();
+        let unit = RecordUnit { shared: self.shared.clone(), runs, ends_part, options: self.options.clone() };
         Ok((rows > 0).then_some(unit))
     }
 }
@@ -341,6 +413,8 @@ struct RecordUnit {
     shared: Arc<Shared>,
     /// Runs and the element number of each one's first record.
     runs: Vec<(Run, u64)>,
+    /// Whether it ends with the last element of a part.
+    ends_part: bool,
     options: ReadOptions,
 }
 
@@ -349,23 +423,56 @@ impl RecordUnit {
         &self,
         decoder: &mut dyn RowDecoder,
         scratch: &mut RunScratch,
-        emit: Emit<'_>,
+        emit: &mut dyn FnMut(Decoded) -> Result<()>,
     ) -> Result<()> {
+        let policy = self.options.on_error;
+        // The numbers in the unit of the records without a row.
+        let (mut number, mut skipped) = (0, Vec::new());
         for (run, first) in &self.runs {
             let mut element = *first;
-            run.for_each(self.shared.check_crc, scratch, &mut |record| {
-                let result = decoder.append(record, element);
+            if let Run::Fault(failure) = run {
+                match policy {
+                    OnError::Null => decoder.append_null(element)?,
+                    _ => skipped.push(number),
+                }
+                number += 1;
+                emit(Decoded::Failure(failure.clone()))?;
+                continue;
+            }
+            run.for_each(self.shared.check_crc, scratch, &mut |record, place| {
+                let result = record.and_then(|record| {
+                    decoder.append(record, element).map_err(|e| {
+                        decoder.rollback();
+                        place(e)
+                    })
+                });
+                match result {
+                    Ok(()) => {}
+                    Err(error) if policy.tolerates(&error) => {
+                        match policy {
+                            OnError::Null => decoder.append_null(element).map_err(place)?,
+                            _ => skipped.push(number),
+                        }
+                        emit(error.into())?;
+                    }
+                    Err(error) => return Err(error),
+                }
                 element += 1;
-                result
+                number += 1;
+                Ok(())
             })?;
         }
         let mut rows = 0;
         let result = decoder.finish(&mut |batch| {
             rows += batch.num_rows() as u64;
-            emit(batch)
+            emit(Decoded::Batch(batch))
         });
         result.map_err(|failed| match failed.row {
-            Some(row) => self.place(row, failed.error),
+            Some(row) => {
+                let number =
+                    skipped.iter().fold(row, |number, skipped| number + usize::from(*skipped <= number));
+                self.place(number, failed.error)
+            }
             None => failed.error,
         })?;
         if self.shared.counts_rows {
@@ -374,7 +481,7 @@ impl RecordUnit {
         Ok(())
     }
 
-    /// Says where the record of row `row` is.
+    /// Says where the unit's record number `row` is.
     #[cold]
     fn place(&self, row: usize, error: Error) -> Error {
         let mut before = 0;
@@ -391,7 +498,6 @@ impl RecordUnit {
 
 impl Unit for RecordUnit {
     fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
-        let emit: Emit<'_> = &mut |batch| emit(Decoded::Batch(batch));
         let decoders = &self.shared.decoders;
         let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut decoder, mut scratch) = match pooled {
@@ -399,6 +505,9 @@ impl Unit for RecordUnit {
             None => ((self.shared.make)(self.options.batch_rows)?, RunScratch::default()),
         };
         self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
+        if self.ends_part {
+            emit(Decoded::EndOfPart)?;
+        }
         // A decoder that failed is in the middle of a batch and is not used again.
         decoders.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, scratch));
         Ok(None)

@@ -9,12 +9,16 @@ use crate::error::{Error, Result};
 use crate::source::Progress;
 use crate::source::blocks::{FrameReader, FrameRun};
 use crate::source::input::Input;
+use crate::source::report::Failure;
 use crate::wire::tfrecord;
 
 #[cfg(feature = "array-record")]
 use crate::source::array_record::file::{ArrayRecordFile, ChunkRun, ChunkStream};
 #[cfg(feature = "parquet")]
 use crate::source::tfds::parquet::{ParquetShard, ValueRun, ValueStream};
+
+/// Takes a record, or what is wrong with it, and what names the place in errors.
+pub(crate) type Take<'t> = &'t mut dyn FnMut(Result<&[u8]>, &dyn Fn(Error) -> Error) -> Result<()>;
 
 /// A file of records.
 #[derive(Debug, Clone)]
@@ -129,9 +133,25 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// After a damaged frame: goes on to the next sound one; `false` if there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read, for a reason other than damage.
+    pub(super) fn resync(&mut self) -> Result<bool> {
+        match self {
+            Stream::Frames(reader) => reader.resync(),
+            #[cfg(any(feature = "array-record", feature = "parquet"))]
+            _ => Ok(false),
+        }
+    }
+}
+
 /// Records that were read, but not decoded.
 #[derive(Debug)]
 pub(super) enum Run {
+    /// What stands between sound records; it counts as one.
+    Fault(Failure),
     Frames(FrameRun),
     #[cfg(feature = "array-record")]
     Chunks(ChunkRun),
@@ -150,6 +170,7 @@ impl Run {
     /// How many records there are.
     pub(super) fn records(&self) -> usize {
         match self {
+            Run::Fault(_) => 1,
             Run::Frames(run) => run.records,
             #[cfg(feature = "array-record")]
             Run::Chunks(run) => run.records,
@@ -161,6 +182,7 @@ impl Run {
     /// Bytes of input that stand behind it.
     pub(super) fn bytes(&self) -> usize {
         match self {
+            Run::Fault(_) => 0,
             Run::Frames(run) => run.bytes().len(),
             #[cfg(feature = "array-record")]
             Run::Chunks(run) => run.bytes(),
@@ -172,6 +194,10 @@ impl Run {
     /// The source and the number in it of the record `index` of the run.
     pub(super) fn place(&self, index: u64) -> (Arc<str>, u64) {
         match self {
+            Run::Fault(failure) => {
+                let location = &failure.location;
+                (location.source.clone().unwrap_or_default(), location.record.unwrap_or(0))
+            }
             Run::Frames(run) => (run.source.clone(), run.first_record + index),
             #[cfg(feature = "array-record")]
             Run::Chunks(run) => (run.source(), run.first_record() + index),
@@ -180,14 +206,11 @@ impl Run {
         }
     }
 
-    /// Gives every record to `take`; errors name the place.
-    pub(super) fn for_each(
-        &self,
-        check_crc: bool,
-        scratch: &mut RunScratch,
-        take: &mut dyn FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
+    /// Gives every record to `take`, and in place of each one that is damaged, what is wrong; errors
+    /// name the place.
+    pub(super) fn for_each(&self, check_crc: bool, scratch: &mut RunScratch, take: Take<'_>) -> Result<()> {
         match self {
+            Run::Fault(_) => Ok(()),
             Run::Frames(run) => {
                 let _ = scratch;
                 frames_for_each(run, check_crc, take)
@@ -200,19 +223,20 @@ impl Run {
     }
 }
 
-fn frames_for_each(run: &FrameRun, check_crc: bool, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+fn frames_for_each(run: &FrameRun, check_crc: bool, take: Take<'_>) -> Result<()> {
     let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
     let (mut offset, mut record_number) = (run.offset, run.first_record);
     // The frames were measured when they were read.
     while let Ok(Some(frame)) = frames.next_frame() {
         let place = |e: Error| e.at_offset(offset).at_record(record_number).in_source(run.source.clone());
         let record = tfrecord::record_of(frame, check_crc).map_err(|fault| {
+            let at = offset + fault.offset_in_frame();
             Error::corrupt(fault.to_string())
-                .at_offset(offset + fault.offset_in_frame())
+                .at_offset(at)
                 .at_record(record_number)
                 .in_source(run.source.clone())
-        })?;
-        take(record).map_err(place)?;
+        });
+        take(record, &place)?;
         record_number += 1;
         offset += frame.len() as u64;
     }

@@ -31,6 +31,12 @@ impl TfdsDecoder {
         })
     }
 
+    fn number(&mut self, element: u64) {
+        if self.plan.explode.is_some() {
+            self.elements.push(element);
+        }
+    }
+
     /// Puts the columns of the rows from `from` on together, `to` at most, and says where it ended:
     /// decoded images, say, may be many times as large as what they are decoded from.
     fn part(&mut self, wire: &RecordBatch, from: usize) -> Result<(RecordBatch, usize), RowError> {
@@ -70,10 +76,19 @@ fn not_as_described(error: Error) -> Error {
 
 impl RowDecoder for TfdsDecoder {
     fn append(&mut self, record: &[u8], element: u64) -> Result<()> {
-        if self.plan.explode.is_some() {
-            self.elements.push(element);
-        }
-        self.wire.append(record).map_err(not_as_described)
+        self.wire.append(record).map_err(not_as_described)?;
+        self.number(element);
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        self.wire.rollback();
+    }
+
+    fn append_null(&mut self, element: u64) -> Result<()> {
+        self.wire.push_null()?;
+        self.number(element);
+        Ok(())
     }
 
     fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError> {

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::{
 
 use crate::error::{Error, Result};
 use crate::source::Progress;
+use crate::source::records::Take;
 
 /// Rows read at a time.
 const READ_ROWS: usize = 256;
@@ -68,13 +69,14 @@ impl ValueRun {
     }
 
     /// Gives every record to `take`.
-    pub(crate) fn for_each(&self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each(&self, take: Take<'_>) -> Result<()> {
         for (record, at) in (self.first..).zip(0..self.values.len()) {
             let place = |e: Error| e.at_record(record).in_source(self.source());
-            if self.values.is_null(at) {
-                return Err(place(Error::mismatch("row without an example").expected("bytes", "null")));
-            }
-            take(self.values.value(at)).map_err(place)?;
+            let value = match self.values.is_null(at) {
+                true => Err(place(Error::mismatch("row without an example").expected("bytes", "null"))),
+                false => Ok(self.values.value(at)),
+            };
+            take(value, &place)?;
         }
         Ok(())
     }
