@@ -112,7 +112,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "PATH")]
     pub(crate) libtensorflow: Option<PathBuf>,
 
-    /// Threads that TensorFlow runs live pipelines with [default: one a core]
+    /// Threads that TensorFlow runs live pipelines with [default: as many as --threads]
     #[arg(long, value_name = "N")]
     pub(crate) tensorflow_threads: Option<u8>,
 

@@ -62,7 +62,8 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
     if let Some(path) = &reading.libtensorflow {
         builder = builder.with_libtensorflow(path);
     }
-    if let Some(threads) = reading.tensorflow_threads {
+    let threads = reading.threads.map(|threads| u8::try_from(threads).unwrap_or(u8::MAX));
+    if let Some(threads) = reading.tensorflow_threads.or(threads) {
         builder = builder.with_tensorflow_threads(threads);
     }
     if let Some(split) = &reading.split {

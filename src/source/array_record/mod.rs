@@ -163,6 +163,10 @@ impl Source for ArrayRecordSource {
         &self.partitions
     }
 
+    fn cuts_parts(&self) -> bool {
+        true
+    }
+
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         Ok(Box::new(RecordUnits::new(&self.shared, clip(&self.pieces, partitions), options)))
     }

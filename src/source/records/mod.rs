@@ -276,7 +276,14 @@ impl RecordUnits {
     fn stretch(&self) -> u64 {
         let selection = &self.options.selection;
         let left = selection.take.map_or(u64::MAX, |take| take.saturating_sub(self.taken));
+        let in_part = self.options.part_rows.map_or(u64::MAX, |rows| rows.max(1) - self.taken % rows.max(1));
+        let left = left.min(in_part);
         if selection.shard.is_some_and(|(_, count)| count > 1) { left.min(1) } else { left }
+    }
+
+    /// Whether the element before is the last one of a part.
+    fn ends_part(&self) -> bool {
+        self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
     }
 
     /// Opens the next piece, but passes by those that are skipped as a whole.
@@ -321,6 +328,9 @@ impl RecordUnits {
         let on_error = self.options.on_error;
         let (mut rows, mut bytes) = (0usize, 0usize);
         while rows < self.unit_rows && bytes < self.options.batch_bytes && !self.done {
+            if rows > 0 && self.ends_part() {
+                break;
+            }
             let (gap, stretch) = (self.gap(), self.stretch());
             if stretch == 0 {
                 self.done = true;
@@ -393,7 +403,9 @@ impl RecordUnits {
             bytes += run.bytes();
             append_run(&mut runs, run, element);
         }
-        let unit = RecordUnit { shared: self.shared.clone(), runs, faults, options: self.options.clone() };
+        let ends_part = self.ends_part();
+        let (shared, options) = (self.shared.clone(), self.options.clone());
+        let unit = RecordUnit { shared, runs, faults, ends_part, options };
         Ok((rows > 0).then_some(unit))
     }
 

@@ -21,6 +21,8 @@ pub(super) struct RecordUnit {
     pub(super) runs: Vec<(Run, u64)>,
     /// What could not be read, with the number of runs before it.
     pub(super) faults: Vec<(usize, Failure)>,
+    /// Whether it ends with the last element of a part.
+    pub(super) ends_part: bool,
     pub(super) options: ReadOptions,
 }
 
@@ -165,6 +167,9 @@ impl Unit for RecordUnit {
         self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
         // A decoder that failed is in the middle of a batch and is not used again.
         decoders.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, scratch));
+        if self.ends_part {
+            emit(Decoded::EndOfPart)?;
+        }
         Ok(None)
     }
 }

@@ -391,6 +391,11 @@ impl Source for TfdsSource {
         self.plan.explode.is_some()
     }
 
+    /// Steps are counted after they were cut.
+    fn cuts_parts(&self) -> bool {
+        self.plan.explode.is_none()
+    }
+
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         if let Some(listed) = &self.no_split {
             return Err(no_split(listed));
