@@ -66,7 +66,8 @@ fn select(folder: &Path, options: &OpenOptions) -> Result<Selected> {
     let slices = match &options.split {
         Some(text) => split::parse(text, &info.splits).map_err(place)?,
         None => {
-            if info.splits.len() > 1 {
+            // All of them are verified.
+            if info.splits.len() > 1 && !options.to_verify {
                 no_split = Some(split::listed(&info.splits));
             }
             let whole = |(split, info): (usize, Option<&SplitInfo>)| Slice {
