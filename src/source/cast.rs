@@ -61,6 +61,10 @@ impl Source for CastSource {
         self.inner.cuts_parts()
     }
 
+    fn rows_vary(&self) -> bool {
+        self.inner.rows_vary()
+    }
+
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         Ok(Box::new(CastUnits {
             inner: self.inner.units(partitions, options)?,
