@@ -37,6 +37,10 @@ impl Source for CastSource {
         self.inner.kind()
     }
 
+    fn choice(&self) -> Option<&str> {
+        self.inner.choice()
+    }
+
     fn element_spec(&self) -> &ElementSpec {
         self.inner.element_spec()
     }

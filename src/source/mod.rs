@@ -174,6 +174,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// What kind of input it is, in a few words.
     fn kind(&self) -> &str;
 
+    /// What was chosen where the input left a choice, such as a dataset's newest version, in a few
+    /// words for whoever named the input.
+    fn choice(&self) -> Option<&str> {
+        None
+    }
+
     /// The structure of its elements.
     fn element_spec(&self) -> &ElementSpec;
 
