@@ -40,7 +40,8 @@ fn a_large_input_needs_no_more_memory_than_a_small_one() {
 #[test]
 fn the_limit_is_one() {
     // Were the limit not in force, the test above would prove nothing.
-    let run = run_limited(160, 400, &["--batch-rows", "1000000", "--dry-run"]);
+    let dir = Dir::new();
+    let run = run_limited(160, 400, &["--one-batch", "-o", &dir.arg("out.arrow")]);
     assert!(!run.status.success());
 }
 
