@@ -1,6 +1,6 @@
 //! Memory is bounded by the batch, not by the input: a large input converts in an address space
 //! that is a fraction of its size.
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "cli", feature = "gzip", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -104,4 +104,43 @@ fn a_large_tfds_folder_needs_no_more_memory_than_a_small_one() {
             }
         }
     }
+}
+
+/// A TFDS folder with `rows` tensors of 8 MiB of zeros, which take 8 kB each.
+fn folder_of_zeros(dir: &Dir, rows: usize) -> String {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut zlib, &vec![0; 8 << 20]).unwrap();
+    let record = common::example(&[("mask", &zlib.finish().unwrap())]);
+    let folder = dir.path("zeros");
+    std::fs::create_dir(&folder).unwrap();
+    let shard = common::tfrecord(&vec![record; rows]);
+    std::fs::write(folder.join("zeros-train.tfrecord-00000-of-00001"), shard).unwrap();
+    let info = format!(
+        r#"{{"name": "zeros", "version": "1.0.0", "splits": [{{"name": "train", "shardLengths": ["{rows}"]}}]}}"#
+    );
+    std::fs::write(folder.join("dataset_info.json"), info).unwrap();
+    let features = r#"{"pythonClassName": "x.FeaturesDict", "featuresDict": {"features": {
+        "mask": {"pythonClassName": "x.Tensor", "tensor": {
+            "shape": {"dimensions": ["2048", "4096"]}, "dtype": "uint8", "encoding": "zlib"}}
+    }}}"#;
+    std::fs::write(folder.join("features.json"), features).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn tensors_that_take_far_more_than_their_bytes_are_decoded_few_at_a_time() {
+    const ROWS: usize = 110;
+    let dir = Dir::new();
+    let folder = folder_of_zeros(&dir, ROWS);
+    // All of them are one batch by their number, and 880 MiB.
+    let script = format!("ulimit -v {}; exec \"$@\"", 768 << 10);
+    let run = Command::new("sh")
+        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_tfarrow"), "convert", &folder, "--dry-run"])
+        .args(["--threads", "2"])
+        .env("MALLOC_ARENA_MAX", "1")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{stderr}");
+    assert!(stderr.contains(&format!("{ROWS} rows")), "{stderr}");
 }

@@ -42,9 +42,15 @@ pub(crate) trait RowDecoder: Send {
     /// wrong now goes to `failed`, with its number among those appended; if that is content, the
     /// record is left out, or under [`OnError::Null`] a row of nulls takes its place.
     ///
+    /// Under [`OnError::Fail`], records that grow too large for one batch may be given in part:
+    /// then it returns how many of them were, and has forgotten the others.
+    ///
     /// # Errors
     /// A column cannot be built, or `failed` or `emit` fails.
-    fn finish(&mut self, policy: OnError, failed: Failed<'_>, emit: Emit<'_>) -> Result<()>;
+    fn finish(&mut self, policy: OnError, failed: Failed<'_>, emit: Emit<'_>) -> Result<Option<usize>>;
+
+    /// Whether what was appended takes at least `bytes`.
+    fn is_full(&mut self, bytes: usize) -> bool;
 }
 
 /// Takes records that cannot be made rows.
@@ -63,9 +69,16 @@ impl RowDecoder for RecordDecoder {
         RecordDecoder::push_null(self)
     }
 
-    fn finish(&mut self, _: OnError, _: Failed<'_>, emit: Emit<'_>) -> Result<()> {
+    fn finish(&mut self, _: OnError, _: Failed<'_>, emit: Emit<'_>) -> Result<Option<usize>> {
         let batch = RecordDecoder::finish(self)?;
-        if batch.num_rows() > 0 { emit(batch) } else { Ok(()) }
+        if batch.num_rows() > 0 {
+            emit(batch)?;
+        }
+        Ok(None)
+    }
+
+    fn is_full(&mut self, bytes: usize) -> bool {
+        RecordDecoder::is_full(self, bytes)
     }
 }
 
@@ -174,8 +187,12 @@ impl RowDecoder for Counter {
         Ok(())
     }
 
-    fn finish(&mut self, _: OnError, _: Failed<'_>, _: Emit<'_>) -> Result<()> {
-        Ok(())
+    fn finish(&mut self, _: OnError, _: Failed<'_>, _: Emit<'_>) -> Result<Option<usize>> {
+        Ok(None)
+    }
+
+    fn is_full(&mut self, _: usize) -> bool {
+        false
     }
 }
 
@@ -406,7 +423,8 @@ impl RecordUnits {
         }
         let ends_part = self.ends_part();
         let (shared, options) = (self.shared.clone(), self.options.clone());
-        let unit = RecordUnit { shared, runs, faults, ends_part, options };
+        let (passed, most_rows) = (0, usize::MAX);
+        let unit = RecordUnit { shared, runs, passed, most_rows, faults, ends_part, options };
         Ok((rows > 0).then_some(unit))
     }
 

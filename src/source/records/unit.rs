@@ -19,6 +19,10 @@ pub(super) struct RecordUnit {
     pub(super) shared: Arc<Shared>,
     /// Runs and the element number of each one's first record.
     pub(super) runs: Vec<(Run, u64)>,
+    /// How many records of the first run were given out already.
+    pub(super) passed: usize,
+    /// How many records are decoded at a time, at most, since more grew too large.
+    pub(super) most_rows: usize,
     /// What could not be read, with the number of runs before it.
     pub(super) faults: Vec<(usize, Failure)>,
     /// Whether it ends with the last element of a part.
@@ -27,27 +31,45 @@ pub(super) struct RecordUnit {
 }
 
 impl RecordUnit {
+    /// Decodes the unit, or under [`OnError::Fail`] as much of it as makes a batch that is large;
+    /// returns how many records that was, at least.
     pub(super) fn decode_with(
         &self,
         decoder: &mut dyn RowDecoder,
         scratch: &mut RunScratch,
         emit: &mut dyn FnMut(Decoded) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let policy = self.options.on_error;
         let mut rows = 0;
+        let mut records = usize::MAX;
         if policy == OnError::Fail {
+            let most_bytes = self.options.decoded_bytes();
+            let mut appended = 0;
+            let mut is_full = false;
+            let mut passed = self.passed;
             for (run, first) in &self.runs {
                 let mut element = *first;
                 run.for_each(self.shared.check_crc, scratch, &mut |record| {
-                    let result = decoder.append(record, element);
+                    if passed > 0 || is_full {
+                        passed = passed.saturating_sub(1);
+                    } else {
+                        decoder.append(record, element)?;
+                        appended += 1;
+                        is_full = appended >= self.most_rows || decoder.is_full(most_bytes);
+                    }
                     element += 1;
-                    result
+                    Ok(())
                 })?;
+                if is_full {
+                    break;
+                }
             }
-            decoder.finish(policy, &mut |row, error| Err(self.place(row, error)), &mut |batch| {
+            let failed = &mut |row: usize, error: Error| Err(self.place(self.passed + row, error));
+            let given = decoder.finish(policy, failed, &mut |batch| {
                 rows += batch.num_rows() as u64;
                 emit(batch.into())
             })?;
+            records = given.unwrap_or(appended);
         } else {
             let (kept, mut failures) = self.append_sound(decoder, scratch)?;
             let mut batches = Vec::new();
@@ -76,7 +98,23 @@ impl RecordUnit {
         if self.shared.counts_rows {
             self.options.progress.add_rows(rows);
         }
-        Ok(())
+        Ok(records)
+    }
+
+    /// What is left after the next `records`; `None` if nothing is.
+    fn after(mut self: Box<Self>, records: usize) -> Option<Box<Self>> {
+        let mut done = self.passed.saturating_add(records);
+        let mut whole = 0;
+        while let Some((run, _)) = self.runs.get(whole)
+            && run.records() <= done
+        {
+            done -= run.records();
+            whole += 1;
+        }
+        self.runs.drain(..whole);
+        self.passed = done;
+        self.most_rows = records.max(1);
+        if self.runs.is_empty() { None } else { Some(self) }
     }
 
     /// Appends the records that can be read; returns where each of those that were appended is, and
@@ -164,12 +202,14 @@ impl Unit for RecordUnit {
             Some(pooled) => pooled,
             None => ((self.shared.make)(self.options.batch_rows)?, RunScratch::default()),
         };
-        self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
+        let records = self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
         // A decoder that failed is in the middle of a batch and is not used again.
         decoders.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, scratch));
-        if self.ends_part {
+        let ends_part = self.ends_part;
+        let rest = self.after(records);
+        if ends_part && rest.is_none() {
             emit(Decoded::EndOfPart)?;
         }
-        Ok(None)
+        Ok(rest.map(|rest| rest as Box<dyn Unit>))
     }
 }

@@ -12,6 +12,10 @@ use crate::schema::tfds::TfdsPlan;
 use crate::source::records::{Emit, Failed, RowDecoder};
 use crate::source::report::OnError;
 
+/// Bytes of batches that are held at a time, at most, where rows are many times as large as what
+/// they are decoded from. What they leave is decoded by one thread, so that few units should.
+const GIVEN_BYTES: usize = 256 << 20;
+
 /// Builds batches of a dataset's examples.
 pub(super) struct TfdsDecoder {
     plan: Arc<TfdsPlan>,
@@ -100,13 +104,14 @@ impl RowDecoder for TfdsDecoder {
         self.wire.push_null()
     }
 
-    fn finish(&mut self, policy: OnError, failed: Failed<'_>, emit: Emit<'_>) -> Result<()> {
+    fn finish(&mut self, policy: OnError, failed: Failed<'_>, emit: Emit<'_>) -> Result<Option<usize>> {
         let wire = self.wire.finish()?;
         let nulls = std::mem::take(&mut self.nulls);
         let mut nulls = nulls.into_iter().peekable();
         let (mut from, mut to) = (0, wire.num_rows());
         // Batches are cut where they would be too large, and nowhere else.
         let mut held: Vec<RecordBatch> = Vec::new();
+        let mut given_bytes = 0usize;
         while from < wire.num_rows() {
             if nulls.next_if_eq(&from).is_some() {
                 held.push(self.null_row()?);
@@ -117,9 +122,14 @@ impl RowDecoder for TfdsDecoder {
             match self.part(&wire, from, end) {
                 Ok((batch, next)) => {
                     from = next;
+                    given_bytes = given_bytes.saturating_add(batch.get_array_memory_size());
                     held.push(batch);
                     if next < end {
                         give(&mut held, emit)?;
+                        if policy == OnError::Fail && given_bytes >= GIVEN_BYTES {
+                            self.elements.clear();
+                            return Ok(Some(next));
+                        }
                     }
                 }
                 Err(RowError { row: Some(row), error }) if row > from && policy != OnError::Fail => {
@@ -141,7 +151,11 @@ impl RowDecoder for TfdsDecoder {
         }
         give(&mut held, emit)?;
         self.elements.clear();
-        Ok(())
+        Ok(None)
+    }
+
+    fn is_full(&mut self, bytes: usize) -> bool {
+        self.wire.is_full(bytes)
     }
 }
 
