@@ -133,8 +133,10 @@ fn slice(text: &str, split: usize, selector: &str, splits: &[SplitInfo]) -> Resu
         }
     };
     if from.unsigned_abs() > total || to.unsigned_abs() > total {
-        return Err(Error::config(format!("`{text}` reaches past the split"))
-            .expected(format!("at most {total} examples"), from.unsigned_abs().max(to.unsigned_abs()).to_string()));
+        return Err(Error::config(format!("`{text}` reaches past the split")).expected(
+            format!("at most {total} examples"),
+            from.unsigned_abs().max(to.unsigned_abs()).to_string(),
+        ));
     }
     let absolute = |bound: i64| if bound < 0 { bound + examples } else { bound };
     let (from, to) = (absolute(from).unsigned_abs(), absolute(to).unsigned_abs());
