@@ -116,6 +116,9 @@ def _graph(dataset):
         )
         graph = tf.compat.v1.GraphDef()
         graph.ParseFromString(serialized.numpy())
+        # What TensorFlow makes of a graph beyond protobuf's limit: nothing, and no error.
+        if not any(node.op == "_Retval" for node in graph.node):
+            raise ValueError("the graph came out empty")
         return graph
     except Exception as error:  # whatever TensorFlow raises, the way out is the same
         raise ValueError(

@@ -144,7 +144,7 @@ pub use source::live::PYTHON_HELPER;
 /// Pipelines built in Rust and run by TensorFlow.
 #[cfg(feature = "tensorflow")]
 pub mod live {
-    pub use crate::source::live::{Components, Dataset, Values};
+    pub use crate::source::live::{Components, DataOptions, Dataset, ModelFunction, Values};
 }
 pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::report::{Failure, OnError, Report};
@@ -168,3 +168,7 @@ pub use wire::compress::Compression;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "mmap", feature = "ndarray"))]
+#[doc = include_str!("../docs/arrays.md")]
+struct DocsArrays;

@@ -97,3 +97,35 @@ fn a_selection_reads_only_the_chunks_that_it_needs() {
     let (rows, _) = table(&["--shard", "7/500"]);
     assert_eq!(rows, [hex(7), hex(507), hex(1007), hex(1507)]);
 }
+
+#[test]
+fn damaged_chunks_are_passed_over_and_listed() {
+    let whole = sound().into_iter().find(|(name, _)| name == "simple_zstd_g4.array_record");
+    let (name, _) = whole.unwrap();
+    let sound = file(&name);
+    let dir = Dir::new();
+    let (input, out) = (dir.arg("bad.array_record"), dir.arg("out.arrow"));
+    let read = |input: &str, options: &[&str]| {
+        let args = ["convert", input, "--record", "raw", "-o", &out, "--overwrite"];
+        let run = tfarrow(&[&args[..], options].concat());
+        (run.code, Table::open(&dir.path("out.arrow")).values("record"), run.stderr)
+    };
+    let (_, all, _) = read(&sound, &[]);
+    let mut bytes = std::fs::read(&sound).unwrap();
+    // In the data of the first chunk, which holds four records.
+    bytes[64 + 50] ^= 1;
+    std::fs::write(&input, bytes).unwrap();
+    let (code, left, said) = read(&input, &["--on-error", "skip", "--threads", "2"]);
+    assert_eq!((code, left.as_slice()), (Some(1), &all[4..]));
+    assert_names(&said, &["bad.array_record, record 0, byte 64", "4 records skipped"]);
+    let (code, nulled, _) = read(&input, &["--on-error", "null", "--batch-rows", "3"]);
+    assert_eq!((code, nulled.len()), (Some(1), all.len()));
+    assert!(nulled[..4].iter().all(serde_json::Value::is_null) && nulled[4..] == all[4..]);
+    let verified = tfarrow(&["verify", &input]);
+    assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+    assert_names(verified.text(), &["record 0, byte 64", "record 3, byte 64"]);
+    assert_eq!(tfarrow(&["verify", &sound]).code, Some(0));
+    // Of Examples, too: damage does not stand in the way of inference.
+    let run = tfarrow(&["convert", &input, "--on-error", "skip", "--dry-run"]);
+    assert!(run.code == Some(1) || run.stderr.contains("not"), "{}", run.stderr);
+}

@@ -71,6 +71,20 @@ fn the_classic_programs() {
 }
 
 #[test]
+#[cfg(all(feature = "mmap", feature = "ndarray"))]
+fn map_file_views_the_last_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("digits.arrow");
+    let file = file.to_str().unwrap();
+    example("convert", &[DIGITS, file]);
+    let printed = example("map_file", &[file, "pixels"]);
+    assert!(
+        printed.starts_with("2 batches; `pixels` of the last: 773 rows of shape [64], in the file itself\n"),
+        "{printed}"
+    );
+}
+
+#[test]
 #[cfg(feature = "array-record")]
 fn random_rows_reads_records_by_number() {
     let printed = example("random_rows", &["50", "tests/golden/array_record/many_small.array_record"]);

@@ -274,3 +274,16 @@ fn parts_of_so_many_rows_are_resumed_to_the_same_bytes() {
     let args = ["convert", &input, "--rows-per-file", "500", "--batch-rows", "128", "--format", "arrow"];
     kill_and_resume(kills() / 2, &[&args[..], &["--on-error", "skip"]].concat(), 1, 2);
 }
+
+#[test]
+#[cfg(feature = "array-record")]
+fn parts_of_tfds_folders_and_array_records_are_resumed_to_the_same_bytes() {
+    let records = repo("tests/golden/array_record/many_small.array_record");
+    let args = ["convert", records.to_str().unwrap(), "--record", "raw", "--rows-per-file", "100"];
+    kill_and_resume(kills() / 4, &args, 0, 3);
+    for name in ["wide_tfrecord", "wide_array_record"] {
+        let folder = repo("tests/golden/tfds").join(name);
+        let args = ["convert", folder.to_str().unwrap(), "--split", "train", "--columns", "text,ds"];
+        kill_and_resume(kills() / 4, &[&args[..], &["--rows-per-file", "1"]].concat(), 0, 4);
+    }
+}

@@ -11,7 +11,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use ndarray::Array as NdArray;
-use tfarrow::{BatchBuilder, IpcMap, tensor};
+use tfarrow::{BatchBuilder, IpcMap, SinkOptions, open_sink, tensor};
 
 fn batch(k: usize, rows: usize) -> RecordBatch {
     let image =
@@ -63,6 +63,33 @@ fn batches_point_into_the_map() {
     let (min, max) = (addresses.iter().min().unwrap(), addresses.iter().max().unwrap());
     assert!(max - min < map.file_bytes());
     assert!(map.batch(3).unwrap_err().to_string().contains("expected less than 3, found 3"));
+}
+
+#[test]
+fn one_batch_is_one_array() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.arrow");
+    let batches: Vec<RecordBatch> = (0..3).map(|k| batch(k, 5 + k)).collect();
+    let options = SinkOptions { one_batch: true, ..SinkOptions::default() };
+    let mut sink = open_sink(&path, batches[0].schema_ref(), &options).unwrap();
+    for batch in &batches {
+        sink.write(batch).unwrap();
+    }
+    sink.finish().unwrap();
+    let map = map(&path).unwrap();
+    assert_eq!(map.num_batches(), 1);
+    let all = map.batch(0).unwrap();
+    assert_eq!(*all, arrow::compute::concat_batches(batches[0].schema_ref(), &batches).unwrap());
+    assert_eq!(tensor(&all, "image").unwrap().view::<u8>().unwrap().shape(), [18, 8, 8]);
+    assert!(all.is_zero_copy());
+
+    let empty = dir.path().join("empty.arrow");
+    open_sink(&empty, batches[0].schema_ref(), &options).unwrap().finish().unwrap();
+    // SAFETY: nobody changes the file.
+    assert_eq!(unsafe { IpcMap::map(&empty) }.unwrap().num_batches(), 0);
+
+    let error = open_sink(&dir.path().join("x.npy"), batches[0].schema_ref(), &options).err().unwrap();
+    assert!(error.to_string().contains("--one-batch"), "{error}");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use common::{Dir, Table, command, python, repo, run_python, tfarrow};
-use tfarrow::{Cardinality, ErrorKind, ReaderBuilder, Selection, conformance};
+use tfarrow::live::{DataOptions, Dataset, ModelFunction, Values};
+use tfarrow::{Cardinality, ErrorKind, ReaderBuilder, Selection, conformance, tensor, to_arrays};
 
 /// Where the exported pipelines are.
 struct Exported(PathBuf);
@@ -98,7 +99,7 @@ fn the_schema_is_that_of_the_saved_dataset() {
         );
         compared += 1;
     }
-    assert!(compared > 20, "{compared}");
+    assert!(compared > 25, "{compared}");
 }
 
 #[test]
@@ -207,4 +208,206 @@ fn the_helper_is_printed_and_refuses_python_code() {
     if let Some(python) = python() {
         run_python(python, "live.py", &["refuse"]);
     }
+}
+
+/// The folder with a saved model; it is made once.
+fn model() -> Option<&'static Exported> {
+    static MODEL: OnceLock<Option<Exported>> = OnceLock::new();
+    let made = MODEL.get_or_init(|| {
+        let python = python()?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-model");
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        run_python(python, "live.py", &["model", folder.to_str().unwrap()]);
+        Some(Exported(folder))
+    });
+    made.as_ref()
+}
+
+fn function(dir: &Exported, name: &str) -> ModelFunction {
+    ModelFunction::from_saved_model(dir.path("model"), name).unwrap()
+}
+
+/// `dataset` of three numbers and a name, in batches of `rows`.
+fn named_rows(rows: u64) -> Dataset {
+    let x = ndarray::Array2::from_shape_fn((5, 3), |(i, j)| (3 * i + j) as f32);
+    let names = Values::from(vec!["b", "a", "?", "b", "a"]);
+    let dataset = Dataset::from_tensor_slices([("x", Values::from(x)), ("name", names)]).unwrap();
+    dataset.batch(rows, false).unwrap()
+}
+
+#[test]
+fn map_runs_a_saved_models_function_with_its_variables_and_tables() {
+    let (Some(dir), Some(model)) = (exported(), model()) else { return };
+    let mapped = named_rows(2).map(&function(model, "serving_default")).unwrap();
+    let spec = mapped.element_spec().to_json().to_string();
+    assert_eq!(
+        spec,
+        r#"{"dict":{"id":{"tensor":{"dtype":"int64","shape":[null]}},"y":{"tensor":{"dtype":"float32","shape":[null,2]}}}}"#
+    );
+    let reader = ReaderBuilder::from_dataset(mapped.prefetch(1)).with_libtensorflow(library(dir));
+    let mut arrays = to_arrays(reader.with_unbatch(true).build().unwrap()).unwrap();
+    let expected = std::fs::read_to_string(model.path("model.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    let y = arrays.take::<f32>("y").unwrap();
+    let rows: Vec<Vec<f32>> = y.outer_iter().map(|row| row.iter().copied().collect()).collect();
+    assert_eq!(serde_json::json!(rows), expected["y"]);
+    assert_eq!(
+        serde_json::json!(arrays.take::<i64>("id").unwrap().into_raw_vec_and_offset().0),
+        expected["id"]
+    );
+}
+
+#[test]
+fn two_functions_of_one_model_are_mapped_one_after_the_other_and_side_by_side() {
+    let (Some(dir), Some(model)) = (exported(), model()) else { return };
+    let square = function(model, "square");
+    let squares = Dataset::range(0, 4, 1).unwrap().map(&square).unwrap();
+    let both =
+        Dataset::zip(&[squares, named_rows(1).map(&function(model, "serving_default")).unwrap()]).unwrap();
+    let source = ReaderBuilder::from_dataset(both).with_libtensorflow(library(dir)).build_source().unwrap();
+    assert_eq!(source.cardinality(), Cardinality::Known(4));
+    conformance::check(&source).unwrap();
+    let names: Vec<_> = source.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["0/square", "0/text", "1/id", "1/y"]);
+}
+
+#[test]
+fn a_map_that_cannot_be_is_an_error_before_anything_runs() {
+    let Some(model) = model() else { return };
+    let config = |dataset: Result<Dataset, tfarrow::Error>, words: &str| {
+        let error = dataset.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    };
+    let predict = function(model, "serving_default");
+    let numbers = Dataset::range(0, 3, 1).unwrap();
+    config(numbers.map(&predict), "what `serving_default` takes");
+    config(numbers.batch(2, false).unwrap().map(&function(model, "square")), "\"shape\":[]");
+    let wide = ndarray::Array2::<f32>::zeros((5, 4));
+    let names = Values::from(vec!["a"; 5]);
+    let wide = Dataset::from_tensor_slices([("x", Values::from(wide)), ("name", names)]).unwrap();
+    config(wide.batch(2, false).unwrap().map(&predict), "[null,4]");
+    config(named_rows(2).unbatch().unwrap().map(&predict), "call `batch` before `map`");
+    // The other model is the same one in another place.
+    let copy = Dir::new();
+    std::fs::copy(model.path("model/saved_model.pb"), copy.path("saved_model.pb")).unwrap();
+    let other = ModelFunction::from_saved_model(copy.path(""), "square").unwrap();
+    let here = numbers.map(&function(model, "square")).unwrap();
+    config(here.concatenate(&numbers.map(&other).unwrap()), "one SavedModel only");
+    config(Dataset::zip(&[here, numbers.map(&other).unwrap()]), "one SavedModel only");
+
+    let open = |folder: PathBuf, name: &str| ModelFunction::from_saved_model(folder, name).unwrap_err();
+    let error = open(model.path("model"), "predict");
+    assert!(error.to_string().contains("one of: fails, serving_default, square"), "{error}");
+    assert_eq!(open(model.path(""), "square").kind(), ErrorKind::NotFound);
+    let bytes = std::fs::read(model.path("model/saved_model.pb")).unwrap();
+    for cut in (0..bytes.len()).step_by(bytes.len() / 200) {
+        std::fs::write(copy.path("saved_model.pb"), &bytes[..cut]).unwrap();
+        open(copy.path(""), "square");
+    }
+}
+
+#[test]
+fn a_function_that_fails_and_a_model_without_its_variables_say_so() {
+    let (Some(dir), Some(model)) = (exported(), model()) else { return };
+    let run = |dataset: Dataset| {
+        let reader = ReaderBuilder::from_dataset(dataset).with_libtensorflow(library(dir));
+        reader
+            .build()
+            .and_then(|mut batches| batches.try_for_each(|batch| batch.map(drop).map_err(Into::into)))
+    };
+    let numbers = Dataset::range(0, 9, 1).unwrap();
+    let error = run(numbers.map(&function(model, "fails")).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("too large") && error.contains("record 5"), "{error}");
+    let copy = Dir::new();
+    std::fs::copy(model.path("model/saved_model.pb"), copy.path("saved_model.pb")).unwrap();
+    let alone = ModelFunction::from_saved_model(copy.path(""), "square").unwrap();
+    let error = run(numbers.map(&alone).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("cannot load the SavedModel") && error.contains(&*copy.arg("")), "{error}");
+}
+
+#[test]
+fn take_asks_for_nothing_behind_it() {
+    let Some(dir) = exported() else { return };
+    // Element 1500 of the pipeline fails.
+    let selection = Selection { take: Some(1500), ..Selection::default() };
+    let batches = reader(dir, "failing").with_selection(selection).build().unwrap();
+    assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 1500);
+    let behind = Selection { skip: 1501, ..Selection::default() };
+    let failed = reader(dir, "failing").with_selection(behind).build().unwrap().any(|batch| batch.is_err());
+    // Skipped elements are made, unless TensorFlow can do without.
+    assert!(failed);
+}
+
+#[test]
+fn threads_and_options_are_settable_and_do_not_change_the_rows() {
+    let Some(dir) = exported() else { return };
+    let out = Dir::new();
+    let mut outputs = Vec::new();
+    for options in [&["--threads", "1"][..], &["--tensorflow-threads", "1"], &["--tensorflow-threads", "3"]] {
+        let (input, output) = (dir.arg("cached"), out.arg(&format!("{}.arrow", outputs.len())));
+        let fixed = ["convert", &input, "-o", &output, "--libtensorflow", &library(dir)];
+        tfarrow(&[&fixed[..], options].concat()).success();
+        outputs.push(std::fs::read(&output).unwrap());
+    }
+    assert!(outputs.windows(2).all(|pair| pair[0] == pair[1]));
+    let options = DataOptions::new().with_private_threads(1).with_autotune(false).with_deterministic(true);
+    let dataset = Dataset::range(0, 20, 1).unwrap().with_options(&options);
+    let reader =
+        ReaderBuilder::from_dataset(dataset).with_libtensorflow(library(dir)).with_tensorflow_threads(1);
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    let numbers = tensor(&batch, "value").unwrap().view_as::<i64, ndarray::Ix1>().unwrap().to_vec();
+    assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_missing_or_wrong_library_says_where_it_was_looked_for_and_how_to_get_one() {
+    let Some(dir) = exported() else { return };
+    let empty = Dir::new();
+    let run = |library: Option<&str>, variable: &str| {
+        let input = dir.arg("map");
+        let mut command = command(&["head", &input]);
+        for name in ["VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIBRARY_PATH"] {
+            command.env_remove(name);
+        }
+        command.env("PATH", empty.arg("")).env("TENSORFLOW_DIR", variable);
+        if let Some(library) = library {
+            command.args(["--libtensorflow", library]);
+        }
+        let done = command.output().unwrap();
+        assert_eq!(done.status.code(), Some(2));
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let said = run(None, &empty.arg("there"));
+    for words in ["no libtensorflow found; looked in", "there (TENSORFLOW_DIR)", "/usr/lib (library folder)"]
+    {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(said.contains("pip install tensorflow-cpu") && said.contains("--libtensorflow"), "{said}");
+    assert!(run(Some(&empty.arg("")), "").contains("no libtensorflow at"));
+    // A library without the functions: too old, or not TensorFlow's C API at all.
+    let framework = Path::new(&library(dir)).join("libtensorflow_framework.so.2");
+    let said = run(framework.to_str(), "");
+    assert!(said.contains("has no TF_") && said.contains("too old") && said.contains("2.10"), "{said}");
+    std::fs::write(empty.path("text.so"), "no library").unwrap();
+    assert!(run(Some(&empty.arg("text.so")), "").contains("cannot load libtensorflow"));
+}
+
+#[test]
+fn the_classic_programs_run_as_examples() {
+    let Some(dir) = exported() else { return };
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--locked", "--features", "tensorflow", "--example", "live_pipelines"])
+        .env("TENSORFLOW_DIR", library(dir))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = "single array: [100, 4], sum 79800\n\
+                    chunk: [32, 4], first 0\nchunk: [32, 4], first 128\nchunk: [32, 4], first 256\n\
+                    chunk: [4, 4], first 384\n\
+                    dictionary: [6, 2, 2], \"name\", together: true\n\
+                    first batches: [3, 32], last number 45\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }

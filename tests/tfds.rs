@@ -6,6 +6,8 @@
 
 mod common;
 
+use std::path::Path;
+
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
     DataType, Field, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -409,6 +411,51 @@ fn a_folder_that_does_not_hold_what_it_says_is_an_error() {
     assert_names(&run(&[]).failure(), &["wrong kind", "bounded", "record 0", "features.json"]);
     std::fs::remove_file(dir.path("features.json")).unwrap();
     assert_names(&run(&[]).failure(), &["without features.json"]);
+}
+
+/// A copy of a golden folder.
+fn copied(dir: &Dir, name: &str) -> String {
+    for entry in std::fs::read_dir(Path::new(&folder(name)).join(format!("{}/1.2.3", &name[..4]))).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.path(entry.file_name().to_str().unwrap())).unwrap();
+    }
+    dir.arg("")
+}
+
+#[test]
+fn damaged_examples_are_passed_over_and_listed() {
+    const SHARD: &str = "wide-train.tfrecord-00000-of-00002";
+    let whole = rows(&convert("wide_tfrecord", &["--split", "train"]), "s_uint64");
+    // A bit of the second record's data, then one of its length.
+    for (in_frame, fault) in [(40, 12), (2, 0)] {
+        let dir = Dir::new();
+        let input = copied(&dir, "wide_tfrecord");
+        let mut bytes = std::fs::read(dir.path(SHARD)).unwrap();
+        let second = 16 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+        bytes[second + in_frame] ^= 1;
+        std::fs::write(dir.path(SHARD), bytes).unwrap();
+        let (byte, out) = (format!("byte {}", second + fault), dir.arg("out.arrow"));
+        let place = [SHARD, "record 1", &byte];
+
+        let args = ["convert", &input, "--split", "train", "-o", &out];
+        assert_names(&tfarrow(&args).failure(), &place);
+        let skipping = [&args[..], &["--on-error", "skip", "--threads", "2"]].concat();
+        let run = tfarrow(&skipping);
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        assert_names(&run.stderr, &[&place[..], &["4 rows", "1 records skipped"]].concat());
+        let left = rows(&Table::open(&dir.path("out.arrow")), "s_uint64");
+        assert_eq!(left, [&whole[..1], &whole[2..]].concat());
+        let exploded = [&args[..], &["--on-error", "skip", "--overwrite", "--explode", "ds"]].concat();
+        assert_eq!(tfarrow(&exploded).code, Some(1));
+        // Episodes keep their numbers where it is known how many were lost.
+        let episodes = rows(&Table::open(&dir.path("out.arrow")), "episode_index");
+        assert!(!episodes.contains(&json!(1)), "{episodes:?}");
+
+        let verified = tfarrow(&["verify", &input, "--json"]);
+        assert_eq!(verified.code, Some(1), "{}", verified.stderr);
+        assert_names(verified.text(), &[SHARD, "\"record\": 1", &format!("\"byte\": {}", second + fault)]);
+    }
+    assert_eq!(tfarrow(&["verify", &folder("wide_tfrecord")]).code, Some(0));
 }
 
 #[test]

@@ -62,6 +62,15 @@ impl ElementBuilder {
         self.settle(result, 1)
     }
 
+    /// Appends a row whose columns are all null.
+    ///
+    /// # Errors
+    /// A column would grow too large.
+    pub(crate) fn push_null(&mut self) -> Result<()> {
+        let result = self.columns.iter_mut().try_for_each(ComponentBuilder::append_null);
+        self.settle(result, 1)
+    }
+
     fn try_append(&mut self, decode: Decode<'_, '_>) -> Result<()> {
         for (builder, column) in self.columns.iter_mut().zip(&self.plan.columns) {
             let mut one = |number, spec| decode(number, spec).map_err(|e| e.in_column(column.path.as_str()));

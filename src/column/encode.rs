@@ -1,11 +1,12 @@
 //! The way back: rows of Arrow columns as the components of TensorFlow elements.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
+use arrow::buffer::NullBuffer;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema};
 
 use crate::error::{Error, Result};
-use crate::schema::ELEMENT_SPEC;
-use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor};
+use crate::schema::from_arrow::{self, Place};
 use crate::tf::dtype::DType;
 use crate::tf::encode;
 use crate::tf::shape::Shape;
@@ -17,15 +18,9 @@ use crate::wire::tfrecord::put_frame;
 #[derive(Debug)]
 pub(crate) struct ElementEncoder {
     spec: ElementSpec,
-    components: Vec<Component>,
-}
-
-/// A component and where its column stands: the column, and members of structs in it.
-#[derive(Debug)]
-struct Component {
-    path: String,
-    spec: ElementSpec,
-    place: Vec<usize>,
+    components: Vec<Place>,
+    /// Rows encoded so far.
+    rows: u64,
 }
 
 impl ElementEncoder {
@@ -35,16 +30,12 @@ impl ElementEncoder {
     /// # Errors
     /// A column is of a type that is no tensor's.
     pub(crate) fn new(schema: &Schema) -> Result<Self> {
-        let kept = schema.metadata().get(ELEMENT_SPEC).and_then(|text| serde_json::from_str(text).ok());
-        let kept = kept.and_then(|json| ElementSpec::from_json(&json).ok());
-        let spec = match kept.filter(|spec| places(spec, schema).is_some()) {
-            Some(spec) => spec,
-            None => derive(schema)?,
-        };
-        let components = places(&spec, schema).ok_or_else(|| Error::unsupported("columns without a spec"))?;
+        let spec = from_arrow::element_spec(schema)?;
+        let components =
+            from_arrow::places(&spec, schema).ok_or_else(|| Error::unsupported("columns without a spec"))?;
         // Says now what cannot be stored.
         encode::element_spec(&spec)?;
-        Ok(Self { spec, components })
+        Ok(Self { spec, components, rows: 0 })
     }
 
     /// What `dataset_spec.pb` holds.
@@ -57,7 +48,7 @@ impl ElementEncoder {
 
     /// What `snapshot.metadata` holds.
     pub(crate) fn metadata_message(&self, run_id: &str, created_micros: u64, elements: u64) -> Vec<u8> {
-        let dtype = |component: &Component| match &component.spec {
+        let dtype = |component: &Place| match &component.spec {
             ElementSpec::Tensor { dtype, .. } => *dtype,
             _ => DType::Variant,
         };
@@ -69,140 +60,42 @@ impl ElementEncoder {
     ///
     /// # Errors
     /// A value cannot be stored: a null in a component that is not optional.
-    pub(crate) fn encode(&self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.components.len());
-        for component in &self.components {
-            let mut place = component.place.iter();
-            let first = place.next().and_then(|i| batch.columns().get(*i)).cloned();
-            let array =
-                place.try_fold(first, |array, i| Some(array?.as_struct_opt()?.columns().get(*i).cloned()));
-            columns.push(array.flatten().ok_or_else(|| Error::unsupported("batch of another schema"))?);
-        }
+    pub(crate) fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+        let columns = self.components.iter().map(|component| column_at(batch, &component.place));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             for (component, array) in self.components.iter().zip(&columns) {
                 let message = component_message(&component.spec, array, row)
-                    .map_err(|e| e.in_column(component.path.as_str()).at_record(row as u64))?;
+                    .map_err(|e| e.in_column(component.path.as_str()).at_row(self.rows + row as u64))?;
                 put_frame(out, &message);
             }
         }
+        self.rows += batch.num_rows() as u64;
         Ok(())
     }
 }
 
-/// Where the components of `spec` stand in `schema`; `None` if they do not.
-fn places(spec: &ElementSpec, schema: &Schema) -> Option<Vec<Component>> {
-    let mut out = Vec::new();
-    for (path, spec) in spec.components() {
-        let place = match schema.fields().iter().position(|field| *field.name() == path) {
-            Some(column) => vec![column],
-            None => nested_place(&path, schema.fields())?,
+/// The column at `place` (see [`Place`]), without a dictionary; null where a struct around it is.
+///
+/// # Errors
+/// The batch has no such column.
+pub(super) fn column_at(batch: &RecordBatch, place: &[usize]) -> Result<ArrayRef> {
+    let missing = || Error::unsupported("batch of another schema");
+    let (first, members) = place.split_first().ok_or_else(missing)?;
+    let mut array = batch.columns().get(*first).cloned().ok_or_else(missing)?;
+    for member in members {
+        let parent = array.as_struct_opt().ok_or_else(missing)?;
+        let child = parent.columns().get(*member).ok_or_else(missing)?;
+        let nulls = NullBuffer::union(parent.nulls(), child.nulls());
+        array = match parent.nulls() {
+            None => child.clone(),
+            Some(_) => make_array(child.to_data().into_builder().nulls(nulls).build()?),
         };
-        out.push(Component { path, spec: spec.clone(), place });
     }
-    (!out.is_empty()).then_some(out)
-}
-
-fn nested_place(path: &str, fields: &arrow::datatypes::Fields) -> Option<Vec<usize>> {
-    for (i, field) in fields.iter().enumerate() {
-        if field.name() == path {
-            return Some(vec![i]);
-        }
-        let Some(rest) = path.strip_prefix(field.name().as_str()).and_then(|rest| rest.strip_prefix('/'))
-        else {
-            continue;
-        };
-        if let DataType::Struct(inner) = field.data_type() {
-            let mut place = vec![i];
-            place.extend(nested_place(rest, inner)?);
-            return Some(place);
-        }
+    match array.data_type() {
+        DataType::Dictionary(_, values) => Ok(cast(&array, values)?),
+        _ => Ok(array),
     }
-    None
-}
-
-/// The spec of columns that no spec stands beside: a dict, or the one tensor called `value`.
-fn derive(schema: &Schema) -> Result<ElementSpec> {
-    let mut fields = Vec::new();
-    for field in schema.fields() {
-        fields.push((
-            field.name().clone(),
-            derive_field(field).map_err(|e| e.in_column(field.name().as_str()))?,
-        ));
-    }
-    match fields.as_slice() {
-        [(name, spec)] if name == "value" => Ok(spec.clone()),
-        _ => Ok(ElementSpec::dict(fields)),
-    }
-}
-
-fn derive_field(field: &Field) -> Result<ElementSpec> {
-    let dims = |sizes: Vec<usize>| Shape::Dims(sizes.into_iter().map(|size| Some(size as u64)).collect());
-    if let (Some(tensor), DataType::FixedSizeList(item, _)) =
-        (FixedShapeTensor::from_field(field)?, field.data_type())
-    {
-        return Ok(ElementSpec::tensor(value_dtype(item.data_type())?, dims(tensor.shape)));
-    }
-    if let (Some(tensor), DataType::Struct(parts)) =
-        (VariableShapeTensor::from_field(field)?, field.data_type())
-        && let [data, shape] = parts.as_ref()
-        && let (DataType::List(item), DataType::FixedSizeList(_, rank)) =
-            (data.data_type(), shape.data_type())
-    {
-        let uniform = tensor.uniform_shape.unwrap_or_default();
-        let size = |i| uniform.get(i).copied().flatten().map(|size| size as u64);
-        let shape = Shape::Dims((0..usize::try_from(*rank).unwrap_or(0)).map(size).collect());
-        return Ok(ElementSpec::tensor(value_dtype(item.data_type())?, shape));
-    }
-    // Lists outside of fixed-size lists outside of values.
-    let (mut inner, mut any, mut fixed) = (field.data_type(), 0, Vec::new());
-    loop {
-        match inner {
-            DataType::List(item) if fixed.is_empty() => {
-                any += 1;
-                inner = item.data_type();
-            }
-            DataType::FixedSizeList(item, size) => {
-                fixed.push(u64::try_from(*size).ok());
-                inner = item.data_type();
-            }
-            DataType::Struct(members) if any == 0 && fixed.is_empty() => {
-                let members = members.iter().map(|member| Ok((member.name().clone(), derive_field(member)?)));
-                return Ok(ElementSpec::dict(members.collect::<Result<_>>()?));
-            }
-            other => {
-                let dtype = value_dtype(other)?;
-                let shape = Shape::Dims(std::iter::repeat_n(None, any).chain(fixed).collect());
-                return Ok(match any {
-                    0 | 1 => ElementSpec::tensor(dtype, shape),
-                    n => ElementSpec::Ragged {
-                        dtype,
-                        shape,
-                        ragged_rank: n - 1,
-                        row_splits_dtype: DType::Int64,
-                    },
-                });
-            }
-        }
-    }
-}
-
-fn value_dtype(data_type: &DataType) -> Result<DType> {
-    Ok(match data_type {
-        DataType::Boolean => DType::Bool,
-        DataType::Int8 => DType::Int8,
-        DataType::Int16 => DType::Int16,
-        DataType::Int32 => DType::Int32,
-        DataType::Int64 => DType::Int64,
-        DataType::UInt8 => DType::UInt8,
-        DataType::UInt16 => DType::UInt16,
-        DataType::UInt32 => DType::UInt32,
-        DataType::UInt64 => DType::UInt64,
-        DataType::Float16 => DType::Float16,
-        DataType::Float32 => DType::Float32,
-        DataType::Float64 => DType::Float64,
-        DataType::Utf8 | DataType::Binary => DType::String,
-        other => return Err(Error::unsupported(format!("column of type {other} is no tensor"))),
-    })
 }
 
 /// The `TensorProto` of one component of one row.
@@ -302,7 +195,7 @@ fn descend(dtype: DType, array: ArrayRef, start: usize, len: usize) -> Result<Ru
     }
 }
 
-fn dense_message(dtype: DType, shape: &Shape, array: &ArrayRef, row: usize) -> Result<Vec<u8>> {
+pub(super) fn dense_message(dtype: DType, shape: &Shape, array: &ArrayRef, row: usize) -> Result<Vec<u8>> {
     let complex = matches!(dtype, DType::Complex64 | DType::Complex128);
     let mut run;
     if let DataType::Struct(_) = array.data_type() {
@@ -397,7 +290,7 @@ fn sparse_message(dtype: DType, array: &ArrayRef, row: usize) -> Result<Vec<u8>>
 }
 
 /// The content of a tensor of `len` values from `start` on.
-fn content(dtype: DType, leaf: &ArrayRef, start: usize, len: usize) -> Result<Vec<u8>> {
+pub(super) fn content(dtype: DType, leaf: &ArrayRef, start: usize, len: usize) -> Result<Vec<u8>> {
     let wrong = || Error::unsupported(format!("{dtype} values in a column of {}", leaf.data_type()));
     if is_pair(dtype, leaf.data_type()) {
         return content(dtype, leaf.as_fixed_size_list().values(), start, len);

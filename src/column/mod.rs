@@ -8,6 +8,7 @@ mod dense;
 pub(crate) mod element;
 pub(crate) mod encode;
 mod encoded;
+pub(crate) mod example;
 pub(crate) mod feature;
 mod image;
 mod leaf;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::schema::FeaturePlan;
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 use crate::schema::infer::{not_an_example, unexpected_feature_lists};
-use crate::tf::example::{self, Feature, FeatureVisitor, Kind, VisitError};
+use crate::tf::example::{self, Feature, FeatureVisitor, Kind, PlainEntry, VisitError};
 use crate::tf::shape::Shape;
 
 /// How many keys that are not asked for are remembered, so that hostile input cannot fill memory.
@@ -29,8 +29,8 @@ const INITIAL_ROWS: usize = 16;
 #[derive(Debug)]
 struct Key {
     name: Box<[u8]>,
-    /// How its entries begin; see [`example::entry_prefix`].
-    prefix: Box<[u8]>,
+    /// What its entries look like.
+    entry: PlainEntry,
     /// The column, or none if the feature was not asked for.
     column: Option<usize>,
 }
@@ -52,19 +52,23 @@ impl Keys {
         let key = self.keys.len();
         self.wanted += usize::from(column.is_some());
         self.by_name.insert(name.clone(), key);
-        self.keys.push(Key { prefix: example::entry_prefix(&name), name, column });
+        self.keys.push(Key { entry: PlainEntry::new(&name), name, column });
         key
     }
 
-    /// Whether the next entry of a record is the one that stood there in the last record, and is
-    /// not asked for.
+    /// How many bytes the next entries of a record take that are those that stood there in the last
+    /// record, and are not asked for.
     #[inline]
-    fn passes_over(&mut self, entry: &[u8]) -> bool {
-        let expected = self.expected.get(self.position).and_then(|key| self.keys.get(*key));
-        let ignored =
-            expected.is_some_and(|key| key.column.is_none() && example::is_plain_entry(entry, &key.prefix));
-        self.position += usize::from(ignored);
-        ignored
+    fn pass_over(&mut self, entries: &[u8]) -> usize {
+        let mut passed = 0;
+        while let Some(key) = self.expected.get(self.position).and_then(|key| self.keys.get(*key))
+            && key.column.is_none()
+            && let Some(bytes) = entries.get(passed..).and_then(|entries| key.entry.bytes(entries))
+        {
+            passed += bytes;
+            self.position += 1;
+        }
+        passed
     }
 
     /// The column of the next key of a record; `None` if it is not asked for. For a name never met
@@ -421,8 +425,8 @@ impl FeatureVisitor for ExampleDecoder {
     }
 
     #[inline]
-    fn passes_over(&mut self, entry: &[u8]) -> bool {
-        self.features.passes_over(entry)
+    fn pass_over(&mut self, entries: &[u8]) -> usize {
+        self.features.pass_over(entries)
     }
 
     fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {

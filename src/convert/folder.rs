@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::manifest::{self, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::{Batches, PartItem};
-use crate::sink::{Format, Sink, SinkOptions, open_sink};
+use crate::sink::{Format, Sink, SinkOptions, open_part, put_beside_parts};
 use crate::source::report::Report;
 use crate::source::{ReadOptions, Selection, Source};
 
@@ -76,6 +76,7 @@ pub fn convert_to_folder(
     let progress = Mutex::new(Progress::begin(folder, &job.plan, &whole)?);
     // What is recorded anew need not be recorded as whole.
     remove(&folder.join(MANIFEST))?;
+    put_beside_parts(folder, job.format, &source.schema(), &options.sink)?;
     let mut parts = if read.part_rows.is_some() {
         job.by_rows(whole, &progress)?
     } else {
@@ -101,6 +102,7 @@ struct Job<'a> {
     folder: &'a Path,
     read: &'a ReadOptions,
     options: &'a FolderOptions,
+    format: Format,
     plan: Plan,
 }
 
@@ -127,15 +129,32 @@ impl<'a> Job<'a> {
             _ => {}
         }
         let mut settings = options.settings.clone();
-        let SinkOptions { compression, row_group_rows, overwrite: _, string_bytes, threads: _, format: _ } =
-            &options.sink;
+        if options.sink.shards.is_some() {
+            return Err(Error::config("--shards is for one output, and this one is a folder of parts")
+                .with_hint("pass --rows-per-file N to cut it"));
+        }
+        let SinkOptions {
+            compression,
+            row_group_rows,
+            overwrite: _,
+            string_bytes,
+            one_batch,
+            threads: _,
+            format: _,
+            shards: _,
+            encodings,
+        } = &options.sink;
+        if !encodings.is_empty() {
+            settings.insert("encodings".to_owned(), json!(format!("{encodings:?}")));
+        }
         settings.insert("format".to_owned(), json!(options.extension));
         let compression = compression.map(|c| format!("{c:?}").to_lowercase());
         settings.insert("compression".to_owned(), json!(compression));
         settings.insert("row_group_rows".to_owned(), json!(row_group_rows));
         settings.insert("string_bytes".to_owned(), json!(string_bytes));
+        settings.insert("one_batch".to_owned(), json!(one_batch));
         let plan = Plan::new(source.as_ref(), read, settings);
-        Ok(Self { source, folder, read, options, plan })
+        Ok(Self { source, folder, read, options, format, plan })
     }
 
     /// Makes the folder ready; returns the parts in it that are whole.
@@ -198,7 +217,7 @@ impl<'a> Job<'a> {
 
     fn sink(&self, index: usize, threads: usize) -> Result<Box<dyn Sink>> {
         let options = SinkOptions { overwrite: true, threads, ..self.options.sink.clone() };
-        open_sink(&self.folder.join(self.name(index)), &self.source.schema(), &options)
+        open_part(&self.folder.join(self.name(index)), &self.source.schema(), &options)
     }
 
     /// Ends part `index`, which lies on disk.
@@ -341,5 +360,5 @@ fn is_part(name: &str) -> bool {
 /// Whether a file of this name is what a killed run left of a file that was not whole.
 fn is_partial(name: &str) -> bool {
     let name = name.strip_prefix('.').filter(|name| name.ends_with(".tmp")).unwrap_or_default();
-    is_part(name) || name.starts_with(MANIFEST) || name.starts_with(PROGRESS)
+    is_part(name) || [MANIFEST, PROGRESS, "_features.json"].iter().any(|own| name.starts_with(own))
 }

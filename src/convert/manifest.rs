@@ -195,7 +195,9 @@ fn show(value: Option<&Value>) -> String {
 
 fn describe_input(source: &dyn Source, index: usize) -> Value {
     let Some(partition) = source.partitions().get(index) else { return Value::Null };
-    let metadata = std::fs::metadata(&*partition.name).ok();
+    // A part of a file is called by its number behind the file's name.
+    let file = || partition.name.rsplit_once('#').and_then(|(file, _)| std::fs::metadata(file).ok());
+    let metadata = std::fs::metadata(&*partition.name).ok().or_else(file);
     let modified = metadata
         .as_ref()
         .and_then(|m| m.modified().ok())

@@ -362,6 +362,7 @@ impl ReaderBuilder {
     pub fn build_to_verify(&self) -> Result<Arc<dyn Source>> {
         let mut open = self.open.clone();
         open.to_verify = true;
+        open.on_error = OnError::Skip;
         open::open(&self.inputs, &open)
     }
 

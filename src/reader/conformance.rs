@@ -141,6 +141,8 @@ fn slice(whole: &RecordBatch, selection: &Selection) -> Result<RecordBatch> {
     Ok(concat_batches(&whole.schema(), &rows.collect::<Vec<_>>())?)
 }
 
+// Many of the files they read are compressed.
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
     use crate::reader::ReaderBuilder;

@@ -144,8 +144,9 @@ fn leaves(spec: &ElementSpec, number: &mut usize, out: &mut Vec<(usize, ElementS
     }
 }
 
-/// `spec` with only the components in `read`.
-fn pruned(spec: &ElementSpec, number: &mut usize, read: &HashSet<usize>) -> ElementSpec {
+/// `spec` with only the components in `read`, by their number in flatten order, counted on from
+/// `number`.
+pub(crate) fn pruned(spec: &ElementSpec, number: &mut usize, read: &HashSet<usize>) -> ElementSpec {
     let mut fields_of = |fields: &[(String, ElementSpec)]| {
         let fields = fields.iter().map(|(name, spec)| (name.clone(), spec, pruned(spec, number, read)));
         let kept =

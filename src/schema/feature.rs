@@ -224,7 +224,8 @@ impl FeatureSpec {
         Ok(spec)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Says what cannot be: a dtype or shape that the encoding cannot hold.
+    pub(crate) fn check(&self) -> Result<(), String> {
         let Shape::Dims(dims) = &self.shape else { return Ok(()) };
         if self.encoding != Encoding::Tensor && dims.len() > MAX_RANK {
             return Err(format!("more than {MAX_RANK} dimensions"));

@@ -17,6 +17,7 @@ pub(crate) mod cast;
 pub(crate) mod element;
 pub(crate) mod feature;
 pub(crate) mod features_file;
+pub(crate) mod from_arrow;
 pub(crate) mod infer;
 pub(crate) mod mapping;
 pub(crate) mod tfds;

@@ -2,8 +2,8 @@
 
 use std::io::{BufWriter, Write};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::array::{Array, ArrayData, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
@@ -45,6 +45,64 @@ impl Sink for IpcFileSink {
         self.writer.finish()?;
         let file = self.writer.into_inner()?.into_inner();
         file.map_err(|e| Error::io("cannot write output", e.into_error()))?.persist()
+    }
+}
+
+/// Writes all rows as one batch, at the end.
+pub(crate) struct OneBatch {
+    inner: IpcFileSink,
+    batches: Vec<RecordBatch>,
+}
+
+impl OneBatch {
+    pub(crate) fn new(inner: IpcFileSink) -> Self {
+        Self { inner, batches: Vec::new() }
+    }
+}
+
+/// Whether `parts`, put together, keep within their 32-bit offsets.
+fn check_offsets(parts: Vec<ArrayData>) -> Result<()> {
+    let Some(first) = parts.first() else { return Ok(()) };
+    if matches!(first.data_type(), DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(..))
+    {
+        let total: i64 = parts.iter().map(offsets_span).sum();
+        if total > i64::from(i32::MAX) {
+            return Err(Error::limit("the rows do not fit into one batch")
+                .expected(format!("at most {} bytes or items a column", i32::MAX), total.to_string())
+                .with_hint("leave --one-batch out, or take fewer rows with --take"));
+        }
+    }
+    (0..first.child_data().len()).try_for_each(|i| {
+        check_offsets(parts.iter().filter_map(|part| part.child_data().get(i).cloned()).collect())
+    })
+}
+
+/// What lies between the first and the last of `data`'s 32-bit offsets.
+fn offsets_span(data: &ArrayData) -> i64 {
+    let Some(buffer) = data.buffers().first() else { return 0 };
+    let offsets = buffer.typed_data::<i32>();
+    let span = offsets.get(data.offset()..).and_then(|offsets| offsets.get(..=data.len()));
+    span.and_then(|span| Some(i64::from(*span.last()?) - i64::from(*span.first()?))).unwrap_or(0)
+}
+
+impl Sink for OneBatch {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.batches.push(batch.clone());
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<u64> {
+        let batches = std::mem::take(&mut self.batches);
+        if let Some(first) = batches.first() {
+            for (i, field) in first.schema_ref().fields().iter().enumerate() {
+                let parts = batches.iter().filter_map(|b| b.columns().get(i)).map(|c| c.to_data()).collect();
+                check_offsets(parts).map_err(|e| e.in_column(field.name().as_str()))?;
+            }
+            let batch = arrow::compute::concat_batches(first.schema_ref(), &batches)?;
+            drop(batches);
+            self.inner.write(&batch)?;
+        }
+        Box::new(self.inner).finish()
     }
 }
 

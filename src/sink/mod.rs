@@ -1,5 +1,6 @@
 //! Where batches go: files that appear whole or not at all, and streams.
 
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
+use crate::schema::feature::Encoding;
 
 pub(crate) mod atomic;
 pub(crate) mod ipc;
@@ -16,6 +18,7 @@ pub(crate) mod npz;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 pub(crate) mod saved;
+pub(crate) mod tfrecord;
 
 /// Takes batches of one schema. What it writes is there only after [`finish`](Sink::finish).
 pub trait Sink: Send {
@@ -50,6 +53,8 @@ pub enum Format {
     Npyd,
     /// Folder for `tf.data.Dataset.load`: no extension names it.
     Saved,
+    /// TFRecord of `tf.train.Example`: `.tfrecord`, `.tfrecords`, `.tfrecord.gz`.
+    TfRecord,
 }
 
 impl Format {
@@ -61,6 +66,11 @@ impl Format {
         if path == Path::new("-") {
             return Ok(Format::IpcStream);
         }
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        if [".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"].iter().any(|end| name.ends_with(end))
+        {
+            return Ok(Format::TfRecord);
+        }
         let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("arrow" | "feather" | "ipc") => Ok(Format::IpcFile),
@@ -70,7 +80,8 @@ impl Format {
             Some("npz") => Ok(Format::Npz),
             Some("npyd") => Ok(Format::Npyd),
             _ => Err(Error::config("output format not recognised").expected(
-                "a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or .npyd, or `-`",
+                "a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz, .npyd, .tfrecord or \
+                 .tfrecord.gz, or `-`",
                 path.to_string_lossy(),
             )),
         }
@@ -89,7 +100,7 @@ impl Format {
         }
         Self::from_path(&Path::new("output").with_extension(name)).map_err(|_| {
             Error::config("no such format").expected(
-                "parquet, arrow, feather, ipc, arrows, npy, npz, npyd or saved",
+                "parquet, arrow, feather, ipc, arrows, npy, npz, npyd, tfrecord, tfrecord.gz or saved",
                 format!("`{name}`"),
             )
         })
@@ -106,21 +117,43 @@ pub enum OutputCompression {
     Lz4,
     /// Zstandard at a level, or at its default: IPC and Parquet.
     Zstd(Option<i32>),
-    /// Snappy: Parquet.
+    /// Snappy: Parquet, and `Dataset.save` folders.
     Snappy,
-    /// GZIP at a level, or at its default: Parquet, and the deflated members of `.npz` archives.
+    /// GZIP at a level, or at its default: Parquet, TFRecord, `Dataset.save` folders, and the
+    /// deflated members of `.npz` archives.
     Gzip(Option<i32>),
+    /// ZLIB at a level, or at its default: TFRecord.
+    Zlib(Option<i32>),
+}
+
+impl fmt::Display for OutputCompression {
+    /// The form that [`OutputCompression::parse`] reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, level) = match self {
+            OutputCompression::None => ("none", &None),
+            OutputCompression::Lz4 => ("lz4", &None),
+            OutputCompression::Zstd(level) => ("zstd", level),
+            OutputCompression::Snappy => ("snappy", &None),
+            OutputCompression::Gzip(level) => ("gzip", level),
+            OutputCompression::Zlib(level) => ("zlib", level),
+        };
+        f.write_str(name)?;
+        level.map_or(Ok(()), |level| write!(f, ":{level}"))
+    }
 }
 
 impl OutputCompression {
-    /// Reads `none`, `lz4`, `zstd`, `zstd:LEVEL`, `snappy`, `gzip` or `gzip:LEVEL`.
+    /// Reads `none`, `lz4`, `zstd`, `zstd:LEVEL`, `snappy`, `gzip`, `gzip:LEVEL`, `zlib` or
+    /// `zlib:LEVEL`.
     ///
     /// # Errors
     /// The text is none of these.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
-            Error::config("no such compression")
-                .expected("none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL]", format!("`{text}`"))
+            Error::config("no such compression").expected(
+                "none, lz4, zstd[:LEVEL], snappy, gzip[:LEVEL] or zlib[:LEVEL]",
+                format!("`{text}`"),
+            )
         };
         let (name, level) = match text.split_once(':') {
             Some((name, level)) => (name, Some(level.parse::<i32>().map_err(|_| bad())?)),
@@ -132,6 +165,7 @@ impl OutputCompression {
             ("zstd", level) => Ok(OutputCompression::Zstd(level)),
             ("snappy", None) => Ok(OutputCompression::Snappy),
             ("gzip", level) => Ok(OutputCompression::Gzip(level)),
+            ("zlib", level) => Ok(OutputCompression::Zlib(level)),
             _ => Err(bad()),
         }
     }
@@ -152,8 +186,17 @@ pub struct SinkOptions {
     pub overwrite: bool,
     /// The width of strings in NumPy arrays, in bytes: `S16`, say. `None`: strings are refused.
     pub string_bytes: Option<usize>,
+    /// Whether an Arrow IPC file holds all rows in one batch, so that a mapped column is one array.
+    /// All rows are then held in memory, for a moment twice.
+    pub one_batch: bool,
     /// Threads that encode. 0 and 1: the caller's own.
     pub threads: usize,
+    /// TFRecord: so many files, `NAME-00000-of-00004.tfrecord` …, to which the rows are dealt in turn,
+    /// as `Dataset.shard` deals them. `None`: one file of the output's own name.
+    pub shards: Option<usize>,
+    /// TFRecord: how the tensors of some columns are encoded, by the column's path. Others are
+    /// encoded as values, or where a list of values could not hold them as bytes.
+    pub encodings: Vec<(String, Encoding)>,
 }
 
 /// Opens `path` for batches of `schema`, in the format that its extension names. `-` is standard
@@ -162,7 +205,36 @@ pub struct SinkOptions {
 /// # Errors
 /// The output exists and is not to be overwritten, cannot be created, or cannot hold the schema.
 pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
-    let inner = open_unnamed(path, schema, options)?;
+    open_named(path, schema, options, true)
+}
+
+/// As [`open_sink`], for one of several part files: what stands beside a file is the folder's, and
+/// is written by [`put_beside_parts`].
+///
+/// # Errors
+/// As there.
+pub(crate) fn open_part(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+    open_named(path, schema, options, false)
+}
+
+/// Writes what part files of `format` need beside them into `folder`.
+///
+/// # Errors
+/// The file cannot be written, or the parts cannot hold the schema.
+pub(crate) fn put_beside_parts(
+    folder: &Path,
+    format: Format,
+    schema: &Schema,
+    options: &SinkOptions,
+) -> Result<()> {
+    match format {
+        Format::TfRecord => tfrecord::put_folder_features(folder, schema, options),
+        _ => Ok(()),
+    }
+}
+
+fn open_named(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
+    let inner = open_unnamed(path, schema, options, alone)?;
     Ok(if path == Path::new("-") { inner } else { Box::new(Named { inner, name: describe(path) }) })
 }
 
@@ -183,8 +255,13 @@ impl Sink for Named {
     }
 }
 
-fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
     let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
+    let given = [("--shards", options.shards.is_some()), ("--encoding", !options.encodings.is_empty())];
+    if let (Some((option, _)), true) = (given.iter().find(|(_, given)| *given), format != Format::TfRecord) {
+        return Err(Error::config(format!("{option} is for TFRecord files"))
+            .with_hint("end the output's name in .tfrecord, or pass --format tfrecord"));
+    }
     if path == Path::new("-") {
         if format != Format::IpcStream {
             return Err(Error::config("only an Arrow stream can go to standard output"));
@@ -193,23 +270,34 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<B
         return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
     }
     let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
+    if options.one_batch && format != Format::IpcFile {
+        return Err(Error::config("only an Arrow IPC file can hold all rows in one batch")
+            .expected("a name that ends in .arrow, .feather or .ipc", describe(path))
+            .with_hint("leave --one-batch out; .npy and .npyd hold each column as one array anyway"));
+    }
     if format == Format::Npyd {
         let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
         return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
     }
     if format == Format::Saved {
         let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
-        return Ok(Box::new(saved::SavedSink::new(folder, schema).map_err(named)?));
+        return Ok(Box::new(saved::SavedSink::new(folder, schema, options).map_err(named)?));
+    }
+    if format == Format::TfRecord {
+        return Ok(Box::new(tfrecord::TfRecordSink::new(path, schema, options, alone)?));
     }
     let file = atomic::AtomicFile::create(path, options.overwrite)?;
     Ok(match format {
-        Format::IpcFile => Box::new(ipc::IpcFileSink::new(file, schema, options).map_err(named)?),
+        Format::IpcFile => {
+            let sink = ipc::IpcFileSink::new(file, schema, options).map_err(named)?;
+            if options.one_batch { Box::new(ipc::OneBatch::new(sink)) } else { Box::new(sink) }
+        }
         Format::IpcStream => {
             Box::new(ipc::IpcStreamSink::new(ipc::Output::File(file), schema, options).map_err(named)?)
         }
         #[cfg(feature = "parquet")]
         Format::Parquet => Box::new(parquet::ParquetSink::new(file, schema, options).map_err(named)?),
-        Format::Npy | Format::Npyd | Format::Saved => {
+        Format::Npy | Format::Npyd | Format::Saved | Format::TfRecord => {
             Box::new(npy::NpySink::new(file, schema, options).map_err(named)?)
         }
         #[cfg(feature = "npz")]

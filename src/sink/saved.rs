@@ -1,6 +1,7 @@
 //! `Dataset.save` folders, for `tf.data.Dataset.load` to open.
 //!
-//! One shard, not compressed. The element spec is the one in the schema's metadata, so that what
+//! One shard, compressed as a whole if that is asked for; `Dataset.load` has to be told of it
+//! (`compression="GZIP"`, `"SNAPPY"`). The element spec is the one in the schema's metadata, so that what
 //! came out of TensorFlow goes back as it was; columns of other origin make a dict.
 
 use std::fs::File;
@@ -11,7 +12,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use super::atomic::AtomicFolder;
-use super::{Sink, describe};
+use super::{OutputCompression, Sink, SinkOptions, describe};
 use crate::column::encode::ElementEncoder;
 use crate::error::{Error, Result};
 
@@ -19,11 +20,19 @@ use crate::error::{Error, Result};
 /// here there is only one.
 const RUN_ID: &str = "1";
 
+/// The folder of the only shard, and its only file.
+const SHARD_FOLDER: &str = "00000000.shard";
+const SHARD_FILE: &str = "00000000.snapshot";
+/// Bytes in a Snappy block. `Dataset.load` reads none that decode to more than 256 KiB; elements may
+/// go on from block to block.
+const SNAPPY_BYTES: usize = 128 << 10;
+
 /// Writes a `Dataset.save` folder.
 pub(crate) struct SavedSink {
     folder: AtomicFolder,
     encoder: ElementEncoder,
-    shard: Option<BufWriter<File>>,
+    compression: OutputCompression,
+    shard: Option<Shard<BufWriter<File>>>,
     frames: Vec<u8>,
     elements: u64,
     written: u64,
@@ -33,11 +42,15 @@ impl SavedSink {
     /// Begins a folder for batches of `schema`.
     ///
     /// # Errors
-    /// A column cannot be stored, or the folder cannot be written to.
-    pub(crate) fn new(folder: AtomicFolder, schema: &Schema) -> Result<Self> {
+    /// A column cannot be stored, the compression is none of TensorFlow's, or the folder cannot be
+    /// written to.
+    pub(crate) fn new(folder: AtomicFolder, schema: &Schema, options: &SinkOptions) -> Result<Self> {
+        let compression = options.compression.unwrap_or(OutputCompression::None);
+        // Says now what cannot be.
+        Shard::new(std::io::sink(), compression)?;
         let encoder = ElementEncoder::new(schema)?;
         std::fs::create_dir(folder.path().join(RUN_ID)).map_err(cannot_write)?;
-        Ok(Self { folder, encoder, shard: None, frames: Vec::new(), elements: 0, written: 0 })
+        Ok(Self { folder, encoder, compression, shard: None, frames: Vec::new(), elements: 0, written: 0 })
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -46,6 +59,94 @@ impl SavedSink {
         self.written += bytes.len() as u64;
         Ok(())
     }
+}
+
+/// The bytes of a shard on their way to a file.
+enum Shard<W: Write> {
+    Plain(W),
+    /// Blocks of raw Snappy data, each after its length.
+    Snappy {
+        file: W,
+        encoder: Box<snap::raw::Encoder>,
+        held: Vec<u8>,
+    },
+    #[cfg(feature = "gzip")]
+    Gzip(Box<flate2::write::GzEncoder<W>>),
+}
+
+impl<W: Write> Shard<W> {
+    fn new(file: W, compression: OutputCompression) -> Result<Self> {
+        match compression {
+            OutputCompression::None => Ok(Shard::Plain(file)),
+            OutputCompression::Snappy => {
+                Ok(Shard::Snappy { file, encoder: Box::new(snap::raw::Encoder::new()), held: Vec::new() })
+            }
+            #[cfg(feature = "gzip")]
+            OutputCompression::Gzip(level) => {
+                let level = match level.map(u32::try_from) {
+                    None => flate2::Compression::default(),
+                    Some(Ok(level @ 0..=9)) => flate2::Compression::new(level),
+                    Some(_) => {
+                        return Err(Error::config("no such level of compression")
+                            .expected("0 to 9", compression.to_string()));
+                    }
+                };
+                Ok(Shard::Gzip(Box::new(flate2::write::GzEncoder::new(file, level))))
+            }
+            #[cfg(not(feature = "gzip"))]
+            OutputCompression::Gzip(_) => {
+                Err(Error::unsupported("GZIP output").with_hint("build tfarrow with the feature `gzip`"))
+            }
+            other => Err(Error::config("compression not possible in Dataset.save folders")
+                .expected("none, snappy or gzip[:LEVEL]", other.to_string())),
+        }
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Shard::Plain(file) => file.write_all(bytes),
+            Shard::Snappy { file, encoder, held } => {
+                while held.len() + bytes.len() >= SNAPPY_BYTES {
+                    let (now, rest) = bytes.split_at(SNAPPY_BYTES - held.len());
+                    held.extend_from_slice(now);
+                    bytes = rest;
+                    put_block(file, encoder, held)?;
+                }
+                held.extend_from_slice(bytes);
+                Ok(())
+            }
+            #[cfg(feature = "gzip")]
+            Shard::Gzip(file) => file.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        match self {
+            Shard::Plain(mut file) => file.flush(),
+            Shard::Snappy { mut file, mut encoder, mut held } => {
+                if !held.is_empty() {
+                    put_block(&mut file, &mut encoder, &mut held)?;
+                }
+                file.flush()
+            }
+            #[cfg(feature = "gzip")]
+            Shard::Gzip(file) => file.finish()?.flush(),
+        }
+    }
+}
+
+/// Writes what is held as a block; nothing is held then.
+fn put_block(
+    file: &mut impl Write,
+    encoder: &mut snap::raw::Encoder,
+    held: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let block = encoder.compress_vec(held).map_err(std::io::Error::other)?;
+    let length = u32::try_from(block.len()).map_err(std::io::Error::other)?;
+    file.write_all(&length.to_be_bytes())?;
+    file.write_all(&block)?;
+    held.clear();
+    Ok(())
 }
 
 fn cannot_write(error: std::io::Error) -> Error {
@@ -62,22 +163,23 @@ impl Sink for SavedSink {
         let shard = match &mut self.shard {
             Some(shard) => shard,
             None => {
-                let folder = self.folder.path().join(RUN_ID).join("00000000.shard");
+                let folder = self.folder.path().join(RUN_ID).join(SHARD_FOLDER);
                 std::fs::create_dir(&folder).map_err(cannot_write)?;
-                let file = File::create(folder.join("00000000.snapshot")).map_err(cannot_write)?;
-                self.shard.insert(BufWriter::new(file))
+                let file = File::create(folder.join(SHARD_FILE)).map_err(cannot_write)?;
+                self.shard.insert(Shard::new(BufWriter::new(file), self.compression)?)
             }
         };
         shard.write_all(&self.frames).map_err(cannot_write)?;
         self.elements += batch.num_rows() as u64;
-        self.written += self.frames.len() as u64;
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<u64> {
-        if let Some(mut shard) = self.shard.take() {
-            shard.flush().map_err(cannot_write)?;
+        if let Some(shard) = self.shard.take() {
+            shard.finish().map_err(cannot_write)?;
         }
+        let shard = self.folder.path().join(RUN_ID).join(SHARD_FOLDER).join(SHARD_FILE);
+        self.written += std::fs::metadata(shard).map_or(0, |file| file.len());
         let spec = self.encoder.spec_message()?;
         self.put("dataset_spec.pb", &spec)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
@@ -90,6 +192,8 @@ impl Sink for SavedSink {
     }
 }
 
+// Many of the files they read are compressed.
+#[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
@@ -103,8 +207,16 @@ mod tests {
     }
 
     fn save_all(builder: ReaderBuilder, output: &Path) -> Result<Vec<RecordBatch>> {
+        save_as(builder, output, None)
+    }
+
+    fn save_as(
+        builder: ReaderBuilder,
+        output: &Path,
+        compression: Option<OutputCompression>,
+    ) -> Result<Vec<RecordBatch>> {
         let reader = builder.build()?;
-        let options = SinkOptions { format: Some(Format::Saved), ..Default::default() };
+        let options = SinkOptions { format: Some(Format::Saved), compression, ..Default::default() };
         let mut sink = open_sink(output, &reader.source().schema(), &options)?;
         let mut batches = Vec::new();
         for batch in reader {
@@ -136,6 +248,31 @@ mod tests {
             let output = out.path().join(folder.file_name().unwrap());
             let before = save(&folder.join("data"), &output).unwrap_or_else(|e| panic!("{folder:?}: {e}"));
             assert_eq!(read(&output), before, "{folder:?}");
+        }
+    }
+
+    #[test]
+    fn compressed_as_tensorflow_compresses() {
+        let out = tempfile::tempdir().unwrap();
+        let digits = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).with_columns(["pixels"]);
+        let size = |name: &str| {
+            let shard = out.path().join(name).join(RUN_ID).join(SHARD_FOLDER).join(SHARD_FILE);
+            std::fs::read(shard).unwrap().len()
+        };
+        let mut rows = Vec::new();
+        for compression in ["none", "gzip", "gzip:1", "snappy"] {
+            let chosen = OutputCompression::parse(compression).unwrap();
+            save_as(digits.clone(), &out.path().join(compression), Some(chosen)).unwrap();
+            rows.push(read(&out.path().join(compression)));
+        }
+        assert!(rows.iter().all(|other| *other == rows[0]));
+        assert!(
+            size("none") > 3 * SNAPPY_BYTES && size("gzip") < size("snappy") && size("snappy") < size("none")
+        );
+        for compression in ["lz4", "zstd:3", "zlib", "gzip:12"] {
+            let chosen = OutputCompression::parse(compression).unwrap();
+            let error = save_as(digits.clone(), &out.path().join("x"), Some(chosen)).unwrap_err().to_string();
+            assert!(error.contains(compression) && !out.path().join("x").exists(), "{error}");
         }
     }
 
@@ -179,7 +316,11 @@ mod tests {
         run("tests/python/make_saved.py", out.path());
         for entry in std::fs::read_dir(out.path()).unwrap() {
             let folder = entry.unwrap().path();
-            save(&folder.join("data"), &folder.join("back")).unwrap();
+            let input = ReaderBuilder::new([folder.join("data").to_str().unwrap()]);
+            for compression in ["none", "gzip", "snappy"] {
+                let chosen = OutputCompression::parse(compression).unwrap();
+                save_as(input.clone(), &folder.join(format!("back_{compression}")), Some(chosen)).unwrap();
+            }
         }
         run("tests/python/check_saved.py", out.path());
     }

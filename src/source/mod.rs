@@ -33,6 +33,7 @@ pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod saved;
 mod snappy_reader;
+pub(crate) mod table;
 pub(crate) mod tfds;
 pub(crate) mod tfrecord;
 mod tfrecord_unit;

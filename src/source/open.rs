@@ -14,7 +14,7 @@ use super::report::OnError;
 use super::saved::{self, SavedSource};
 use super::tfds::{self, TfdsSource};
 use super::tfrecord::TfRecordSource;
-use super::{Progress, ReadOptions, Source, input, live};
+use super::{Decoded, Progress, ReadOptions, Selection, Source, input, live, table};
 use crate::error::{Error, Result};
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
@@ -166,6 +166,9 @@ fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Sour
     if inputs.iter().any(array_record::is_array_record) {
         return Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?));
     }
+    if let Some(table) = table::open(&inputs, options)? {
+        return Ok(Arc::new(table));
+    }
     Ok(Arc::new(TfRecordSource::open(inputs, options)?))
 }
 
@@ -214,6 +217,9 @@ pub(crate) fn count(names: &[String], options: &OpenOptions, progress: &Arc<Prog
     if inputs.iter().any(array_record::is_array_record) {
         return Ok(array_record::open_files(&inputs)?.iter().map(|file| file.index.records).sum());
     }
+    if let Some(table) = table::open(&inputs, options)? {
+        return Ok(table.rows());
+    }
     let count = |input| count::count_records(input, options.max_record_bytes, progress);
     inputs.iter().map(count).sum()
 }
@@ -224,12 +230,19 @@ pub(crate) fn count(names: &[String], options: &OpenOptions, progress: &Arc<Prog
 /// As [`count`], or a record is damaged.
 pub(crate) fn count_all(names: &[String], options: &OpenOptions, read: &ReadOptions) -> Result<u64> {
     let mut pieces = Vec::new();
+    if let Some(saved) = open_saved(names, options)? {
+        return count_rows(&saved, read);
+    }
     if let [name] = names
         && let Some(folder) = tfds::find(std::path::Path::new(name))?
     {
         pieces = tfds::pieces(&folder, options)?;
     } else {
-        for input in input::resolve(names)? {
+        let inputs = input::resolve(names)?;
+        if let Some(table) = table::open(&inputs, options)? {
+            return count_rows(&table, read);
+        }
+        for input in inputs {
             let file = match &input {
                 #[cfg(feature = "array-record")]
                 Input::File(path) if array_record::is_array_record(&input) => {
@@ -241,4 +254,20 @@ pub(crate) fn count_all(names: &[String], options: &OpenOptions, read: &ReadOpti
         }
     }
     records::count(pieces, options, read)
+}
+
+/// The rows of `source`, every one of which is decoded.
+fn count_rows(source: &dyn Source, read: &ReadOptions) -> Result<u64> {
+    let options = ReadOptions { selection: Selection::default(), ..read.clone() };
+    let mut units = source.units(0..source.partitions().len(), &options)?;
+    let (mut rows, mut rest) = (0, None);
+    while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
+        rest = unit.decode(&mut |decoded| {
+            if let Decoded::Batch(batch) = decoded {
+                rows += batch.num_rows() as u64;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(rows)
 }

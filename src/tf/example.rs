@@ -59,11 +59,12 @@ pub(crate) trait FeatureVisitor {
     /// One feature. `key` is what stands in the record, which should be UTF-8.
     fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), Self::Error>;
 
-    /// Whether a serialized map entry can be passed over without a look at its value. Only for
-    /// entries in the form in which writers write them; see [`entry_prefix`].
+    /// How many bytes can be passed over, `entries` being what is left of the serialized features:
+    /// entries whose values need no look. Only for entries in the form in which writers write them;
+    /// see [`PlainEntry`].
     #[inline]
-    fn passes_over(&mut self, _entry: &[u8]) -> bool {
-        false
+    fn pass_over(&mut self, _entries: &[u8]) -> usize {
+        0
     }
 
     /// What stands in field 2: the serialized `FeatureLists` of a `SequenceExample`, or an unknown
@@ -108,16 +109,18 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
     visitor: &mut V,
 ) -> Result<(), VisitError<V::Error>> {
     let mut cursor = Cursor::new(features);
-    while !cursor.is_empty() {
+    loop {
+        let passed = visitor.pass_over(cursor.rest());
+        cursor.take(passed).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        if cursor.is_empty() {
+            return Ok(());
+        }
         let (field, wire_type) = cursor.tag().map_err(|e| VisitError::Wire(e.rebase(base)))?;
         if field != 1 || wire_type != LEN {
             cursor.skip(field, wire_type).map_err(|e| VisitError::Wire(e.rebase(base)))?;
             continue;
         }
         let entry = cursor.bytes().map_err(|e| VisitError::Wire(e.rebase(base)))?;
-        if visitor.passes_over(entry) {
-            continue;
-        }
         let base = base + (cursor.position() - entry.len());
         let (key, value) = map_entry(entry).map_err(|e| VisitError::Wire(e.rebase(base)))?;
         // The value ends where the entry ends, but for messages written in unusual order.
@@ -125,7 +128,6 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
         let value = feature(&value).map_err(|e| VisitError::Wire(e.rebase(base)))?;
         visitor.feature(key, Feature { kind: value.0, list: &value.1 }).map_err(VisitError::Visitor)?;
     }
-    Ok(())
 }
 
 /// What a record that was [checked](check) is.
@@ -269,22 +271,76 @@ pub(crate) fn map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireErro
     unusual_map_entry(entry)
 }
 
-/// How the entries of `key` begin where key and value follow one another: up to and with the
-/// value's tag.
-pub(crate) fn entry_prefix(key: &[u8]) -> Box<[u8]> {
-    let mut prefix = vec![0x0a];
-    proto::put_varint(&mut prefix, key.len() as u64);
-    prefix.extend_from_slice(key);
-    prefix.push(0x12);
-    prefix.into()
+/// Recognises the entries of one key in the form in which writers write them: the key, then the
+/// value, and nothing else.
+#[derive(Debug)]
+pub(crate) struct PlainEntry {
+    /// What stands before the value's length.
+    prefix: Box<[u8]>,
+    /// The first eight bytes of the prefix, as a number, and which of its bits count.
+    head: u64,
+    mask: u64,
+    /// The last eight bytes of a longer prefix.
+    tail: u64,
 }
 
-/// Whether `entry` is what `prefix` says and a value that fills the rest.
-#[inline]
-pub(crate) fn is_plain_entry(entry: &[u8], prefix: &[u8]) -> bool {
-    let Some(value) = entry.strip_prefix(prefix) else { return false };
-    let mut cursor = Cursor::new(value);
-    cursor.bytes().is_ok() && cursor.is_empty()
+impl PlainEntry {
+    pub(crate) fn new(key: &[u8]) -> Self {
+        let mut prefix = vec![0x0a];
+        proto::put_varint(&mut prefix, key.len() as u64);
+        prefix.extend_from_slice(key);
+        prefix.push(0x12);
+        let mut head = [0; 8];
+        let mut mask = [0; 8];
+        for ((byte, head), mask) in prefix.iter().zip(&mut head).zip(&mut mask) {
+            (*head, *mask) = (*byte, 0xff);
+        }
+        let tail = prefix.last_chunk::<8>().copied().unwrap_or_default();
+        Self {
+            prefix: prefix.into(),
+            head: u64::from_le_bytes(head),
+            mask: u64::from_le_bytes(mask),
+            tail: u64::from_le_bytes(tail),
+        }
+    }
+
+    /// The bytes that the first of `entries` takes, with its tag and length, if it is one of this
+    /// key.
+    #[inline]
+    pub(crate) fn bytes(&self, entries: &[u8]) -> Option<usize> {
+        // What is short, as most entries are, is compared as a number or two.
+        if let [0x0a, len @ ..0x80, entry @ ..] = entries
+            && let Some(head) = entry.first_chunk()
+        {
+            if u64::from_le_bytes(*head) & self.mask != self.head {
+                return None;
+            }
+            let prefix = self.prefix.len();
+            if prefix > 8 {
+                let tail = entry.get(prefix - 8..prefix)?.first_chunk()?;
+                if u64::from_le_bytes(*tail) != self.tail
+                    || prefix > 16 && entry.get(8..prefix - 8)? != self.prefix.get(8..prefix - 8)?
+                {
+                    return None;
+                }
+            }
+            let len = usize::from(*len);
+            let value = entry.get(prefix)?;
+            if *value < 0x80 {
+                let whole = prefix + 1 + usize::from(*value) == len && len <= entry.len();
+                return whole.then_some(2 + len);
+            }
+        }
+        self.bytes_of_any(entries)
+    }
+
+    fn bytes_of_any(&self, entries: &[u8]) -> Option<usize> {
+        let mut cursor = Cursor::new(entries.strip_prefix(&[0x0a])?);
+        let entry = cursor.bytes().ok()?;
+        let mut value = Cursor::new(entry.strip_prefix(&*self.prefix)?);
+        let whole = value.bytes().is_ok() && value.is_empty();
+        whole.then(|| 1 + cursor.position())
+    }
 }
 
 #[cold]
@@ -475,6 +531,49 @@ pub(crate) fn single_bytes(list: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the fast comparison recognises is what the parser reads.
+    #[test]
+    fn plain_entries_are_recognised_with_keys_and_values_of_every_length() {
+        for key_len in (0..40).chain([126, 127, 128, 300]) {
+            let key: Vec<u8> = (0..key_len).map(|i| b'a' + (i % 26) as u8).collect();
+            let plain = PlainEntry::new(&key);
+            for value_len in [0, 1, 5, 80, 120, 127, 128, 20_000] {
+                let mut entry = vec![0x0a];
+                proto::put_varint(&mut entry, key.len() as u64);
+                entry.extend_from_slice(&key);
+                entry.push(0x12);
+                proto::put_varint(&mut entry, value_len);
+                entry.resize(entry.len() + value_len as usize, 7);
+                let mut entries = vec![0x0a];
+                proto::put_varint(&mut entries, entry.len() as u64);
+                entries.extend_from_slice(&entry);
+                let whole = entries.len();
+                assert_eq!(plain.bytes(&entries), Some(whole), "{key_len} {value_len}");
+                entries.extend_from_slice(b"\x0a\x03\x0a\x01x");
+                assert_eq!(plain.bytes(&entries), Some(whole), "{key_len} {value_len}");
+                for cut in [0, 1, 2, whole / 2, whole - 1] {
+                    assert_eq!(plain.bytes(&entries[..cut]), None, "{key_len} {value_len} {cut}");
+                }
+                // No other byte up to the value may differ.
+                for at in 0..whole - value_len as usize {
+                    let mut other = entries.clone();
+                    other[at] ^= 1;
+                    assert_eq!(plain.bytes(&other), None, "{key_len} {value_len} {at}");
+                }
+            }
+        }
+    }
+
+    /// An entry that holds a second key is not the first key's.
+    #[test]
+    fn an_entry_with_more_than_key_and_value_is_not_plain() {
+        let entry = b"\x0a\x01a\x12\x00\x0a\x01b";
+        let mut entries = vec![0x0a, entry.len() as u8];
+        entries.extend_from_slice(entry);
+        assert_eq!(PlainEntry::new(b"a").bytes(&entries), None);
+        assert_eq!(map_entry(entry).unwrap().0, b"b");
+    }
 
     #[derive(Default)]
     struct Collect(Vec<(String, Kind, Vec<i64>)>);

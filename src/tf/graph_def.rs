@@ -110,6 +110,41 @@ pub(crate) fn strings_content<S: AsRef<[u8]>>(values: &[S]) -> Vec<u8> {
     out
 }
 
+/// The options of a dataset that are set; all others are TensorFlow's to choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DatasetOptions {
+    pub(crate) deterministic: Option<bool>,
+    pub(crate) autotune: Option<bool>,
+    pub(crate) private_threads: Option<u8>,
+    pub(crate) intra_op_threads: Option<u8>,
+}
+
+impl DatasetOptions {
+    /// `Options` of `dataset_options.proto`.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Some(deterministic) = self.deterministic {
+            put_int(&mut out, 1, u64::from(deterministic));
+        }
+        let mut threading = Vec::new();
+        if let Some(threads) = self.intra_op_threads {
+            put_int(&mut threading, 1, u64::from(threads));
+        }
+        if let Some(threads) = self.private_threads {
+            put_int(&mut threading, 2, u64::from(threads));
+        }
+        if !threading.is_empty() {
+            put_bytes(&mut out, 5, &threading);
+        }
+        if let Some(enabled) = self.autotune {
+            let mut autotune = Vec::new();
+            put_int(&mut autotune, 1, u64::from(enabled));
+            put_bytes(&mut out, 7, &autotune);
+        }
+        out
+    }
+}
+
 /// A node: `NodeDef`.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -149,6 +184,12 @@ impl Node {
         put_bytes(&mut entry, 1, name.as_bytes());
         put_bytes(&mut entry, 2, value);
         put_bytes(&mut self.message, 5, &entry);
+        self
+    }
+
+    /// Adds an attribute as it stands in another node.
+    pub(crate) fn attr_entry(mut self, entry: &[u8]) -> Self {
+        put_bytes(&mut self.message, 5, entry);
         self
     }
 
@@ -213,7 +254,7 @@ impl Node {
 }
 
 /// A function: `FunctionDef`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Function {
     name: String,
     arguments: Vec<(String, DType)>,

@@ -10,6 +10,8 @@ pub(crate) mod features;
 #[cfg(any(test, feature = "tensorflow", feature = "fuzzing"))]
 #[cfg_attr(not(feature = "tensorflow"), allow(dead_code))]
 pub(crate) mod graph_def;
+#[cfg(feature = "tensorflow")]
+pub(crate) mod saved_model;
 pub(crate) mod shape;
 pub(crate) mod snapshot;
 pub(crate) mod spec;

@@ -61,6 +61,22 @@ impl Shape {
         }
     }
 
+    /// Reads the JSON text of a shape, as field metadata has it: `[3,null]`, or `null` for unknown
+    /// rank.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        match serde_json::from_str(text).ok()? {
+            serde_json::Value::Null => Some(Shape::UnknownRank),
+            serde_json::Value::Array(dims) => {
+                let dim = |dim: &serde_json::Value| match dim {
+                    serde_json::Value::Null => Some(None),
+                    dim => dim.as_u64().map(Some),
+                };
+                dims.iter().map(dim).collect::<Option<_>>().map(Shape::Dims)
+            }
+            _ => None,
+        }
+    }
+
     /// The shape without its first dimension; `None` for a scalar. Unknown rank stays unknown.
     #[must_use]
     pub fn inner(&self) -> Option<Self> {

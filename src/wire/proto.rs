@@ -97,6 +97,12 @@ impl<'a> Cursor<'a> {
         WireError::new(self.position(), fault)
     }
 
+    /// What is left, left in place.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.buf
+    }
+
     /// The next byte, left in place.
     #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {

@@ -186,6 +186,19 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, record: &[u8]) {
     out.extend(masked_crc32c(record).to_le_bytes());
 }
 
+/// Appends a frame whose record, of exactly `length` bytes, `put` appends.
+pub(crate) fn put_frame_with(out: &mut Vec<u8>, length: usize, put: impl FnOnce(&mut Vec<u8>)) {
+    let header = (length as u64).to_le_bytes();
+    out.reserve(length.saturating_add(HEADER_BYTES + FOOTER_BYTES));
+    out.extend(header);
+    out.extend(masked_crc32c(&header).to_le_bytes());
+    let start = out.len();
+    put(out);
+    debug_assert_eq!(out.len() - start, length);
+    let crc = masked_crc32c(out.get(start..).unwrap_or_default());
+    out.extend(crc.to_le_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
     live.py make FOLDER     exports every pipeline to FOLDER/NAME, and saves it to FOLDER/NAME.saved
     live.py check FOLDER    compares FOLDER/NAME.arrow with what TensorFlow's own iterator gives
+    live.py model FOLDER    saves a model, FOLDER/model, and what it gives, FOLDER/model.json
     live.py refuse          pipelines that cannot be exported are refused with the way out
 """
 
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import tempfile
+import unittest.mock
 
 import numpy as np
 import pyarrow as pa
@@ -27,12 +29,13 @@ PLAIN = [
 QUANTIZED = {tf.qint8: tf.int8, tf.quint8: tf.uint8, tf.qint16: tf.int16, tf.quint16: tf.uint16, tf.qint32: tf.int32}
 # TensorFlow itself cannot iterate over float8_e5m2.
 FLOAT8 = [tf.dtypes.experimental.float8_e4m3fn]
+NARROW = [tf.dtypes.experimental.int4, tf.dtypes.experimental.uint4]
 
 
 def of_dtypes(i):
     n = tf.cast(i, tf.int32)
     out = {}
-    for dtype in PLAIN + FLOAT8:
+    for dtype in PLAIN + FLOAT8 + NARROW:
         # Not every dtype can be cast to directly.
         value = tf.cast(n % 2, tf.float32) if dtype in FLOAT8 else n % 2 if dtype == tf.bool else n
         out[dtype.name] = tf.cast(value, dtype)
@@ -93,6 +96,13 @@ def pipelines(folder):
         ),
         "sparse": Dataset.from_tensor_slices(tf.sparse.from_dense([[0, 1, 0], [2, 0, 3]])).repeat(80),
         "strings": Dataset.from_tensor_slices({"s": [b"a", b"\xff\xfe", b"", b"x" * 100], "t": [[b"1", b"22"]] * 4}),
+        "text": Dataset.from_tensor_slices([b"one two", b"", b"three  four five"]).map(
+            lambda line: {"words": tf.strings.split(line), "upper": tf.strings.upper(line), "n": tf.strings.length(line)}
+        ),
+        "characters": Dataset.from_tensor_slices([b"ab cd", b"e"]).batch(2).map(
+            lambda lines: tf.strings.bytes_split(tf.strings.split(lines))
+        ),
+        "shuffled_batches": Dataset.range(100).shuffle(30, seed=7, reshuffle_each_iteration=False).repeat(2).batch(8),
         "images": Dataset.range(9).map(image),
         "nested": Dataset.range(5).map(
             lambda i: ({"b": i, "a": (i, tf.strings.as_string(i))}, Point(tf.cast(i, tf.float32), i > 2))
@@ -110,10 +120,64 @@ def pipelines(folder):
         "one": Dataset.from_tensors({"x": tf.constant([[1.5, 2.5]])}),
         "table": Dataset.range(3).map(lambda i: table.lookup(i)),
         "variable": Dataset.range(3).map(lambda i: i + variable),
+        "stateful_function": Dataset.range(3).map(lambda i: add_to(variable, i)),
         "records": records(folder),
         "large": Dataset.from_tensor_slices({"x": rows, "i": np.arange(len(rows))}),
         "cached": Dataset.range(20).cache().prefetch(2).map(lambda i: i + 1, num_parallel_calls=tf.data.AUTOTUNE),
     }
+
+
+class Model(tf.Module):
+    """A model with a variable, a lookup table in a file, and a constant that its function captures."""
+
+    def __init__(self, names):
+        self.weights = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+        self.offset = tf.constant(np.arange(2, dtype=np.float32))
+        self.names = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                names, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+            ),
+            -1,
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], name="x"), tf.TensorSpec([None], tf.string, name="name")])
+    def predict(self, x, name):
+        return {"y": x @ self.weights + self.offset, "id": self.names.lookup(name)}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64, name="n")])
+    def square(self, n):
+        return {"square": n * n, "text": tf.strings.as_string(n)}
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64, name="n")])
+    def fails(self, n):
+        with tf.control_dependencies([tf.debugging.assert_less(n, tf.constant(5, tf.int64), "too large")]):
+            return {"n": tf.identity(n)}
+
+
+def model(folder):
+    names = os.path.join(folder, "names.txt")
+    with open(names, "w") as file:
+        file.write("a\nb\n")
+    model = Model(names)
+    functions = {"serving_default": model.predict, "square": model.square, "fails": model.fails}
+    tf.saved_model.save(model, os.path.join(folder, "model"), signatures=functions)
+    # The saved model must bring it along.
+    os.remove(names)
+    x = np.arange(15, dtype=np.float32).reshape(5, 3)
+    out = model.predict(tf.constant(x), tf.constant([b"b", b"a", b"?", b"b", b"a"]))
+    with open(os.path.join(folder, "model.json"), "w") as file:
+        json.dump({"y": out["y"].numpy().tolist(), "id": out["id"].numpy().tolist()}, file)
+
+
+@tf.function
+def add_to(variable, i):
+    return inner_add(variable, i) + 1
+
+
+@tf.function(autograph=False)
+def inner_add(variable, i):
+    with tf.control_dependencies([tf.debugging.assert_non_negative(i)]):
+        return variable.read_value() + i
 
 
 def unknown_rank(i):
@@ -129,8 +193,8 @@ def make(folder):
     for name, dataset in pipelines(folder).items():
         tfarrow_export.export(dataset, os.path.join(folder, name))
         holds_dataset = name.startswith("windows")
-        # TensorFlow itself cannot save float8_e5m2, nor datasets in datasets.
-        if not holds_dataset and name != "dtypes":
+        # TensorFlow itself cannot save datasets in datasets.
+        if not holds_dataset:
             dataset.save(os.path.join(folder, name + ".saved"))
     tfarrow_export.export(Dataset.range(3).repeat(), os.path.join(folder, "endless"))
     failing = Dataset.range(2000).map(lambda i: tf.debugging.check_numerics(1.0 / tf.cast(1500 - i, tf.float32), "bang"))
@@ -144,16 +208,23 @@ def scalar(value):
     return value
 
 
+def widened(array):
+    """NumPy's own types for those that it does not have."""
+    if array.dtype.name.startswith(("bfloat16", "float8")):
+        return array.astype(np.float32)
+    if array.dtype.name in ("int4", "uint4"):
+        return array.astype(np.int8)
+    return array
+
+
 def flat(array):
     """The values of an array as Arrow gives them, complex numbers as pairs."""
-    if array.dtype.name.startswith(("bfloat16", "float8")):
-        array = array.astype(np.float32)
+    array = widened(array)
     return [scalar(value) for value in array.reshape(-1).tolist()]
 
 
 def nested(array):
-    if array.dtype.name.startswith(("bfloat16", "float8")):
-        array = array.astype(np.float32)
+    array = widened(array)
     walk = lambda value: [walk(item) for item in value] if isinstance(value, list) else scalar(value)
     return walk(array.tolist())
 
@@ -190,7 +261,7 @@ def expected(spec, value):
     if dims is None:
         return {"data": flat(array), "shape": list(array.shape)}
     if dims == 0:
-        return scalar(array.item()) if array.dtype.name not in ("bfloat16", "float8_e5m2", "float8_e4m3fn") else float(array)
+        return scalar(widened(array).item())
     if dims == 1 and spec.shape.as_list() == [None]:
         return flat(array)
     if spec.shape.is_fully_defined():
@@ -274,6 +345,15 @@ def refuse():
             else:
                 raise AssertionError("exported")
             assert not os.listdir(folder), os.listdir(folder)
+        # As TensorFlow does with more than 2 GB of constants.
+        with unittest.mock.patch.object(tf.raw_ops, "DatasetToGraphV2", lambda **_: tf.constant(b"")):
+            try:
+                tfarrow_export.export(Dataset.range(2), target)
+            except ValueError as error:
+                assert "2 GB" in str(error) and "save(" in str(error), error
+            else:
+                raise AssertionError("exported")
+        assert not os.listdir(folder), os.listdir(folder)
         tfarrow_export.export(Dataset.range(2), target)
         try:
             tfarrow_export.export(Dataset.range(2), target)
@@ -288,4 +368,4 @@ def refuse():
 
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
-    {"make": make, "check": check, "refuse": refuse}[command](*rest)
+    {"make": make, "check": check, "model": model, "refuse": refuse}[command](*rest)

@@ -112,7 +112,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "PATH")]
     pub(crate) libtensorflow: Option<PathBuf>,
 
-    /// Threads that TensorFlow runs live pipelines with [default: one a core]
+    /// Threads that TensorFlow runs live pipelines with [default: as many as --threads]
     #[arg(long, value_name = "N")]
     pub(crate) tensorflow_threads: Option<u8>,
 
@@ -183,9 +183,9 @@ pub(crate) struct Convert {
     #[command(flatten)]
     pub(crate) inputs: Inputs,
 
-    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz or
-    /// .npyd (a folder of .npy files), - for an Arrow stream on standard output, or a folder (a name
-    /// that ends in /) for a part file per input file
+    /// Where to write: a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz,
+    /// .npyd (a folder of .npy files), .tfrecord or .tfrecord.gz, - for an Arrow stream on standard
+    /// output, or a folder (a name that ends in /) for a part file per input file
     #[arg(short, long, value_name = "OUTPUT", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
 
@@ -198,7 +198,7 @@ pub(crate) struct Convert {
     pub(crate) rows_per_file: Option<usize>,
 
     /// The format, where the name does not say it: parquet (the default for part files), arrow,
-    /// arrows, npy, npz, npyd, or saved (a folder that tf.data.Dataset.load opens)
+    /// arrows, npy, npz, npyd, tfrecord, or saved (a folder that tf.data.Dataset.load opens)
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 
@@ -210,9 +210,19 @@ pub(crate) struct Convert {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL] [default: zstd for Parquet, none for others]
+    /// none, lz4, zstd[:LEVEL], snappy, gzip[:LEVEL] or zlib[:LEVEL] [default: zstd for Parquet, none
+    /// for others]
     #[arg(long, value_name = "CODEC")]
     pub(crate) compression: Option<String>,
+
+    /// TFRecord: write so many shards, NAME-00000-of-0000N.tfrecord, dealing the rows to them in turn
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) shards: Option<usize>,
+
+    /// TFRecord: how a column's tensors are encoded: as values, as raw bytes (tf.io.decode_raw), or as
+    /// a TensorProto (tf.io.parse_tensor) [default: as values where these can hold them]
+    #[arg(long, value_name = "COLUMN=values|raw|tensor", value_delimiter = ',')]
+    pub(crate) encoding: Vec<String>,
 
     /// Rows in a Parquet row group
     #[arg(long, value_name = "N", value_parser = at_least_one)]
@@ -221,6 +231,11 @@ pub(crate) struct Convert {
     /// Width of strings in NumPy arrays, in bytes [default: strings are refused]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) string_bytes: Option<usize>,
+
+    /// Store all rows of an Arrow IPC file in one batch, so that a mapped column is one array; holds
+    /// all rows in memory while converting
+    #[arg(long)]
+    pub(crate) one_batch: bool,
 
     /// Write every record that was skipped or nulled to a file, as one JSON object a line
     #[arg(long, value_name = "FILE")]

@@ -44,7 +44,10 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
         row_group_rows: args.row_group_rows,
         overwrite: args.overwrite,
         string_bytes: args.string_bytes,
+        one_batch: args.one_batch,
         threads,
+        shards: args.shards,
+        encodings: plan::encodings(&args.encoding)?,
     };
     let output = if args.dry_run { None } else { args.output.as_deref() };
     if let Some(path) = output {
@@ -87,7 +90,8 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
     if args.format.is_none() {
         tfarrow::Format::from_path(path)?;
     }
-    if path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
+    // Shards have names of their own.
+    if args.shards.is_none() && path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
             .in_source(path.to_string_lossy().into_owned())
             .with_hint("pass --overwrite to replace it"));

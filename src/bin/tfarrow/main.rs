@@ -1,5 +1,6 @@
 //! The `tfarrow` command.
 
+mod allocator;
 mod args;
 mod commands;
 mod damage;
@@ -21,6 +22,7 @@ const DAMAGED: u8 = 1;
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let args = args::Args::parse();
     match commands::run(args) {
         Ok(Outcome::Done) => ExitCode::from(DONE),

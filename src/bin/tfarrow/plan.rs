@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
-    RecordKind, Result, Selection, TensorLayout, parse_features,
+    BFloat16Storage, BoolStorage, Cast, Encoding, Error, ErrorKind, FeatureSpec, InferRecords, OnError,
+    ReaderBuilder, RecordKind, Result, Selection, TensorLayout, parse_features,
 };
 
 use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
@@ -62,7 +62,8 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
     if let Some(path) = &reading.libtensorflow {
         builder = builder.with_libtensorflow(path);
     }
-    if let Some(threads) = reading.tensorflow_threads {
+    let threads = reading.threads.map(|threads| u8::try_from(threads).unwrap_or(u8::MAX));
+    if let Some(threads) = reading.tensorflow_threads.or(threads) {
         builder = builder.with_tensorflow_threads(threads);
     }
     if let Some(split) = &reading.split {
@@ -103,6 +104,22 @@ fn features(path: &Path) -> Result<Vec<FeatureSpec>> {
         Error::new(kind, "cannot read features").with_cause(e).in_source(name())
     })?;
     parse_features(&text).map_err(|e| e.in_source(name()))
+}
+
+/// How columns are encoded: `COLUMN=ENCODING` each.
+pub(crate) fn encodings(texts: &[String]) -> Result<Vec<(String, Encoding)>> {
+    let parse = |text: &String| {
+        let (column, encoding) = text.rsplit_once('=').filter(|(column, _)| !column.is_empty())?;
+        let encoding = match encoding {
+            "values" => Encoding::Values,
+            "raw" => Encoding::Raw,
+            "tensor" => Encoding::Tensor,
+            _ => return None,
+        };
+        Some((column.to_owned(), encoding))
+    };
+    let bad = |text: &String| invalid("--encoding", "COLUMN=values, COLUMN=raw or COLUMN=tensor", text);
+    texts.iter().map(|text| parse(text).ok_or_else(|| bad(text))).collect()
 }
 
 /// The number of threads to use.

@@ -24,7 +24,7 @@ use row_group::Encoders;
 const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Bytes of Arrow arrays after which a row group is ended: it is held in memory until it is
 /// encoded.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 24 << 20;
 /// Rows to look at, at most, before encodings are chosen.
 const SAMPLE_ROWS: usize = 8192;
 /// Bytes to look at, at most, before encodings are chosen.
@@ -35,6 +35,10 @@ fn compression(options: &SinkOptions) -> Result<Compression> {
     Ok(match options.compression {
         None | Some(OutputCompression::Zstd(None)) => Compression::ZSTD(ZstdLevel::default()),
         Some(OutputCompression::Zstd(Some(n))) => Compression::ZSTD(ZstdLevel::try_new(n).map_err(level)?),
+        Some(OutputCompression::Zlib(_)) => {
+            return Err(Error::config("compression not possible in Parquet")
+                .expected("none, lz4, zstd[:LEVEL], snappy or gzip[:LEVEL]", "zlib"));
+        }
         Some(OutputCompression::None) => Compression::UNCOMPRESSED,
         Some(OutputCompression::Lz4) => Compression::LZ4_RAW,
         Some(OutputCompression::Snappy) => Compression::SNAPPY,

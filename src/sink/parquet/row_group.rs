@@ -1,7 +1,7 @@
 //! Encoding of whole row groups, several at a time, in order.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -55,10 +55,11 @@ impl Encoders {
     pub(super) fn new(schema: SchemaRef, threads: usize) -> Self {
         let mut encoders = Self { schema, jobs: None, threads: Vec::new(), under_way: VecDeque::new() };
         if threads > 1 {
+            // The caller's own thread is one of them.
             let (jobs, queue) = sync_channel::<Job>(0);
             let queue = Arc::new(Mutex::new(queue));
             encoders.jobs = Some(jobs);
-            encoders.threads = (0..threads)
+            encoders.threads = (1..threads)
                 .map(|_| {
                     let (queue, schema) = (queue.clone(), encoders.schema.clone());
                     std::thread::spawn(move || work(&queue, &schema))
@@ -68,13 +69,23 @@ impl Encoders {
         encoders
     }
 
-    /// Encodes `batches`; waits while every thread is busy.
+    /// Encodes `batches`: on a thread that has nothing to do, or else on this one, so that no row
+    /// group waits in memory.
     pub(super) fn push(&mut self, columns: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) -> Result<()> {
         let (done, result) = sync_channel(1);
-        match &self.jobs {
-            None => drop(done.send(encode(&self.schema, columns, batches))),
-            Some(jobs) => jobs.send(Job { columns, batches, done }).map_err(|_| lost())?,
+        let mut job = Job { columns, batches, done };
+        if let Some(jobs) = &self.jobs {
+            job = match jobs.try_send(job) {
+                Ok(()) => {
+                    self.under_way.push_back(result);
+                    return Ok(());
+                }
+                Err(TrySendError::Full(job)) => job,
+                Err(TrySendError::Disconnected(_)) => return Err(lost()),
+            };
         }
+        let Job { columns, batches, done } = job;
+        drop(done.send(encode(&self.schema, columns, batches)));
         self.under_way.push_back(result);
         Ok(())
     }

@@ -117,6 +117,28 @@ impl ChunkRun {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
+    /// The same records, those of each chunk in a run of their own.
+    pub(crate) fn by_chunk(&self) -> Vec<ChunkRun> {
+        let index = &self.file.index;
+        let end = self.first + self.records as u64;
+        let mut runs = Vec::new();
+        let mut first = self.first;
+        while first < end {
+            let after = index.first_record(index.chunk_of(first) + 1).clamp(first + 1, end);
+            let records = usize::try_from(after - first).unwrap_or(usize::MAX);
+            runs.push(ChunkRun {
+                file: self.file.clone(),
+                block: self.block.clone(),
+                block_chunk: self.block_chunk,
+                first,
+                records,
+                max_record_bytes: self.max_record_bytes,
+            });
+            first = after;
+        }
+        runs
+    }
+
     /// Checks and decodes the chunks and gives their records to `take`.
     ///
     /// # Errors

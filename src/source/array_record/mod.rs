@@ -64,7 +64,9 @@ impl ArrayRecordSource {
         for file in open_files(inputs)? {
             records = split(&file, PARTITION_BYTES, records, &mut pieces, &mut partitions);
         }
-        let (plan, what) = match options.record {
+        // Checking the chunks needs no columns.
+        let record = if options.to_verify { RecordKind::Raw } else { options.record };
+        let (plan, what) = match record {
             RecordKind::Raw => (FeaturePlan::raw("array_record")?, "raw records"),
             RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
                 let plan = infer(&pieces, options)?;
@@ -73,7 +75,7 @@ impl ArrayRecordSource {
             }
         };
         let plan = Arc::new(plan);
-        let raw = options.record == RecordKind::Raw;
+        let raw = record == RecordKind::Raw;
         let decoder_plan = plan.clone();
         let shared = Shared::new(options.check_crc, options.max_record_bytes, move |rows| {
             RecordDecoder::new(&decoder_plan, raw, rows).map(|d| Box::new(d) as Box<dyn RowDecoder>)
@@ -132,7 +134,7 @@ fn infer(pieces: &[Piece], options: &OpenOptions) -> Result<FeaturePlan> {
         InferRecords::All => u64::MAX,
     };
     if limit > 0 && (!options.features_complete || options.record != RecordKind::Example) {
-        sample(pieces, options.check_crc, options.max_record_bytes, |record| {
+        sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
             inference.observe(record)?;
             Ok(inference.records() < limit)
         })?;
@@ -159,6 +161,10 @@ impl Source for ArrayRecordSource {
 
     fn partitions(&self) -> &[Partition] {
         &self.partitions
+    }
+
+    fn cuts_parts(&self) -> bool {
+        true
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -11,7 +11,7 @@ mod enabled;
 #[cfg(feature = "tensorflow")]
 pub(crate) use enabled::open_pipeline;
 #[cfg(feature = "tensorflow")]
-pub use enabled::{Components, Dataset, Values};
+pub use enabled::{Components, DataOptions, Dataset, ModelFunction, Values};
 
 #[cfg(not(feature = "tensorflow"))]
 mod disabled;

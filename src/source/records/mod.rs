@@ -1,18 +1,20 @@
 //! Records of files in order, cut into units of a batch each, whatever the files' format.
 
 mod runs;
+mod unit;
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 
 pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
 use self::runs::{Run, Stream};
+use self::unit::RecordUnit;
 use super::blocks::BufferPool;
 use super::open::OpenOptions;
-use super::{Decoded, ReadOptions, Selection, Unit, Units};
-use crate::column::nested::RowError;
+use super::report::{Failure, OnError};
+use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
 
@@ -27,20 +29,43 @@ pub(crate) trait RowDecoder: Send {
     /// The record contradicts the plan.
     fn append(&mut self, record: &[u8], element: u64) -> Result<()>;
 
-    /// Gives what was appended as batches; the decoder is then empty.
+    /// Undoes an [`append`](Self::append) that failed.
+    fn rollback(&mut self);
+
+    /// Appends a record whose row is null in every column.
     ///
     /// # Errors
-    /// A column cannot be built, or `emit` fails.
-    fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError>;
+    /// A column would grow too large.
+    fn push_null(&mut self) -> Result<()>;
+
+    /// Gives what was appended as batches; the decoder is then empty. A record that turns out to be
+    /// wrong now goes to `failed`, with its number among those appended; if that is content, the
+    /// record is left out, or under [`OnError::Null`] a row of nulls takes its place.
+    ///
+    /// # Errors
+    /// A column cannot be built, or `failed` or `emit` fails.
+    fn finish(&mut self, policy: OnError, failed: Failed<'_>, emit: Emit<'_>) -> Result<()>;
 }
+
+/// Takes records that cannot be made rows.
+pub(crate) type Failed<'a> = &'a mut dyn FnMut(usize, Error) -> Result<()>;
 
 impl RowDecoder for RecordDecoder {
     fn append(&mut self, record: &[u8], _: u64) -> Result<()> {
         RecordDecoder::append(self, record)
     }
 
-    fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError> {
-        Ok(emit(RecordDecoder::finish(self)?)?)
+    fn rollback(&mut self) {
+        RecordDecoder::rollback(self);
+    }
+
+    fn push_null(&mut self) -> Result<()> {
+        RecordDecoder::push_null(self)
+    }
+
+    fn finish(&mut self, _: OnError, _: Failed<'_>, emit: Emit<'_>) -> Result<()> {
+        let batch = RecordDecoder::finish(self)?;
+        if batch.num_rows() > 0 { emit(batch) } else { Ok(()) }
     }
 }
 
@@ -81,7 +106,8 @@ impl Shared {
     }
 }
 
-/// Gives the first records of `pieces` to `take`, until it returns `false`.
+/// Gives the first records of `pieces` to `take`, until it returns `false`. What `on_error` tolerates
+/// is passed over: it is told of when it is read again.
 ///
 /// # Errors
 /// A file cannot be read or is damaged, or `take` fails.
@@ -89,6 +115,7 @@ pub(crate) fn sample(
     pieces: &[Piece],
     check_crc: bool,
     max_record_bytes: u64,
+    on_error: OnError,
     mut take: impl FnMut(&[u8]) -> Result<bool>,
 ) -> Result<()> {
     const RUN_RECORDS: usize = 64;
@@ -100,18 +127,30 @@ pub(crate) fn sample(
         stream.skip(piece.skip)?;
         let mut left = piece.records.unwrap_or(u64::MAX);
         while left > 0 {
-            let Some(run) = stream.next_run(clamp(left).min(RUN_RECORDS), RUN_BYTES)? else { break };
+            let run = match stream.next_run(clamp(left).min(RUN_RECORDS), RUN_BYTES) {
+                Ok(Some(run)) => run,
+                Ok(None) => break,
+                Err(error) if on_error.tolerates(&error) => match stream.pass_over()? {
+                    true => continue,
+                    false => break,
+                },
+                Err(error) => return Err(error),
+            };
             left = left.saturating_sub(run.records() as u64);
             let mut index = 0;
             let mut more = true;
-            run.for_each(check_crc, &mut scratch, &mut |record| {
+            let read = run.for_each(check_crc, &mut scratch, &mut |record| {
                 let (source, number) = run.place(index);
                 index += 1;
                 if more {
                     more = take(record).map_err(|e| e.at_record(number).in_source(source))?;
                 }
                 Ok(())
-            })?;
+            });
+            match read {
+                Err(error) if on_error.tolerates(&error) => {}
+                other => other?,
+            }
             if !more {
                 return Ok(());
             }
@@ -129,7 +168,13 @@ impl RowDecoder for Counter {
         Ok(())
     }
 
-    fn finish(&mut self, _: Emit<'_>) -> Result<(), RowError> {
+    fn rollback(&mut self) {}
+
+    fn push_null(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self, _: OnError, _: Failed<'_>, _: Emit<'_>) -> Result<()> {
         Ok(())
     }
 }
@@ -176,6 +221,8 @@ struct Open {
     stream: Stream,
     /// Records of the piece passed so far.
     passed: u64,
+    /// Whether records were lost, nobody knows how many.
+    lossy: bool,
 }
 
 impl Open {
@@ -229,7 +276,14 @@ impl RecordUnits {
     fn stretch(&self) -> u64 {
         let selection = &self.options.selection;
         let left = selection.take.map_or(u64::MAX, |take| take.saturating_sub(self.taken));
+        let in_part = self.options.part_rows.map_or(u64::MAX, |rows| rows.max(1) - self.taken % rows.max(1));
+        let left = left.min(in_part);
         if selection.shard.is_some_and(|(_, count)| count > 1) { left.min(1) } else { left }
+    }
+
+    /// Whether the element before is the last one of a part.
+    fn ends_part(&self) -> bool {
+        self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
     }
 
     /// Opens the next piece, but passes by those that are skipped as a whole.
@@ -243,7 +297,7 @@ impl RecordUnits {
             }
             let mut stream = piece.file.open(&self.shared, &self.options.progress)?;
             let skipped = stream.skip(piece.skip)?;
-            let open = Open { piece, stream, passed: 0 };
+            let open = Open { piece, stream, passed: 0, lossy: false };
             if skipped < open.piece.skip {
                 return Err(open.short(skipped));
             }
@@ -255,7 +309,7 @@ impl RecordUnits {
 
     /// Ends the current piece, which gave `passed` records.
     fn close(&mut self, at_end: bool) -> Result<()> {
-        let Some(mut open) = self.current.take() else { return Ok(()) };
+        let Some(mut open) = self.current.take().filter(|open| !open.lossy) else { return Ok(()) };
         if at_end && open.piece.records.is_some() && open.left() > 0 {
             return Err(open.short(open.passed));
         }
@@ -270,36 +324,75 @@ impl RecordUnits {
 
     fn cut(&mut self) -> Result<Option<RecordUnit>> {
         let mut runs: Vec<(Run, u64)> = Vec::new();
+        let mut faults: Vec<(usize, Failure)> = Vec::new();
+        let on_error = self.options.on_error;
         let (mut rows, mut bytes) = (0usize, 0usize);
         while rows < self.unit_rows && bytes < self.options.batch_bytes && !self.done {
+            if rows > 0 && self.ends_part() {
+                break;
+            }
             let (gap, stretch) = (self.gap(), self.stretch());
             if stretch == 0 {
                 self.done = true;
                 break;
             }
             let Some(open) = &mut self.current else {
-                self.done = !self.open_next()?;
+                let opened = self.open_next();
+                self.done = matches!(opened, Ok(false));
+                if let Some(failure) = tolerated(opened.map(|_| ()), on_error)? {
+                    rows += 1;
+                    faults.push((runs.len(), failure));
+                }
                 continue;
             };
             let left = open.left();
             if left == 0 {
-                self.close(false)?;
+                if let Some(failure) = tolerated(self.close(false), on_error)? {
+                    rows += 1;
+                    faults.push((runs.len(), failure));
+                }
                 continue;
             }
             if gap > 0 {
-                let wanted = gap.min(left);
-                let skipped = open.stream.skip(wanted)?;
-                open.passed += skipped;
-                self.element += skipped;
-                if skipped < wanted {
-                    self.close(true)?;
+                // One by one where damage may stand between.
+                let wanted = gap.min(if on_error == OnError::Fail { left } else { 1 });
+                match open.stream.skip(wanted) {
+                    Ok(skipped) => {
+                        open.passed += skipped;
+                        self.element += skipped;
+                        if skipped < wanted {
+                            let closed = self.close(true);
+                            if let Some(failure) = tolerated(closed, on_error)? {
+                                rows += 1;
+                                faults.push((runs.len(), failure));
+                            }
+                        }
+                    }
+                    Err(error) if on_error.tolerates(&error) => {
+                        self.pass_over()?;
+                    }
+                    Err(error) => return Err(error),
                 }
                 continue;
             }
             let most = clamp(stretch.min(left)).min(self.unit_rows - rows);
-            let Some(run) = open.stream.next_run(most, self.options.batch_bytes - bytes)? else {
-                self.close(true)?;
-                continue;
+            let run = match open.stream.next_run(most, self.options.batch_bytes - bytes) {
+                Ok(Some(run)) => run,
+                Ok(None) => {
+                    if let Some(failure) = tolerated(self.close(true), on_error)? {
+                        rows += 1;
+                        faults.push((runs.len(), failure));
+                    }
+                    continue;
+                }
+                Err(error) if on_error.tolerates(&error) => {
+                    self.pass_over()?;
+                    self.taken += 1;
+                    rows += 1;
+                    faults.push((runs.len(), error.into()));
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let records = run.records();
             let element = open.piece.first_element + open.passed;
@@ -310,8 +403,31 @@ impl RecordUnits {
             bytes += run.bytes();
             append_run(&mut runs, run, element);
         }
-        let unit = RecordUnit { shared: self.shared.clone(), runs, options: self.options.clone() };
+        let ends_part = self.ends_part();
+        let (shared, options) = (self.shared.clone(), self.options.clone());
+        let unit = RecordUnit { shared, runs, faults, ends_part, options };
         Ok((rows > 0).then_some(unit))
+    }
+
+    /// Goes on after damage, which counts as one record.
+    fn pass_over(&mut self) -> Result<()> {
+        self.element += 1;
+        if let Some(open) = &mut self.current {
+            open.passed += 1;
+            open.lossy = true;
+            if !open.stream.pass_over()? {
+                self.current = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is told of a file that is not what it should be as a whole, which is no element of its own.
+fn tolerated(result: Result<()>, on_error: OnError) -> Result<Option<Failure>> {
+    match result {
+        Err(error) if on_error.tolerates(&error) => Ok(Some(error.into())),
+        other => other.map(|()| None),
     }
 }
 
@@ -333,75 +449,6 @@ impl Units for RecordUnits {
             self.done = true;
         }
         Ok(result?.map(|unit| Box::new(unit) as Box<dyn Unit>))
-    }
-}
-
-/// The records of one batch.
-struct RecordUnit {
-    shared: Arc<Shared>,
-    /// Runs and the element number of each one's first record.
-    runs: Vec<(Run, u64)>,
-    options: ReadOptions,
-}
-
-impl RecordUnit {
-    fn decode_with(
-        &self,
-        decoder: &mut dyn RowDecoder,
-        scratch: &mut RunScratch,
-        emit: Emit<'_>,
-    ) -> Result<()> {
-        for (run, first) in &self.runs {
-            let mut element = *first;
-            run.for_each(self.shared.check_crc, scratch, &mut |record| {
-                let result = decoder.append(record, element);
-                element += 1;
-                result
-            })?;
-        }
-        let mut rows = 0;
-        let result = decoder.finish(&mut |batch| {
-            rows += batch.num_rows() as u64;
-            emit(batch)
-        });
-        result.map_err(|failed| match failed.row {
-            Some(row) => self.place(row, failed.error),
-            None => failed.error,
-        })?;
-        if self.shared.counts_rows {
-            self.options.progress.add_rows(rows);
-        }
-        Ok(())
-    }
-
-    /// Says where the record of row `row` is.
-    #[cold]
-    fn place(&self, row: usize, error: Error) -> Error {
-        let mut before = 0;
-        for (run, _) in &self.runs {
-            if row < before + run.records() {
-                let (source, record) = run.place((row - before) as u64);
-                return error.at_record(record).in_source(source);
-            }
-            before += run.records();
-        }
-        error
-    }
-}
-
-impl Unit for RecordUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
-        let emit: Emit<'_> = &mut |batch| emit(Decoded::Batch(batch));
-        let decoders = &self.shared.decoders;
-        let pooled = decoders.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut decoder, mut scratch) = match pooled {
-            Some(pooled) => pooled,
-            None => ((self.shared.make)(self.options.batch_rows)?, RunScratch::default()),
-        };
-        self.decode_with(decoder.as_mut(), &mut scratch, emit)?;
-        // A decoder that failed is in the middle of a batch and is not used again.
-        decoders.lock().unwrap_or_else(PoisonError::into_inner).push((decoder, scratch));
-        Ok(None)
     }
 }
 

@@ -110,6 +110,18 @@ impl Stream {
         }
     }
 
+    /// Goes on after an error of [`next_run`](Self::next_run) or [`skip`](Self::skip), past one
+    /// record; `false` where what is left of the file is lost.
+    pub(super) fn pass_over(&mut self) -> Result<bool> {
+        match self {
+            Stream::Frames(reader) => reader.resync(),
+            #[cfg(feature = "array-record")]
+            Stream::Chunks(_) => Ok(false),
+            #[cfg(feature = "parquet")]
+            Stream::Values(_) => Ok(false),
+        }
+    }
+
     /// The next records: at least one, at most `records`, of about `bytes` bytes; `None` at the
     /// end of the file.
     pub(super) fn next_run(&mut self, records: usize, bytes: usize) -> Result<Option<Run>> {
@@ -155,6 +167,17 @@ impl Run {
             Run::Chunks(run) => run.records,
             #[cfg(feature = "parquet")]
             Run::Values(run) => run.records(),
+        }
+    }
+
+    /// The same records in runs so small that damage in one says nothing of another.
+    pub(super) fn split(&self) -> Vec<Run> {
+        match self {
+            Run::Frames(run) => run.split().into_iter().map(Run::Frames).collect(),
+            #[cfg(feature = "array-record")]
+            Run::Chunks(run) => run.by_chunk().into_iter().map(Run::Chunks).collect(),
+            #[cfg(feature = "parquet")]
+            Run::Values(run) => run.split().into_iter().map(Run::Values).collect(),
         }
     }
 

@@ -207,6 +207,11 @@ impl CacheReader {
         Ok(Some(owned))
     }
 
+    /// Passes over the next element.
+    pub(super) fn skip_element(&mut self) {
+        self.number += 1;
+    }
+
     fn read(&mut self, entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
         let fail = |e| Error::io("cannot read data", e);
         if self.file.as_ref().is_none_or(|(shard, ..)| *shard != entry.shard) {

@@ -33,6 +33,7 @@ pub(super) fn infer(
             }
             seen += 1;
             payload.visit(true, &mut |element| {
+                let element = element?;
                 for (i, known) in specs.iter_mut().enumerate() {
                     let found = spec_of(&element.tensor(lead + i)?).map_err(|e| {
                         e.in_column(if dtypes.len() - lead == 1 { "value".to_owned() } else { i.to_string() })

@@ -25,6 +25,14 @@ pub(super) enum Payload {
     Owned(Vec<Arc<Owned>>),
 }
 
+/// An end of a payload.
+#[derive(Debug)]
+pub(super) struct End {
+    items: usize,
+    /// The last run, which may have grown since.
+    last: Option<FrameRun>,
+}
+
 /// One element that was read into memory of its own.
 #[derive(Debug)]
 pub(super) struct Owned {
@@ -123,14 +131,36 @@ impl Payload {
         }
     }
 
-    /// Visits the elements in order, after checking the CRCs of their frames.
+    /// Where the payload ends now, to be [cut back](Self::cut_back) to.
+    pub(super) fn end(&self) -> End {
+        match self {
+            Payload::Frames { runs, .. } => End { items: runs.len(), last: runs.last().cloned() },
+            Payload::Owned(elements) => End { items: elements.len(), last: None },
+        }
+    }
+
+    /// Drops what was added after `end`.
+    pub(super) fn cut_back(&mut self, end: End) {
+        match self {
+            Payload::Frames { runs, .. } => {
+                runs.truncate(end.items);
+                if let (Some(last), Some(was)) = (runs.last_mut(), end.last) {
+                    *last = was;
+                }
+            }
+            Payload::Owned(elements) => elements.truncate(end.items),
+        }
+    }
+
+    /// Visits the elements in order, after checking the CRCs of their frames; what does not hold is
+    /// given in an element's place.
     ///
     /// # Errors
-    /// A CRC does not hold, or `visit` fails; the element is then named as the place.
+    /// `visit` fails; the element is then named as the place.
     pub(super) fn visit<'p>(
         &'p self,
         check_crc: bool,
-        visit: &mut dyn FnMut(&Element<'p>) -> Result<()>,
+        visit: &mut dyn FnMut(Result<&Element<'p>>) -> Result<()>,
     ) -> Result<()> {
         match self {
             Payload::Frames { components, runs } => visit_frames(runs, *components, check_crc, visit),
@@ -145,7 +175,7 @@ impl Payload {
                     number: owned.number,
                     parts: owned.parts.iter().map(part).collect(),
                 };
-                visit(&element).map_err(|e| element.place(e))
+                visit(Ok(&element)).map_err(|e| element.place(e))
             }),
         }
     }
@@ -155,8 +185,9 @@ fn visit_frames<'p>(
     runs: &'p [FrameRun],
     components: usize,
     check_crc: bool,
-    visit: &mut dyn FnMut(&Element<'p>) -> Result<()>,
+    visit: &mut dyn FnMut(Result<&Element<'p>>) -> Result<()>,
 ) -> Result<()> {
+    let mut damage = None;
     let Some(first) = runs.first() else { return Ok(()) };
     let mut element = Element { source: &first.source, number: 0, parts: Vec::with_capacity(components) };
     for run in runs {
@@ -168,10 +199,11 @@ fn visit_frames<'p>(
                 element.source = &run.source;
                 element.number = record.checked_div(components as u64).unwrap_or(record);
             }
-            let bytes = tfrecord::record_of(frame, check_crc).map_err(|fault| {
+            let bytes = tfrecord::record_of(frame, check_crc).unwrap_or_else(|fault| {
                 let error = Error::corrupt(fault.to_string()).at_offset(offset + fault.offset_in_frame());
-                element.place(error)
-            })?;
+                damage.get_or_insert_with(|| element.place(error));
+                &[]
+            });
             element.parts.push(Part {
                 bytes,
                 offset: offset + tfrecord::HEADER_BYTES as u64,
@@ -180,7 +212,10 @@ fn visit_frames<'p>(
             offset += frame.len() as u64;
             record += 1;
             if element.parts.len() == components {
-                visit(&element).map_err(|e| element.place(e))?;
+                match damage.take() {
+                    None => visit(Ok(&element)).map_err(|e| element.place(e))?,
+                    Some(error) => visit(Err(error))?,
+                }
                 element.parts.clear();
             }
         }

@@ -7,7 +7,7 @@ use super::cache::CacheReader;
 use super::layout::{Form, Shard};
 use super::legacy::LegacyReader;
 use super::payload::Payload;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::source::Progress;
 use crate::source::blocks::{BufferPool, Frame, FrameReader};
 use crate::source::input::Input;
@@ -42,6 +42,8 @@ impl StreamOptions {
 pub(super) struct Stream {
     options: StreamOptions,
     inner: Inner,
+    /// Whether elements were lost, nobody knows how many.
+    lost: bool,
 }
 
 enum Inner {
@@ -66,13 +68,13 @@ impl Stream {
     /// The elements of `shard`.
     pub(super) fn new(shard: &Shard, options: &StreamOptions) -> Self {
         let files = shard.files.clone().into_iter();
-        Self { options: options.clone(), inner: Inner::Files { files, reader: None } }
+        Self { options: options.clone(), inner: Inner::Files { files, reader: None }, lost: false }
     }
 
     /// The elements that were dealt to `shards`, brought into their order.
     pub(super) fn dealt(shards: &[Shard], options: &StreamOptions) -> Self {
         let readers = shards.iter().map(|shard| (Self::new(shard, options), None)).collect();
-        Self { options: options.clone(), inner: Inner::Dealt { readers, next: 0 } }
+        Self { options: options.clone(), inner: Inner::Dealt { readers, next: 0 }, lost: false }
     }
 
     /// Steps over the next element, and adds it to `out` if there is one. `false` at the end.
@@ -111,6 +113,49 @@ impl Stream {
             let Some(file) = files.next() else { return Ok(false) };
             *reader = Some(open(file, &self.options)?);
         }
+    }
+}
+
+impl Stream {
+    /// Whether elements were lost, nobody knows how many.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Goes on after `error`, which [`next`](Self::next) failed with, and gives it back to be told of.
+    /// What is damaged counts as one element.
+    ///
+    /// # Errors
+    /// `error`, if it is not known where the next element begins.
+    pub(super) fn pass_over(&mut self, error: Error) -> Result<Error> {
+        const SEVERAL: &str = "an element has several components, and which one the next sound record is \
+            cannot be known: only damage within records can be passed over";
+        const DEALT: &str = "the elements of this snapshot were dealt to its shards in turn: none can be \
+            passed over where it is read";
+        let Inner::Files { reader, .. } = &mut self.inner else {
+            return Err(error.or_hint(|| DEALT.to_owned()));
+        };
+        match reader {
+            Some(Reader::Frames(frames)) => {
+                if !frames.resync()? {
+                    *reader = None;
+                } else if self.options.components > 1 {
+                    // What is only too long has a better hint already.
+                    return Err(match error.kind() {
+                        ErrorKind::Limit => error,
+                        _ => error.with_hint(SEVERAL),
+                    });
+                }
+                self.lost = true;
+            }
+            Some(Reader::Cache(cache)) => cache.skip_element(),
+            // Its records have nothing by which the next one could be found.
+            Some(Reader::Legacy(_)) | None => {
+                self.lost = true;
+                *reader = None;
+            }
+        }
+        Ok(error)
     }
 }
 

@@ -9,6 +9,7 @@ use super::payload::{Element, Payload};
 use super::stream::Stream;
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::report::OnError;
 use crate::source::{Decoded, ReadOptions, Unit, Units};
 use crate::tf::variant::{self, Value};
 
@@ -27,10 +28,29 @@ pub(super) struct SavedUnits {
     row: u64,
     /// Rows selected so far.
     taken: u64,
+    /// Rows put into units so far.
+    given: u64,
     /// With `unbatch`: the batched element at hand, and the rows of it that are still to be given
     /// out.
     at_hand: Option<(Payload, VecDeque<Range<usize>>)>,
     done: bool,
+}
+
+/// What came next.
+enum Step {
+    Element,
+    /// An element that cannot be read.
+    Fault(Error),
+    /// Elements are missing, or there are too many.
+    Missing(Error),
+    End,
+}
+
+/// Rows of the next batched element.
+enum Slices {
+    Rows(Vec<Range<usize>>),
+    Fault(Error),
+    End,
 }
 
 impl SavedUnits {
@@ -42,6 +62,7 @@ impl SavedUnits {
             in_stream: 0,
             row: 0,
             taken: 0,
+            given: 0,
             at_hand: None,
             done: false,
         }
@@ -64,56 +85,107 @@ impl SavedUnits {
         wanted
     }
 
-    /// Steps over the next element of whatever stream has one; `false` at the end of all.
-    fn step(&mut self, mut out: Option<&mut Payload>) -> Result<bool> {
+    /// Steps over the next element of whatever stream has one.
+    fn step(&mut self, mut out: Option<&mut Payload>) -> Result<Step> {
+        let on_error = self.options.on_error;
         while let Some((partition, stream)) = self.streams.front_mut() {
-            if stream.next(out.as_deref_mut())? {
-                self.in_stream += 1;
-                return Ok(true);
+            let end = out.as_ref().map(|out| out.end());
+            match stream.next(out.as_deref_mut()) {
+                Ok(true) => {
+                    self.in_stream += 1;
+                    return Ok(Step::Element);
+                }
+                Ok(false) => {}
+                Err(error) if on_error.tolerates(&error) => {
+                    if let (Some(out), Some(end)) = (out, end) {
+                        out.cut_back(end);
+                    }
+                    self.in_stream += 1;
+                    return Ok(Step::Fault(stream.pass_over(error)?));
+                }
+                Err(error) => return Err(error),
             }
-            let (partition, elements) = (*partition, std::mem::take(&mut self.in_stream));
+            let elements = Some(std::mem::take(&mut self.in_stream)).filter(|_| !stream.has_lost());
+            let partition = *partition;
             self.streams.pop_front();
-            self.shared.finish_partition(partition, elements)?;
+            match self.shared.finish_partition(partition, elements) {
+                Err(error) if on_error.tolerates(&error) => return Ok(Step::Missing(error)),
+                other => other?,
+            }
         }
-        Ok(false)
+        Ok(Step::End)
+    }
+
+    /// Rows of the part that is being made that are not given out yet.
+    fn left_of_part(&self) -> usize {
+        let left = self.options.part_rows.map(|rows| rows.max(1) - self.given % rows.max(1));
+        left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX)
     }
 
     fn cut(&mut self) -> Result<Option<Box<dyn Unit>>> {
         let mut payload = self.shared.stream.payload();
         let (mut rows, mut bytes) = (0, 0);
+        let most = self.options.batch_rows.min(self.left_of_part());
+        let mut faults: Vec<(usize, Error)> = Vec::new();
         let mut slices = None;
         if self.shared.unbatch {
             let mut all = Vec::new();
-            while rows < self.options.batch_rows && bytes < self.options.batch_bytes {
-                let Some(more) = self.slices_at_hand(self.options.batch_rows - rows, &mut payload)? else {
-                    break;
-                };
-                rows += more.iter().map(Range::len).sum::<usize>();
-                bytes = payload.bytes();
-                all.push(more);
+            while rows < most && bytes < self.options.batch_bytes {
+                match self.slices_at_hand(most - rows, &mut payload)? {
+                    Slices::End => break,
+                    Slices::Rows(more) => {
+                        rows += more.iter().map(Range::len).sum::<usize>();
+                        bytes = payload.bytes();
+                        all.push(more);
+                    }
+                    Slices::Fault(error) => {
+                        rows += 1;
+                        faults.push((all.len(), error));
+                    }
+                }
             }
             slices = Some(all);
         } else {
-            while rows < self.options.batch_rows && bytes < self.options.batch_bytes && !self.has_enough() {
+            let mut elements = 0;
+            while rows < most && bytes < self.options.batch_bytes && !self.has_enough() {
                 let wanted = self.select();
-                if !self.step(wanted.then_some(&mut payload))? {
-                    self.done = true;
-                } else if wanted {
-                    rows += 1;
-                    bytes = if rows % 16 == 0 { payload.bytes() } else { bytes };
+                let step = loop {
+                    match self.step(wanted.then_some(&mut payload))? {
+                        // No element of the selection's.
+                        Step::Missing(error) => {
+                            rows += 1;
+                            faults.push((elements, error));
+                        }
+                        step => break step,
+                    }
+                };
+                match step {
+                    Step::End | Step::Missing(_) => self.done = true,
+                    Step::Element if wanted => {
+                        (rows, elements) = (rows + 1, elements + 1);
+                        bytes = if rows % 16 == 0 { payload.bytes() } else { bytes };
+                    }
+                    Step::Fault(error) if wanted => {
+                        rows += 1;
+                        faults.push((elements, error));
+                    }
+                    Step::Element | Step::Fault(_) => {}
                 }
             }
         }
         if rows == 0 {
             return Ok(None);
         }
-        let unit = SavedUnit { shared: self.shared.clone(), options: self.options.clone(), payload, slices };
+        self.given += rows as u64;
+        let ends_part = self.options.part_rows.is_some_and(|rows| self.given.is_multiple_of(rows.max(1)));
+        let options = self.options.clone();
+        let unit = SavedUnit { shared: self.shared.clone(), options, payload, slices, faults, ends_part };
         Ok(Some(Box::new(unit)))
     }
 
     /// Adds the next batched element that has selected rows to `out`; gives at most `most` of
-    /// these rows. `None` at the end.
-    fn slices_at_hand(&mut self, most: usize, out: &mut Payload) -> Result<Option<Vec<Range<usize>>>> {
+    /// these rows.
+    fn slices_at_hand(&mut self, most: usize, out: &mut Payload) -> Result<Slices> {
         loop {
             if let Some((payload, ranges)) = &mut self.at_hand {
                 let mut given = Vec::new();
@@ -131,21 +203,36 @@ impl SavedUnits {
                 }
                 if !given.is_empty() {
                     out.append(payload);
-                    return Ok(Some(given));
+                    return Ok(Slices::Rows(given));
                 }
                 self.at_hand = None;
             }
             if self.has_enough() {
-                return Ok(None);
+                return Ok(Slices::End);
             }
             let mut payload = self.shared.stream.payload();
-            if !self.step(Some(&mut payload))? {
-                self.done = true;
-                return Ok(None);
+            let fault = match self.step(Some(&mut payload))? {
+                Step::End => {
+                    self.done = true;
+                    return Ok(Slices::End);
+                }
+                Step::Missing(error) => return Ok(Slices::Fault(error)),
+                Step::Fault(error) => error,
+                Step::Element => match slices(&self.shared, &payload) {
+                    Ok(count) => {
+                        let count = usize::try_from(count).unwrap_or(usize::MAX);
+                        let ranges = self.selected(count);
+                        self.at_hand = Some((payload, ranges));
+                        continue;
+                    }
+                    Err(error) if self.options.on_error.tolerates(&error) => error,
+                    Err(error) => return Err(error),
+                },
+            };
+            // How many rows it had is not known: it counts as one.
+            if self.select() {
+                return Ok(Slices::Fault(fault));
             }
-            let count = usize::try_from(slices(&self.shared, &payload)?).unwrap_or(usize::MAX);
-            let ranges = self.selected(count);
-            self.at_hand = Some((payload, ranges));
         }
     }
 
@@ -180,8 +267,12 @@ impl Units for SavedUnits {
 impl Shared {
     /// Notes that a partition was read to its end. When all were, their elements must be as many
     /// as the writer counted: TensorFlow itself does not see that some are missing.
-    fn finish_partition(&self, partition: usize, elements: u64) -> Result<()> {
-        if let Some(expected) = self.shards.get(partition).filter(|_| !self.dealt).and_then(|s| s.elements)
+    ///
+    /// `elements`: none if some were lost, and told of, and it is not known how many.
+    fn finish_partition(&self, partition: usize, elements: Option<u64>) -> Result<()> {
+        if let Some(elements) = elements
+            && let Some(expected) =
+                self.shards.get(partition).filter(|_| !self.dealt).and_then(|s| s.elements)
             && expected != elements
         {
             let name = self.shards.get(partition).map_or("", |shard| shard.name.as_str());
@@ -189,7 +280,7 @@ impl Shared {
         }
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = found.get_mut(partition) {
-            *place = Some(elements);
+            *place = elements;
         }
         let total = found.iter().try_fold(0u64, |sum, part| part.map(|n| sum.saturating_add(n)));
         match (total, self.elements) {
@@ -208,6 +299,7 @@ impl Shared {
 pub(super) fn slices(shared: &Shared, payload: &Payload) -> Result<u64> {
     let mut slices = 0;
     payload.visit(false, &mut |element| {
+        let element = element?;
         let Some(spec) = shared.specs.first() else { return Ok(()) };
         let tensor = element.tensor(shared.lead)?;
         slices = variant::leading_dim(spec, &tensor)
@@ -225,34 +317,71 @@ struct SavedUnit {
     payload: Payload,
     /// With `unbatch`: the rows to take of each element.
     slices: Option<Vec<Vec<Range<usize>>>>,
+    /// What could not be read, with the number of elements before it.
+    faults: Vec<(usize, Error)>,
+    /// Whether it ends with the last row of a part.
+    ends_part: bool,
 }
 
 impl SavedUnit {
     fn decode_with(
-        &self,
+        &mut self,
         builder: &mut ElementBuilder,
         emit: &mut dyn FnMut(Decoded) -> Result<()>,
     ) -> Result<()> {
-        let shared = &*self.shared;
         builder.reserve_as_before(self.payload.bytes().saturating_mul(4));
-        let mut element_slices = self.slices.iter().flatten();
-        self.payload.visit(shared.check_crc, &mut |element| {
-            if self.slices.is_none() {
-                let mut append = |builder: &mut ElementBuilder| {
+        let mut faults = std::mem::take(&mut self.faults).into_iter().peekable();
+        let this = &*self;
+        let shared = &*this.shared;
+        let mut element_slices = this.slices.iter().flatten();
+        let mut number = 0;
+        this.payload.visit(shared.check_crc, &mut |element| {
+            while let Some((_, error)) = faults.next_if(|(before, _)| *before <= number) {
+                this.stand_in(error, builder, emit)?;
+            }
+            number += 1;
+            let slices = element_slices.next();
+            let element = match element {
+                Ok(element) => element,
+                Err(error) => return this.stand_in(error, builder, emit),
+            };
+            let appended = match (&this.slices, slices) {
+                (None, _) => this.append(builder, emit, &mut |builder: &mut ElementBuilder| {
                     builder.append(&mut |component, _| shared.decode(element, component))
-                };
-                return self.append(builder, emit, &mut append);
-            }
-            for range in element_slices.next().into_iter().flatten() {
-                let mut append = |builder: &mut ElementBuilder| {
-                    builder
-                        .append_slices(range.clone(), &mut |component, _| shared.decode(element, component))
-                };
-                self.append(builder, emit, &mut append)?;
-            }
-            Ok(())
+                }),
+                (Some(_), slices) => slices.into_iter().flatten().try_for_each(|range| {
+                    this.append(builder, emit, &mut |builder: &mut ElementBuilder| {
+                        let decode = &mut |component, _: &_| shared.decode(element, component);
+                        builder.append_slices(range.clone(), decode)
+                    })
+                }),
+            };
+            appended.or_else(|error| this.stand_in(element.place(error), builder, emit))
         })?;
-        self.flush(builder, emit)
+        for (_, error) in faults {
+            this.stand_in(error, builder, emit)?;
+        }
+        this.flush(builder, emit)?;
+        if this.ends_part { emit(Decoded::EndOfPart) } else { Ok(()) }
+    }
+
+    /// Deals with an element that cannot be read: with `unbatch`, with all of its rows.
+    ///
+    /// # Errors
+    /// The policy is to fail, or the error is not one of the element's data.
+    fn stand_in(
+        &self,
+        error: Error,
+        builder: &mut ElementBuilder,
+        emit: &mut dyn FnMut(Decoded) -> Result<()>,
+    ) -> Result<()> {
+        if !self.options.on_error.tolerates(&error) {
+            return Err(error);
+        }
+        if self.options.on_error == OnError::Null {
+            builder.push_null()?;
+        }
+        emit(error.into())
     }
 
     /// Appends to the batch, or to a fresh one if this one is full.
@@ -286,8 +415,12 @@ impl SavedUnit {
 }
 
 impl Unit for SavedUnit {
-    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
-        let builders = &self.shared.builders;
+    fn decode(
+        mut self: Box<Self>,
+        emit: &mut dyn FnMut(Decoded) -> Result<()>,
+    ) -> Result<Option<Box<dyn Unit>>> {
+        let shared = self.shared.clone();
+        let builders = &shared.builders;
         let pooled = builders.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut builder = match pooled {
             Some(builder) => builder,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::concat_batches;
 
 use crate::column::nested::{self, RowError};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::tfds::TfdsPlan;
-use crate::source::records::{Emit, RowDecoder};
+use crate::source::records::{Emit, Failed, RowDecoder};
+use crate::source::report::OnError;
 
 /// Builds batches of a dataset's examples.
 pub(super) struct TfdsDecoder {
@@ -16,6 +18,8 @@ pub(super) struct TfdsDecoder {
     wire: RecordDecoder,
     /// The numbers of the records, where the rows need them.
     elements: Vec<u64>,
+    /// Rows of the wire columns that stand for records that could not be read.
+    nulls: Vec<usize>,
     /// How many rows were put together at a time without growing too large.
     part_rows: usize,
 }
@@ -27,14 +31,15 @@ impl TfdsDecoder {
             plan: plan.clone(),
             wire: RecordDecoder::new(&plan.wire, false, rows)?,
             elements: Vec::new(),
+            nulls: Vec::new(),
             part_rows: usize::MAX,
         })
     }
 
-    /// Puts the columns of the rows from `from` on together, `to` at most, and says where it ended:
-    /// decoded images, say, may be many times as large as what they are decoded from.
-    fn part(&mut self, wire: &RecordBatch, from: usize) -> Result<(RecordBatch, usize), RowError> {
-        let most = wire.num_rows() - from;
+    /// Puts the columns of the rows from `from` on together, up to `to` at most, and says where it
+    /// ended: decoded images, say, may be many times as large as what they are decoded from.
+    fn part(&mut self, wire: &RecordBatch, from: usize, to: usize) -> Result<(RecordBatch, usize), RowError> {
+        let most = to.saturating_sub(from);
         loop {
             let rows = self.part_rows.min(most);
             let slice = wire.slice(from, rows);
@@ -49,6 +54,12 @@ impl TfdsDecoder {
                 }
             }
         }
+    }
+
+    /// A row whose columns are all null.
+    fn null_row(&self) -> Result<RecordBatch> {
+        let fields = self.plan.schema.fields().iter();
+        self.batch(fields.map(|field| new_null_array(field.data_type(), 1)).collect(), 1)
     }
 
     fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
@@ -76,17 +87,74 @@ impl RowDecoder for TfdsDecoder {
         self.wire.append(record).map_err(not_as_described)
     }
 
-    fn finish(&mut self, emit: Emit<'_>) -> Result<(), RowError> {
-        let wire = self.wire.finish()?;
-        let mut from = 0;
-        while from < wire.num_rows() {
-            let (batch, next) = self.part(&wire, from)?;
-            from = next;
-            if batch.num_rows() > 0 {
-                emit(batch)?;
-            }
+    fn rollback(&mut self) {
+        self.wire.rollback();
+        self.elements.truncate(self.wire.rows());
+    }
+
+    fn push_null(&mut self) -> Result<()> {
+        self.nulls.push(self.wire.rows());
+        if self.plan.explode.is_some() {
+            self.elements.push(0);
         }
+        self.wire.push_null()
+    }
+
+    fn finish(&mut self, policy: OnError, failed: Failed<'_>, emit: Emit<'_>) -> Result<()> {
+        let wire = self.wire.finish()?;
+        let nulls = std::mem::take(&mut self.nulls);
+        let mut nulls = nulls.into_iter().peekable();
+        let (mut from, mut to) = (0, wire.num_rows());
+        // Batches are cut where they would be too large, and nowhere else.
+        let mut held: Vec<RecordBatch> = Vec::new();
+        while from < wire.num_rows() {
+            if nulls.next_if_eq(&from).is_some() {
+                held.push(self.null_row()?);
+                from += 1;
+                continue;
+            }
+            let end = to.min(nulls.peek().copied().unwrap_or(usize::MAX));
+            match self.part(&wire, from, end) {
+                Ok((batch, next)) => {
+                    from = next;
+                    held.push(batch);
+                    if next < end {
+                        give(&mut held, emit)?;
+                    }
+                }
+                Err(RowError { row: Some(row), error }) if row > from && policy != OnError::Fail => {
+                    // What comes before it, first.
+                    to = row;
+                    drop(error);
+                    continue;
+                }
+                Err(RowError { row: Some(row), error }) => {
+                    failed(row, error)?;
+                    if policy == OnError::Null {
+                        held.push(self.null_row()?);
+                    }
+                    from = row + 1;
+                }
+                Err(RowError { row: None, error }) => return Err(error),
+            }
+            to = wire.num_rows();
+        }
+        give(&mut held, emit)?;
         self.elements.clear();
         Ok(())
+    }
+}
+
+/// Gives what is held as one batch; nothing is held then.
+fn give(held: &mut Vec<RecordBatch>, emit: Emit<'_>) -> Result<()> {
+    held.retain(|batch| batch.num_rows() > 0);
+    match held.as_slice() {
+        [] => Ok(()),
+        [_] => held.drain(..).try_for_each(emit),
+        [first, ..] => {
+            let whole = concat_batches(&first.schema(), held.iter())?;
+            held.clear();
+            emit(whole)
+        }
     }
 }

@@ -16,6 +16,7 @@ use self::decoder::TfdsDecoder;
 use super::input::Input;
 use super::open::{InferRecords, OpenOptions};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
+use super::report::OnError;
 use super::{Cardinality, Partition, ReadOptions, Source, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::infer::{Inference, Lists};
@@ -65,7 +66,8 @@ fn select(folder: &Path, options: &OpenOptions) -> Result<Selected> {
     let slices = match &options.split {
         Some(text) => split::parse(text, &info.splits).map_err(place)?,
         None => {
-            if info.splits.len() > 1 {
+            // All of them are verified.
+            if info.splits.len() > 1 && !options.to_verify {
                 no_split = Some(split::listed(&info.splits));
             }
             let whole = |(split, info): (usize, Option<&SplitInfo>)| Slice {
@@ -253,7 +255,7 @@ pub(crate) fn count(folder: &Path, options: &OpenOptions) -> Result<u64> {
         Some(count) => Ok(count),
         None => {
             let mut count = 0;
-            sample(&selected.pieces, options.check_crc, options.max_record_bytes, |_| {
+            sample(&selected.pieces, options.check_crc, options.max_record_bytes, OnError::Fail, |_| {
                 count += 1;
                 Ok(true)
             })?;
@@ -324,7 +326,7 @@ fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Res
         InferRecords::First(limit) => limit.max(1),
         InferRecords::All => u64::MAX,
     };
-    sample(pieces, options.check_crc, options.max_record_bytes, |record| {
+    sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
         inference.observe(record)?;
         Ok(inference.records() < limit)
     })?;
@@ -388,6 +390,11 @@ impl Source for TfdsSource {
 
     fn rows_vary(&self) -> bool {
         self.plan.explode.is_some()
+    }
+
+    /// Steps are counted after they were cut.
+    fn cuts_parts(&self) -> bool {
+        self.plan.explode.is_none()
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

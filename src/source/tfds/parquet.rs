@@ -55,6 +55,12 @@ impl ValueRun {
         self.first
     }
 
+    /// The same records, each in a run of its own.
+    pub(crate) fn split(&self) -> Vec<ValueRun> {
+        let run = |(first, at)| ValueRun { source: self.source(), first, values: self.values.slice(at, 1) };
+        (self.first..).zip(0..self.values.len()).map(run).collect()
+    }
+
     /// How many records there are.
     pub(crate) fn records(&self) -> usize {
         self.values.len()

@@ -10,15 +10,15 @@ use arrow::array::Array;
 use arrow::buffer::Buffer;
 use ndarray::{Array as NdArray, Dimension};
 
-use super::runner::Fed;
+use super::runner::{Fed, Model};
 use super::stage::signature;
-use super::{LiveSource, Pipeline, Runtime, library, tensor};
+use super::{DataOptions, LiveSource, Pipeline, Runtime, library, tensor};
 use crate::error::{Error, Result};
 use crate::source::Source;
 use crate::source::open::OpenOptions;
 use crate::tensor::element::Element;
 use crate::tf::dtype::DType;
-use crate::tf::graph_def::{GraphBuilder, Node, strings_content, tensor_proto};
+use crate::tf::graph_def::{Function, GraphBuilder, Node, strings_content, tensor_proto};
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use crate::tf::unbatch::unbatched;
@@ -144,8 +144,11 @@ struct Operation {
     /// The name of the dataset's node.
     name: String,
     nodes: Vec<Node>,
+    functions: Vec<Function>,
     constants: Vec<(String, Values)>,
     inputs: Vec<Arc<Operation>>,
+    /// The outputs of a model's graph that the nodes use.
+    captured: Vec<(String, usize)>,
 }
 
 /// A `tf.data` pipeline under construction. Nothing runs before it is
@@ -154,27 +157,34 @@ struct Operation {
 pub struct Dataset {
     operation: Arc<Operation>,
     spec: ElementSpec,
+    /// The folder of the SavedModel whose functions it uses.
+    model: Option<Arc<Path>>,
 }
 
 /// Puts an operation together.
-struct Draft {
+#[derive(Default)]
+pub(super) struct Draft {
     name: String,
     nodes: Vec<Node>,
+    functions: Vec<Function>,
     constants: Vec<(String, Values)>,
     inputs: Vec<Arc<Operation>>,
+    captured: Vec<(String, usize)>,
+    model: Option<Arc<Path>>,
     arguments: Vec<String>,
 }
 
 impl Draft {
-    fn new(op: &str) -> Self {
+    pub(super) fn new(op: &str) -> Self {
         // Names are unique in the process, so that graphs can be put together.
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("{op}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { name, nodes: Vec::new(), constants: Vec::new(), inputs: Vec::new(), arguments: Vec::new() }
+        Self { name, ..Self::default() }
     }
 
-    fn dataset(mut self, input: &Dataset) -> Self {
+    pub(super) fn dataset(mut self, input: &Dataset) -> Self {
         self.arguments.push(input.operation.name.clone());
+        self.model = self.model.or_else(|| input.model.clone());
         self.inputs.push(input.operation.clone());
         self
     }
@@ -223,12 +233,42 @@ impl Draft {
         self.node(node, name)
     }
 
+    /// Adds a function to the graph's library.
+    pub(super) fn function(mut self, function: Function) -> Self {
+        self.functions.push(function);
+        self
+    }
+
+    /// Runs with the graph of the SavedModel in `folder`.
+    pub(super) fn model(mut self, folder: &Arc<Path>) -> Self {
+        self.model = Some(folder.clone());
+        self
+    }
+
+    /// An argument that is an output of a node in the model's graph.
+    pub(super) fn captured(mut self, node: &str, output: usize) -> Self {
+        self.captured.push((node.to_owned(), output));
+        self.arguments.push(format!("{node}:{output}"));
+        self
+    }
+
+    /// A name for something else of this operation, which is unique as its own is.
+    pub(super) fn name(&self, what: &str) -> String {
+        format!("{}_{what}", self.name)
+    }
+
     /// The dataset: of the operation `op`, with what `attributes` adds to its node.
-    fn finish(mut self, op: &str, spec: ElementSpec, attributes: impl FnOnce(Node) -> Node) -> Dataset {
+    pub(super) fn finish(
+        mut self,
+        op: &str,
+        spec: ElementSpec,
+        attributes: impl FnOnce(Node) -> Node,
+    ) -> Dataset {
         let node = self.arguments.iter().fold(Node::new(&self.name, op), |node, name| node.input(name));
         self.nodes.push(attributes(node));
-        let Self { name, nodes, constants, inputs, .. } = self;
-        Dataset { operation: Arc::new(Operation { name, nodes, constants, inputs }), spec }
+        let Self { name, nodes, functions, constants, inputs, captured, model, .. } = self;
+        let operation = Operation { name, nodes, functions, constants, inputs, captured };
+        Dataset { operation: Arc::new(operation), spec, model }
     }
 
     /// As [`finish`](Self::finish), for operations that are told what they put out.
@@ -238,7 +278,7 @@ impl Draft {
     }
 }
 
-fn signatures(spec: &ElementSpec) -> Vec<(DType, Shape)> {
+pub(super) fn signatures(spec: &ElementSpec) -> Vec<(DType, Shape)> {
     spec.components().into_iter().map(|(_, spec)| signature(spec)).collect()
 }
 
@@ -456,6 +496,7 @@ impl Dataset {
     /// The elements have another structure, dtype or rank.
     pub fn concatenate(&self, other: &Dataset) -> Result<Self> {
         let spec = joined(&self.spec, &other.spec)?;
+        same_model(self.model.as_ref(), other.model.as_ref())?;
         let draft = Draft::new("ConcatenateDataset").dataset(self).dataset(other);
         Ok(draft.typed("ConcatenateDataset", spec))
     }
@@ -468,11 +509,25 @@ impl Dataset {
         if datasets.is_empty() {
             return Err(Error::config("no datasets to zip"));
         }
+        let mut models = datasets.iter().filter_map(|dataset| dataset.model.as_ref());
+        let first = models.next();
+        models.try_for_each(|model| same_model(first, Some(model)))?;
         let spec = ElementSpec::Tuple(datasets.iter().map(|dataset| dataset.spec.clone()).collect());
         let count = i64::try_from(datasets.len()).unwrap_or(i64::MAX);
         let outputs = signatures(&spec);
         let draft = datasets.iter().fold(Draft::new("ZipDataset"), Draft::dataset);
         Ok(draft.finish("ZipDataset", spec, |node| node.attr_int("N", count).outputs(&outputs)))
+    }
+
+    /// These elements, made with `options`. Where several datasets of a pipeline set one, TensorFlow
+    /// takes the last.
+    #[must_use]
+    pub fn with_options(&self, options: &DataOptions) -> Self {
+        let message = options.0.message();
+        let outputs = signatures(&self.spec);
+        Draft::new("OptionsDataset").dataset(self).finish("OptionsDataset", self.spec.clone(), |node| {
+            node.attr_bytes("serialized_options", &message).outputs(&outputs)
+        })
     }
 
     /// The source that runs the pipeline.
@@ -482,21 +537,15 @@ impl Dataset {
     /// elements.
     pub(crate) fn source(&self, options: &OpenOptions) -> Result<Arc<dyn Source>> {
         let runtime = Runtime { library: options.libtensorflow.clone(), threads: options.tensorflow_threads };
-        let (graph, output, feeds) = self.parts(&runtime)?;
-        let pipeline = Pipeline {
-            name: "pipeline".to_owned(),
-            graph,
-            output,
-            feeds: Arc::new(feeds),
-            element_spec: self.spec.clone(),
-        };
+        let pipeline = self.pipeline(&runtime)?;
         Ok(Arc::new(LiveSource::new(pipeline, runtime, options)?))
     }
 
     /// The graph, the dataset's node in it, and the tensors that stand beside it.
-    pub(super) fn parts(&self, runtime: &Runtime) -> Result<(Vec<u8>, String, Vec<Fed>)> {
+    pub(super) fn pipeline(&self, runtime: &Runtime) -> Result<Pipeline> {
         let mut graph = GraphBuilder::default();
         let mut feeds = Vec::new();
+        let mut captured = HashSet::new();
         let mut seen = HashSet::new();
         let mut waiting = vec![&self.operation];
         while let Some(operation) = waiting.pop() {
@@ -504,7 +553,9 @@ impl Dataset {
                 continue;
             }
             waiting.extend(&operation.inputs);
+            captured.extend(operation.captured.iter().cloned());
             operation.nodes.iter().for_each(|node| graph.node(node));
+            operation.functions.iter().for_each(|function| graph.function(function));
             for (name, values) in &operation.constants {
                 library::ensure(runtime.library.as_deref())?;
                 let tensor = tensor::new_feed(values.dtype, &values.dims, &mut |out| {
@@ -514,7 +565,32 @@ impl Dataset {
                 feeds.push(Fed { name: name.clone(), tensor });
             }
         }
-        Ok((graph.finish(), self.operation.name.clone(), feeds))
+        let model = self.model.as_ref();
+        Ok(Pipeline {
+            name: "pipeline".to_owned(),
+            graph: graph.finish(),
+            output: self.operation.name.clone(),
+            feeds: Arc::new(feeds),
+            model: model
+                .map(|folder| Model { folder: folder.clone(), captured: captured.into_iter().collect() }),
+            element_spec: self.spec.clone(),
+        })
+    }
+
+    pub(super) fn model(&self) -> Option<&Arc<Path>> {
+        self.model.as_ref()
+    }
+}
+
+/// Two models may have different functions of one name.
+pub(super) fn same_model(left: Option<&Arc<Path>>, right: Option<&Arc<Path>>) -> Result<()> {
+    match (left, right) {
+        (Some(left), Some(right)) if left != right => {
+            Err(Error::config("a pipeline can use the functions of one SavedModel only")
+                .expected(left.to_string_lossy(), right.to_string_lossy())
+                .with_hint("save both functions as signatures of one model"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -39,19 +39,20 @@ pub(crate) fn open_pipeline(path: &Path, options: &OpenOptions) -> Result<Arc<dy
             graph_def::dataset_output(&graph).map_err(|e| e.in_source(path.join(GRAPH).to_string_lossy()))?;
         let runtime = Runtime { library: options.libtensorflow.clone(), threads: options.tensorflow_threads };
         let feeds = read_constants(path, &runtime)?;
-        let pipeline = Pipeline { name: name.clone(), graph, output, feeds: Arc::new(feeds), element_spec };
+        let feeds = Arc::new(feeds);
+        let pipeline = Pipeline { name: name.clone(), graph, output, feeds, model: None, element_spec };
         LiveSource::new(pipeline, runtime, options)
     };
     Ok(Arc::new(open().map_err(|e| e.in_source(name.as_str()))?))
 }
 
-fn read_capped(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let io = |e| Error::io("cannot read pipeline", e).in_source(path.to_string_lossy());
+pub(super) fn read_capped(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let io = |e| Error::io("cannot read file", e).in_source(path.to_string_lossy());
     let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > most {
-        return Err(Error::limit("file of a pipeline folder is too large")
+        return Err(Error::limit("file is too large")
             .expected(format!("at most {most} bytes"), "more")
             .in_source(path.to_string_lossy()));
     }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Functions of the C API that are called.
-const FUNCTIONS: [&str; 31] = [
+const FUNCTIONS: [&str; 33] = [
     "TF_Version",
     "TF_NewStatus",
     "TF_DeleteStatus",
@@ -34,11 +34,13 @@ const FUNCTIONS: [&str; 31] = [
     "TF_GraphOperationByName",
     "TF_NewImportGraphDefOptions",
     "TF_DeleteImportGraphDefOptions",
+    "TF_ImportGraphDefOptionsAddInputMapping",
     "TF_GraphImportGraphDef",
     "TF_NewSessionOptions",
     "TF_DeleteSessionOptions",
     "TF_SetConfig",
     "TF_NewSession",
+    "TF_LoadSessionFromSavedModel",
     "TF_DeleteSession",
     "TF_CloseSession",
     "TF_SessionRun",
@@ -179,6 +181,9 @@ fn load(path: &Path) -> Result<()> {
     let library = unsafe { libloading::Library::new(path) }.map_err(|e| {
         Error::new(ErrorKind::Unsupported, "cannot load libtensorflow").with_cause(e).with_hint(HOW_TO_GET)
     })?;
+    // Neither a library that is used nor one that is refused can be unloaded safely: TensorFlow's
+    // threads and registries may outlive every value of ours.
+    let library = std::mem::ManuallyDrop::new(library);
     // The bindings panic when they call what is not there.
     for function in FUNCTIONS {
         // SAFETY: the symbol is looked up and not used.
@@ -195,8 +200,6 @@ fn load(path: &Path) -> Result<()> {
     set_variable(FOLDER_VARIABLE, before.as_deref());
     result
         .map_err(|e| Error::unsupported(format!("cannot load libtensorflow: {e}")).with_hint(HOW_TO_GET))?;
-    // TensorFlow's threads may outlive every value of ours.
-    std::mem::forget(library);
     super::runner::warm_up()
 }
 

@@ -3,7 +3,9 @@
 mod build;
 mod columns;
 mod folder;
+mod function;
 mod library;
+mod options;
 mod runner;
 mod stage;
 mod tensor;
@@ -16,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::SchemaRef;
 
 use self::columns::Columns;
-use self::runner::{Fed, Loaded, Running};
+use self::runner::{Fed, Loaded, Model, Running};
 use self::stage::Wanted;
 use self::units::LiveUnits;
 use crate::error::{Error, Result};
@@ -29,6 +31,8 @@ use crate::tf::unbatch::unbatched;
 
 pub use self::build::{Components, Dataset, Values};
 pub(crate) use self::folder::open_pipeline;
+pub use self::function::ModelFunction;
+pub use self::options::DataOptions;
 
 /// A serialized dataset and what it needs to run.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ struct Pipeline {
     output: String,
     /// Tensors that stand beside the graph.
     feeds: Arc<Vec<Fed>>,
+    /// A model whose functions and variables the graph uses.
+    model: Option<Model>,
     element_spec: ElementSpec,
 }
 
@@ -90,7 +96,12 @@ impl LiveSource {
 impl Shared {
     fn load(&self, graph: GraphBuilder) -> Result<Loaded> {
         library::ensure(self.runtime.library.as_deref())?;
-        Loaded::new(&graph.finish(), self.pipeline.feeds.clone(), self.runtime.threads)
+        Loaded::new(
+            &graph.finish(),
+            self.pipeline.feeds.clone(),
+            self.pipeline.model.as_ref(),
+            self.runtime.threads,
+        )
     }
 
     /// The number of elements, as the dataset itself tells it.

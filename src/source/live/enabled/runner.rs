@@ -1,10 +1,11 @@
 //! A session that iterates over a stage's elements.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tensorflow::{
-    Code, FetchToken, Graph, ImportGraphDefOptions, Operation, Session, SessionOptions, SessionRunArgs,
-    Status,
+    Code, FetchToken, Graph, ImportGraphDefOptions, Operation, Output, SavedModelBundle, Session,
+    SessionOptions, SessionRunArgs, Status,
 };
 
 use super::stage::{Component, Delivery, Form, Stage};
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::Cardinality;
 use crate::tf::dtype::DType;
 use crate::tf::graph_def::{GraphBuilder, Node};
+use crate::tf::saved_model::SERVE;
 use crate::tf::spec::ElementSpec;
 
 /// A tensor that takes the place of a placeholder in the graph.
@@ -26,6 +28,14 @@ impl std::fmt::Debug for Fed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Fed").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// A SavedModel whose graph a pipeline's graph is put behind.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) folder: Arc<Path>,
+    /// The nodes of the model's graph, and of each the output, that the pipeline uses.
+    pub(super) captured: Vec<(String, usize)>,
 }
 
 /// A component's values in one delivery.
@@ -64,6 +74,10 @@ fn tf_error(what: &str, status: &Status) -> Error {
     Error::new(kind, what).with_cause(status.to_string())
 }
 
+fn number(output: usize) -> i32 {
+    i32::try_from(output).unwrap_or(i32::MAX)
+}
+
 fn missing_node(name: &str) -> Error {
     Error::corrupt(format!("graph without the node `{name}`"))
 }
@@ -95,19 +109,42 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Imports `graph`, a serialized `GraphDef`.
+    /// Imports `graph`, a serialized `GraphDef`; behind the graph of `model`, if it uses one.
     ///
     /// # Errors
     /// TensorFlow refuses the graph: it is damaged, or was written by a newer version, or uses
-    /// operations that are not in the library.
-    pub(super) fn new(graph: &[u8], feeds: Arc<Vec<Fed>>, threads: u8) -> Result<Self> {
+    /// operations that are not in the library. Or the model cannot be loaded.
+    pub(super) fn new(
+        graph: &[u8],
+        feeds: Arc<Vec<Fed>>,
+        model: Option<&Model>,
+        threads: u8,
+    ) -> Result<Self> {
+        let options = session_options(threads)?;
         let mut imported = Graph::new();
-        imported.import_graph_def(graph, &ImportGraphDefOptions::new()).map_err(|e| {
+        let mut import = ImportGraphDefOptions::new();
+        let mut session = None;
+        if let Some(Model { folder, captured }) = model {
+            let place = |e: Error| e.in_source(folder.to_string_lossy());
+            // Restores variables and fills lookup tables, too.
+            let bundle = SavedModelBundle::load(&options, [SERVE], &mut imported, folder)
+                .map_err(|e| place(tf_error("cannot load the SavedModel", &e)))?;
+            session = Some(bundle.session);
+            for (node, output) in captured {
+                let from =
+                    Output { operation: operation(&imported, node).map_err(place)?, index: number(*output) };
+                import.add_input_mapping(node, *output, &from).map_err(|_| place(missing_node(node)))?;
+            }
+        }
+        imported.import_graph_def(graph, &import).map_err(|e| {
             tf_error("TensorFlow refuses the pipeline's graph", &e)
                 .with_hint("export it with a TensorFlow that is no newer than the libtensorflow that runs it")
         })?;
-        let session = Session::new(&session_options(threads)?, &imported)
-            .map_err(|e| tf_error("cannot open a TensorFlow session", &e))?;
+        let session = match session {
+            Some(session) => session,
+            None => Session::new(&options, &imported)
+                .map_err(|e| tf_error("cannot open a TensorFlow session", &e))?,
+        };
         Ok(Self { session, graph: imported, feeds })
     }
 
@@ -143,7 +180,7 @@ impl Loaded {
 pub(super) fn warm_up() -> Result<()> {
     let mut graph = GraphBuilder::default();
     graph.node(&Node::int64("n", -2));
-    Loaded::new(&graph.finish(), Arc::default(), 0)?.cardinality("n").map(drop)
+    Loaded::new(&graph.finish(), Arc::default(), None, 0)?.cardinality("n").map(drop)
 }
 
 /// A component that is fetched, and where its tensor is found after a run.

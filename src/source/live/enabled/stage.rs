@@ -365,10 +365,10 @@ impl Stages<'_> {
 
     fn iterate(&mut self, prefix: &str, dataset: &str, signatures: &[(DType, Shape)]) -> (String, String) {
         let iterator = format!("{prefix}/iterator");
-        let name = prefix.replace('/', "_");
-        let node = Node::new(&iterator, "IteratorV2")
-            .attr_bytes("shared_name", name.as_bytes())
-            .attr_bytes("container", b"");
+        // With a shared name TensorFlow would run the functions of the dataset where they cannot call
+        // stateful functions themselves.
+        let node =
+            Node::new(&iterator, "IteratorV2").attr_bytes("shared_name", b"").attr_bytes("container", b"");
         self.graph.node(&node.outputs(signatures));
         let make = format!("{prefix}/make");
         self.graph.node(&Node::new(&make, "MakeIterator").input(dataset).input(&iterator));

@@ -1,0 +1,397 @@
+//! Arrow IPC files and streams: where their batches are, and what is in them.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::datatypes::SchemaRef;
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
+use arrow_ipc::{self as ipc, MessageHeader, root_as_footer, root_as_message};
+
+use super::count;
+use crate::error::{Error, Result};
+use crate::source::Progress;
+use crate::source::input::{Input, changed};
+
+/// The magic bytes at the end of a file and the length of the footer before them.
+const TRAILER_BYTES: u64 = 10;
+/// The magic bytes at the beginning, padded.
+const MAGIC_BYTES: u64 = 8;
+/// The marker before a message, and the length of its metadata.
+const PREFIX_BYTES: u64 = 8;
+/// The marker before a message.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+/// About how much of a file makes a partition.
+const PARTITION_BYTES: u64 = 64 << 20;
+
+/// The record batches of one file or stream.
+#[derive(Debug)]
+pub(super) struct IpcTable {
+    inner: Arc<Inner>,
+    /// The batches of each partition.
+    parts: Vec<Vec<Message>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    name: Arc<str>,
+    bytes: u64,
+    schema: SchemaRef,
+    decoder: FileDecoder,
+    /// Bytes that a batch may decode to where it is compressed.
+    max_batch_bytes: u64,
+}
+
+/// Where a message is, and the rows that it says it has.
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    number: u64,
+    block: ipc::Block,
+    bytes: u64,
+    rows: u64,
+}
+
+fn damaged(what: &str) -> Error {
+    Error::corrupt(what)
+}
+
+/// An open input whose length is known.
+struct Opened {
+    file: BufReader<File>,
+    path: PathBuf,
+    name: Arc<str>,
+    bytes: u64,
+}
+
+impl Opened {
+    fn new(input: &Input) -> Result<Self> {
+        let Input::File(path) = input else {
+            return Err(Error::unsupported("Arrow data on standard input").with_hint("name a file"));
+        };
+        let cannot = |e| Error::io("cannot open input", e);
+        let file = File::open(path).map_err(cannot)?;
+        let bytes = file.metadata().map_err(cannot)?.len();
+        Ok(Self { file: BufReader::new(file), path: path.clone(), name: input.name(), bytes })
+    }
+
+    /// The bytes at `start`, which must all lie within the file.
+    fn read(&mut self, start: u64, bytes: u64, what: &str) -> Result<Vec<u8>> {
+        let within = start.checked_add(bytes).is_some_and(|end| end <= self.bytes);
+        let len = usize::try_from(bytes).ok().filter(|_| within).ok_or_else(|| {
+            damaged(what)
+                .expected(format!("{bytes} bytes"), self.bytes.saturating_sub(start).to_string())
+                .at_offset(start)
+        })?;
+        let mut out = vec![0; len];
+        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut out));
+        read.map_err(|e| Error::io("cannot read input", e).at_offset(start))?;
+        Ok(out)
+    }
+
+    /// The message whose metadata takes `metadata` bytes from `start`, its prefix included.
+    fn message(&mut self, start: u64, metadata: u64) -> Result<Vec<u8>> {
+        self.read(start, metadata.max(PREFIX_BYTES), "truncated message")
+    }
+}
+
+/// The metadata of a message without what stands before it.
+fn metadata(message: &[u8]) -> &[u8] {
+    match message.strip_prefix(&CONTINUATION) {
+        Some(rest) => rest.get(4..).unwrap_or_default(),
+        None => message.get(4..).unwrap_or_default(),
+    }
+}
+
+fn not_a_message(error: impl std::fmt::Display, offset: u64) -> Error {
+    damaged("damaged message").with_cause(error.to_string()).at_offset(offset)
+}
+
+impl IpcTable {
+    /// Opens an IPC file by its footer.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged where it says what is in it.
+    pub(super) fn open_file(input: &Input, max_batch_bytes: u64) -> Result<Self> {
+        let mut file = Opened::new(input)?;
+        let not_whole = || {
+            damaged("Arrow IPC file without its end")
+                .expected("a footer", "none: the file is cut short, or its writer did not finish it")
+        };
+        let end = file.bytes.checked_sub(TRAILER_BYTES).ok_or_else(not_whole)?;
+        let trailer = file.read(end, TRAILER_BYTES, "truncated file")?;
+        let trailer: [u8; 10] = trailer.try_into().map_err(|_| not_whole())?;
+        let footer_bytes = read_footer_length(trailer).map_err(|_| not_whole())? as u64;
+        let start =
+            end.checked_sub(footer_bytes).filter(|start| *start >= MAGIC_BYTES).ok_or_else(not_whole)?;
+        let footer = file.read(start, footer_bytes, "truncated footer")?;
+        let footer = root_as_footer(&footer).map_err(|e| not_a_message(e, start))?;
+        let schema = footer.schema().ok_or_else(|| damaged("no schema in an Arrow IPC file's footer"))?;
+        let schema = SchemaRef::new(fb_to_schema(schema));
+        let mut decoder = FileDecoder::new(schema.clone(), footer.version());
+        for block in footer.dictionaries().iter().flatten() {
+            file.read_dictionary(&mut decoder, block, max_batch_bytes)?;
+        }
+        let mut messages = Vec::new();
+        for (number, block) in (0..).zip(footer.recordBatches().iter().flatten()) {
+            let (start, metadata_bytes, bytes) = place(block)?;
+            let message = file.message(start, metadata_bytes)?;
+            let message = root_as_message(metadata(&message)).map_err(|e| not_a_message(e, start))?;
+            messages.push(Message { number, block: *block, bytes, rows: rows_of(&message, start)? });
+        }
+        Ok(Self::new(file, schema, decoder, messages, max_batch_bytes))
+    }
+
+    /// Opens an IPC stream: hops over its messages.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged where it says what is in it.
+    pub(super) fn open_stream(input: &Input, max_batch_bytes: u64) -> Result<Self> {
+        let mut file = Opened::new(input)?;
+        let mut at = 0;
+        let mut table: Option<(SchemaRef, FileDecoder)> = None;
+        let mut messages = Vec::new();
+        while at < file.bytes {
+            let prefix = file.read(at, PREFIX_BYTES, "truncated stream")?;
+            let length = prefix
+                .strip_prefix(&CONTINUATION)
+                .and_then(|rest| rest.first_chunk::<4>())
+                .map(|length| u64::from(u32::from_le_bytes(*length)))
+                .ok_or_else(|| {
+                    damaged("damaged stream").expected("a message", "something else").at_offset(at)
+                })?;
+            if length == 0 {
+                break;
+            }
+            let bytes = file.message(at, PREFIX_BYTES + length)?;
+            let message = root_as_message(metadata(&bytes)).map_err(|e| not_a_message(e, at))?;
+            let block = i32::try_from(PREFIX_BYTES + length)
+                .ok()
+                .zip(i64::try_from(at).ok())
+                .map(|(metadata, offset)| ipc::Block::new(offset, metadata, message.bodyLength()))
+                .ok_or_else(|| damaged("damaged stream").at_offset(at))?;
+            let (_, _, whole) = place(&block)?;
+            if at.checked_add(whole).is_none_or(|end| end > file.bytes) {
+                return Err(damaged("truncated stream")
+                    .expected(format!("{whole} bytes"), (file.bytes - at).to_string())
+                    .at_offset(at));
+            }
+            match (message.header_type(), &mut table) {
+                (MessageHeader::Schema, None) => {
+                    let schema =
+                        message.header_as_schema().ok_or_else(|| damaged("stream without a schema"))?;
+                    let schema = SchemaRef::new(fb_to_schema(schema));
+                    table = Some((schema.clone(), FileDecoder::new(schema, message.version())));
+                }
+                (MessageHeader::DictionaryBatch, Some((_, decoder))) => {
+                    if !messages.is_empty() {
+                        return Err(Error::unsupported("dictionary that changes within a stream")
+                            .at_offset(at)
+                            .with_hint("write it as an IPC file or Parquet"));
+                    }
+                    file.read_dictionary(decoder, &block, max_batch_bytes)?;
+                }
+                (MessageHeader::RecordBatch, Some(_)) => {
+                    let (number, rows) = (messages.len() as u64, rows_of(&message, at)?);
+                    messages.push(Message { number, block, bytes: whole, rows });
+                }
+                _ => return Err(damaged("message out of place in a stream").at_offset(at)),
+            }
+            at += whole;
+        }
+        let (schema, decoder) = table.ok_or_else(|| damaged("stream without a schema"))?;
+        Ok(Self::new(file, schema, decoder, messages, max_batch_bytes))
+    }
+
+    fn new(
+        file: Opened,
+        schema: SchemaRef,
+        decoder: FileDecoder,
+        messages: Vec<Message>,
+        max_batch_bytes: u64,
+    ) -> Self {
+        let Opened { path, name, bytes, .. } = file;
+        let mut parts: Vec<Vec<Message>> = vec![Vec::new()];
+        let mut held = 0;
+        for message in messages {
+            if held >= PARTITION_BYTES {
+                parts.push(Vec::new());
+                held = 0;
+            }
+            held += message.bytes;
+            if let Some(part) = parts.last_mut() {
+                part.push(message);
+            }
+        }
+        let inner = Inner { path, name, bytes, schema, decoder, max_batch_bytes };
+        Self { inner: Arc::new(inner), parts }
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.inner.schema
+    }
+
+    /// Rows and bytes of every partition.
+    pub(super) fn parts(&self) -> Vec<(u64, u64)> {
+        let sum = |part: &Vec<Message>| {
+            part.iter().fold((0u64, 0u64), |(rows, bytes), message| {
+                (rows.saturating_add(message.rows), bytes.saturating_add(message.bytes))
+            })
+        };
+        self.parts.iter().map(sum).collect()
+    }
+
+    /// Decodes these columns only.
+    pub(super) fn project(&mut self, columns: &[usize]) {
+        if columns.len() < self.inner.schema.fields().len()
+            && let Some(inner) = Arc::get_mut(&mut self.inner)
+        {
+            let decoder = FileDecoder::new(inner.schema.clone(), ipc::MetadataVersion::V5);
+            let decoder = std::mem::replace(&mut inner.decoder, decoder);
+            inner.decoder = decoder.with_projection(columns.to_vec());
+        }
+    }
+
+    /// The batches of partition `part`.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is not what it was.
+    pub(super) fn blocks(&self, part: usize) -> Result<Blocks> {
+        let cannot = |e| Error::io("cannot open input", e).in_source(self.inner.name.clone());
+        let file = File::open(&self.inner.path).map_err(cannot)?;
+        let bytes = file.metadata().map_err(cannot)?.len();
+        if bytes != self.inner.bytes {
+            let error = std::io::Error::other(changed(self.inner.bytes, bytes));
+            return Err(Error::io("cannot read input", error).in_source(self.inner.name.clone()));
+        }
+        let messages = self.parts.get(part).cloned().unwrap_or_default().into_iter();
+        Ok(Blocks { inner: self.inner.clone(), file, messages })
+    }
+}
+
+impl Opened {
+    fn read_dictionary(
+        &mut self,
+        decoder: &mut FileDecoder,
+        block: &ipc::Block,
+        max_batch_bytes: u64,
+    ) -> Result<()> {
+        let (start, metadata_bytes, bytes) = place(block)?;
+        let buffer = Buffer::from_vec(self.read(start, bytes, "truncated dictionary")?);
+        check_expansion(&buffer, metadata_bytes, max_batch_bytes).map_err(|e| e.at_offset(start))?;
+        decoder
+            .read_dictionary(block, &buffer)
+            .map_err(|e| damaged("damaged dictionary").with_cause(e).at_offset(start))
+    }
+}
+
+/// Where a block begins, the bytes of its metadata, and all its bytes.
+fn place(block: &ipc::Block) -> Result<(u64, u64, u64)> {
+    let number = |n: i64| u64::try_from(n).ok();
+    let place = || {
+        let start = number(block.offset())?;
+        let metadata = number(block.metaDataLength().into()).filter(|bytes| *bytes >= PREFIX_BYTES)?;
+        Some((start, metadata, metadata.checked_add(number(block.bodyLength())?)?))
+    };
+    place().ok_or_else(|| damaged("batch that does not lie within its file"))
+}
+
+fn rows_of(message: &ipc::Message<'_>, offset: u64) -> Result<u64> {
+    let batch = message.header_as_record_batch();
+    batch
+        .and_then(|batch| u64::try_from(batch.length()).ok())
+        .ok_or_else(|| damaged("no record batch where one should be").at_offset(offset))
+}
+
+/// Refuses a compressed batch that says it decodes to more than `cap` bytes: memory would be taken
+/// for it before that is found out.
+fn check_expansion(message: &[u8], metadata_bytes: u64, cap: u64) -> Result<()> {
+    let parsed = root_as_message(metadata(message)).map_err(|e| not_a_message(e, 0))?;
+    let batch = match parsed.header_type() {
+        MessageHeader::DictionaryBatch => parsed.header_as_dictionary_batch().and_then(|batch| batch.data()),
+        _ => parsed.header_as_record_batch(),
+    };
+    let Some(batch) = batch.filter(|batch| batch.compression().is_some()) else { return Ok(()) };
+    let mut total = 0u64;
+    for buffer in batch.buffers().iter().flatten() {
+        let start = u64::try_from(buffer.offset()).ok().and_then(|offset| offset.checked_add(metadata_bytes));
+        let length = start
+            .and_then(|start| usize::try_from(start).ok())
+            .filter(|_| buffer.length() > 0)
+            .and_then(|start| message.get(start..)?.first_chunk::<8>())
+            .map(|length| i64::from_le_bytes(*length));
+        // −1: not compressed.
+        total = total.saturating_add(length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0));
+    }
+    if total > cap {
+        return Err(Error::limit("batch too large once it is decompressed")
+            .expected(format!("at most {cap} bytes"), total.to_string())
+            .with_hint("raise --max-record-bytes if the file is sound"));
+    }
+    Ok(())
+}
+
+/// Batches that are to be read.
+pub(super) struct Blocks {
+    inner: Arc<Inner>,
+    file: File,
+    messages: std::vec::IntoIter<Message>,
+}
+
+impl Blocks {
+    /// Reads the next batch.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn next_block(&mut self, progress: &Progress) -> Result<Option<Block>> {
+        let Some(message) = self.messages.next() else { return Ok(None) };
+        let (start, _, bytes) = place(&message.block)?;
+        let fail = |e: Error| e.at_offset(start).in_source(self.inner.name.clone());
+        let within = start.checked_add(bytes).is_some_and(|end| end <= self.inner.bytes);
+        let len = usize::try_from(bytes)
+            .ok()
+            .filter(|_| within)
+            .ok_or_else(|| fail(damaged("batch that does not lie within its file")))?;
+        let mut buffer = MutableBuffer::from_len_zeroed(len);
+        let read =
+            self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(buffer.as_slice_mut()));
+        read.map_err(|e| fail(Error::io("cannot read input", e)))?;
+        count(progress, bytes);
+        Ok(Some(Block { inner: self.inner.clone(), message, bytes: buffer.into() }))
+    }
+}
+
+/// A batch that was read and is to be decoded.
+pub(super) struct Block {
+    inner: Arc<Inner>,
+    message: Message,
+    bytes: Buffer,
+}
+
+impl Block {
+    /// The columns that are asked for, in the order of the file.
+    ///
+    /// # Errors
+    /// The batch is damaged.
+    pub(super) fn decode(&self) -> Result<RecordBatch> {
+        let decode = || {
+            let (_, metadata_bytes, _) = place(&self.message.block)?;
+            check_expansion(&self.bytes, metadata_bytes, self.inner.max_batch_bytes)?;
+            let batch = self.inner.decoder.read_record_batch(&self.message.block, &self.bytes);
+            batch
+                .map_err(|e| damaged("damaged batch").with_cause(e))?
+                .ok_or_else(|| damaged("no record batch where one should be"))
+        };
+        super::no_panic(decode).map_err(|e| self.place(e))
+    }
+
+    /// Names the batch as the place of `error`.
+    pub(super) fn place(&self, error: Error) -> Error {
+        let offset = u64::try_from(self.message.block.offset()).unwrap_or(0);
+        error.at_offset(offset).at_record(self.message.number).in_source(self.inner.name.clone())
+    }
+}

@@ -1,0 +1,419 @@
+//! Arrow IPC files, Arrow IPC streams and Parquet files: those that tfarrow wrote give back what was
+//! read then, element spec included; columns of others are brought to the types that tfarrow has.
+//!
+//! Parts of a file are read in order and decoded on any thread: record batches of Arrow, row groups
+//! of Parquet. Neither format has checksums of its data: what is damaged so that it still decodes is
+//! not seen.
+
+mod columns;
+mod ipc;
+#[cfg(feature = "parquet")]
+mod parquet;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::SchemaRef;
+
+use self::columns::TablePlan;
+use self::ipc::IpcTable;
+#[cfg(feature = "parquet")]
+use self::parquet::ParquetTable;
+use super::input::Input;
+use super::open::{OpenOptions, RecordKind};
+use super::report::OnError;
+use super::{Cardinality, Decoded, Partition, Progress, ReadOptions, Source, Unit, Units};
+use crate::error::{Error, Result};
+use crate::schema::mapping::MappingOptions;
+use crate::tf::spec::ElementSpec;
+use crate::wire::tfrecord;
+
+/// The first bytes that tell what a file is.
+const MAGIC_BYTES: usize = 12;
+
+/// What kind of table a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    IpcFile,
+    IpcStream,
+    Parquet,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::IpcFile => "Arrow IPC files",
+            Kind::IpcStream => "Arrow IPC streams",
+            Kind::Parquet => "Parquet files",
+        }
+    }
+}
+
+/// What `input` is, by its first bytes.
+///
+/// # Errors
+/// It is a table of a kind that is not read.
+fn kind_of(input: &Input) -> Result<Option<Kind>> {
+    use std::io::Read;
+    let Input::File(path) = input else { return Ok(None) };
+    let mut first = Vec::new();
+    // What cannot be read is told where it is opened.
+    let read = std::fs::File::open(path).and_then(|file| {
+        let is_file = file.metadata()?.is_file();
+        // The bytes of a pipe would be gone.
+        if is_file { file.take(MAGIC_BYTES as u64).read_to_end(&mut first) } else { Ok(0) }
+    });
+    if read.is_err() || tfrecord::is_header(&first) {
+        return Ok(None);
+    }
+    let refuse =
+        |what: &str, hint: &str| Err(Error::unsupported(what).with_hint(hint).in_source(input.name()));
+    match first.as_slice() {
+        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Ok(Some(Kind::IpcFile)),
+        [b'P', b'A', b'R', b'1', ..] => Ok(Some(Kind::Parquet)),
+        [b'P', b'A', b'R', b'E', ..] => refuse("encrypted Parquet file", "write it without encryption"),
+        [b'F', b'E', b'A', b'1', ..] => refuse("Feather file of version 1", "write it with version 2"),
+        [0xff, 0xff, 0xff, 0xff, _, _, 0 | 1, 0, ..] => Ok(Some(Kind::IpcStream)),
+        _ => Ok(None),
+    }
+}
+
+/// Files of a table, all of one kind and with the same columns.
+#[derive(Debug)]
+pub(crate) struct TableSource {
+    kind: Kind,
+    shared: Arc<Shared>,
+    partitions: Vec<Partition>,
+    rows: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    plan: TablePlan,
+    files: Vec<File>,
+    /// Where each partition is: the file, and which part of it.
+    parts: Vec<(usize, usize)>,
+}
+
+#[derive(Debug)]
+enum File {
+    Ipc(IpcTable),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<ParquetTable>),
+}
+
+impl File {
+    fn open(input: &Input, kind: Kind, options: &OpenOptions) -> Result<Self> {
+        match kind {
+            Kind::IpcFile => IpcTable::open_file(input, options.max_record_bytes).map(File::Ipc),
+            Kind::IpcStream => IpcTable::open_stream(input, options.max_record_bytes).map(File::Ipc),
+            #[cfg(feature = "parquet")]
+            Kind::Parquet => ParquetTable::open(input).map(|table| File::Parquet(Box::new(table))),
+            #[cfg(not(feature = "parquet"))]
+            Kind::Parquet => {
+                Err(Error::unsupported("Parquet input").with_hint("build tfarrow with the feature `parquet`"))
+            }
+        }
+    }
+
+    fn schema(&self) -> &SchemaRef {
+        match self {
+            File::Ipc(table) => table.schema(),
+            #[cfg(feature = "parquet")]
+            File::Parquet(table) => table.schema(),
+        }
+    }
+
+    /// Rows and bytes of every part.
+    fn parts(&self) -> Vec<(u64, u64)> {
+        match self {
+            File::Ipc(table) => table.parts(),
+            #[cfg(feature = "parquet")]
+            File::Parquet(table) => table.parts(),
+        }
+    }
+
+    /// Reads these columns only.
+    fn project(&mut self, columns: &[usize]) {
+        match self {
+            File::Ipc(table) => table.project(columns),
+            #[cfg(feature = "parquet")]
+            File::Parquet(table) => table.project(columns),
+        }
+    }
+}
+
+/// Opens `inputs` if they are tables.
+///
+/// # Errors
+/// Some of them are and others are not, a file is damaged or has other columns than the first one,
+/// or an option does not fit tables.
+pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Option<TableSource>> {
+    let mut kinds = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        kinds.push(kind_of(input)?);
+    }
+    let Some(kind) = kinds.iter().flatten().next().copied() else { return Ok(None) };
+    if let Some((input, other)) = inputs.iter().zip(&kinds).find(|(_, other)| **other != Some(kind)) {
+        let found = other.map_or("something else", Kind::name);
+        return Err(Error::config("inputs of different kinds")
+            .expected(kind.name(), found)
+            .in_source(input.name()));
+    }
+    check_options(options)?;
+    let mut files = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let open = no_panic(|| File::open(input, kind, options));
+        files.push(open.map_err(|e| e.in_source(input.name()))?);
+    }
+    let Some(first) = files.first() else { return Ok(None) };
+    let schema = first.schema().clone();
+    for (file, input) in files.iter().zip(inputs) {
+        columns::check_same(&schema, file.schema()).map_err(|e| e.in_source(input.name()))?;
+    }
+    let name = match kind {
+        Kind::IpcFile | Kind::IpcStream => "arrow",
+        Kind::Parquet => "parquet",
+    };
+    let plan = TablePlan::new(&schema, options, name)
+        .map_err(|e| e.in_source(inputs.first().map_or_else(|| "".into(), Input::name)))?;
+    let (mut partitions, mut parts, mut rows) = (Vec::new(), Vec::new(), 0u64);
+    for (index, (file, input)) in files.iter_mut().zip(inputs).enumerate() {
+        file.project(plan.read());
+        let own = file.parts();
+        let several = own.len() > 1;
+        for (part, (part_rows, bytes)) in own.into_iter().enumerate() {
+            let name = if several { format!("{}#{part}", input.name()).into() } else { input.name() };
+            partitions.push(Partition { name, bytes: Some(bytes), rows: Some(part_rows) });
+            parts.push((index, part));
+            rows = rows.saturating_add(part_rows);
+        }
+    }
+    Ok(Some(TableSource { kind, shared: Arc::new(Shared { plan, files, parts }), partitions, rows }))
+}
+
+/// Options that say how elements become columns must not be given in vain: here are columns already.
+fn check_options(options: &OpenOptions) -> Result<()> {
+    let MappingOptions { tensor_layout, bool_storage, bfloat16, structure, utf8, rename: _ } =
+        &options.mapping;
+    let given = [
+        ("--record", options.record == RecordKind::Raw || options.record == RecordKind::Sequence),
+        ("--feature and --features", !options.features.is_empty()),
+        ("--names", !options.names.is_empty()),
+        ("--unbatch", options.unbatch),
+        ("--tensor-layout", *tensor_layout != Default::default()),
+        ("--bool", *bool_storage != Default::default()),
+        ("--bfloat16", *bfloat16 != Default::default()),
+        ("--structure", *structure != Default::default()),
+        ("--utf8", !utf8.is_empty()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => {
+            Err(Error::config(format!("{option} says how records become columns, and the input has columns"))
+                .with_hint("pass it where the file is made"))
+        }
+    }
+}
+
+impl TableSource {
+    /// The number of rows, as the files say it.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
+impl Source for TableSource {
+    fn kind(&self) -> &str {
+        self.kind.name()
+    }
+
+    fn element_spec(&self) -> &ElementSpec {
+        self.shared.plan.element_spec()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.shared.plan.schema().clone()
+    }
+
+    fn cardinality(&self) -> Cardinality {
+        Cardinality::Known(self.rows)
+    }
+
+    fn partitions(&self) -> &[Partition] {
+        &self.partitions
+    }
+
+    /// Parts have the rows that the writer gave them.
+    fn rows_vary(&self) -> bool {
+        true
+    }
+
+    fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
+        let end = partitions.end.min(self.partitions.len());
+        Ok(Box::new(TableUnits {
+            shared: self.shared.clone(),
+            next: partitions.start.min(end),
+            end,
+            pieces: None,
+            options: options.clone(),
+        }))
+    }
+}
+
+/// The first stage: reads the bytes of batches; row groups are read where they are decoded.
+struct TableUnits {
+    shared: Arc<Shared>,
+    next: usize,
+    end: usize,
+    /// What is left of the partition at hand.
+    pieces: Option<ipc::Blocks>,
+    options: ReadOptions,
+}
+
+impl TableUnits {
+    fn cut(&mut self) -> Result<Option<Piece>> {
+        loop {
+            if let Some(blocks) = &mut self.pieces {
+                if let Some(block) = blocks.next_block(&self.options.progress)? {
+                    return Ok(Some(Piece::Block(block)));
+                }
+                self.pieces = None;
+            }
+            if self.next >= self.end {
+                return Ok(None);
+            }
+            let place = self.shared.parts.get(self.next).copied();
+            self.next += 1;
+            let Some((file, part)) = place else { return Ok(None) };
+            match self.shared.files.get(file) {
+                Some(File::Ipc(table)) => self.pieces = Some(table.blocks(part)?),
+                #[cfg(feature = "parquet")]
+                Some(File::Parquet(_)) => return Ok(Some(Piece::RowGroup { file, group: part })),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Units for TableUnits {
+    fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>> {
+        let cut = self.cut();
+        if !matches!(cut, Ok(Some(_))) {
+            self.next = self.end;
+            self.pieces = None;
+        }
+        let unit = |piece| TableUnit { shared: self.shared.clone(), piece, options: self.options.clone() };
+        Ok(cut?.map(|piece| Box::new(unit(piece)) as Box<dyn Unit>))
+    }
+}
+
+enum Piece {
+    Block(ipc::Block),
+    #[cfg(feature = "parquet")]
+    RowGroup {
+        file: usize,
+        group: usize,
+    },
+    #[cfg(feature = "parquet")]
+    Rest(parquet::GroupReader),
+}
+
+/// The second stage: a record batch of Arrow, or a row group of Parquet.
+struct TableUnit {
+    shared: Arc<Shared>,
+    piece: Piece,
+    options: ReadOptions,
+}
+
+impl TableUnit {
+    /// Gives the next batches; returns what is left.
+    fn decode_piece(
+        piece: Piece,
+        shared: &Shared,
+        options: &ReadOptions,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<Option<Piece>> {
+        #[cfg(feature = "parquet")]
+        let mut group = match piece {
+            Piece::Block(block) => {
+                emit(shared.plan.apply(&block.decode()?).map_err(|e| block.place(e))?)?;
+                return Ok(None);
+            }
+            Piece::RowGroup { file, group } => match shared.files.get(file) {
+                Some(File::Parquet(table)) => table.group(group, options)?,
+                _ => return Ok(None),
+            },
+            Piece::Rest(group) => group,
+        };
+        #[cfg(not(feature = "parquet"))]
+        {
+            let _ = options;
+            let Piece::Block(block) = piece;
+            emit(shared.plan.apply(&block.decode()?).map_err(|e| block.place(e))?)?;
+            Ok(None)
+        }
+        #[cfg(feature = "parquet")]
+        {
+            let mut bytes = 0;
+            while let Some(batch) = group.next_batch()? {
+                bytes += batch.get_array_memory_size();
+                emit(shared.plan.apply(&batch).map_err(|e| group.place(e))?)?;
+                if bytes >= parquet::DECODED_BYTES {
+                    return Ok(Some(Piece::Rest(group)));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
+impl Unit for TableUnit {
+    fn decode(self: Box<Self>, emit: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<Option<Box<dyn Unit>>> {
+        let Self { shared, piece, options } = *self;
+        let mut failed = None;
+        let result = {
+            let emit = &mut |batch: RecordBatch| match emit(batch.into()) {
+                Ok(()) => Ok(()),
+                // Whoever takes the batches has failed, not the file.
+                Err(error) => {
+                    failed = Some(error);
+                    Err(Error::config("stopped"))
+                }
+            };
+            no_panic(|| Self::decode_piece(piece, &shared, &options, emit))
+        };
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        match result {
+            Ok(rest) => Ok(rest.map(|piece| Box::new(Self { shared, piece, options }) as Box<dyn Unit>)),
+            // What is left of the batch or row group is lost, and counts as one record.
+            Err(error) if options.on_error.tolerates(&error) => {
+                if options.on_error == OnError::Null {
+                    let schema = shared.plan.schema();
+                    let nulls = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1));
+                    emit(RecordBatch::try_new(schema.clone(), nulls.collect())?.into())?;
+                }
+                emit(error.into())?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Runs a decoder of the Arrow crates, which panic over some damage.
+fn no_panic<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err(Error::corrupt("damaged file")))
+}
+
+/// Counts bytes that were read.
+fn count(progress: &Progress, bytes: u64) {
+    progress.add_bytes(bytes);
+}
+
+#[cfg(test)]
+mod tests;

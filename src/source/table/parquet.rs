@@ -1,0 +1,127 @@
+//! Parquet files: row groups, of which only the columns that are asked for are read.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::parquet::arrow::ProjectionMask;
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::count;
+use crate::error::{Error, Result};
+use crate::source::ReadOptions;
+use crate::source::input::{Input, changed};
+
+/// Bytes of columns after which what is left of a row group has to wait: its batches are given out
+/// first.
+pub(super) const DECODED_BYTES: usize = 64 << 20;
+
+/// The row groups of one file.
+#[derive(Debug)]
+pub(super) struct ParquetTable {
+    path: PathBuf,
+    name: Arc<str>,
+    bytes: u64,
+    metadata: ArrowReaderMetadata,
+    mask: ProjectionMask,
+}
+
+fn damaged(error: ::parquet::errors::ParquetError) -> Error {
+    Error::corrupt("damaged Parquet file").with_cause(error)
+}
+
+impl ParquetTable {
+    /// Opens a file by its footer.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its footer is damaged.
+    pub(super) fn open(input: &Input) -> Result<Self> {
+        let Input::File(path) = input else {
+            return Err(Error::unsupported("Parquet on standard input").with_hint("name a file"));
+        };
+        let cannot = |e| Error::io("cannot open input", e);
+        let file = File::open(path).map_err(cannot)?;
+        let bytes = file.metadata().map_err(cannot)?.len();
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
+        Ok(Self { path: path.clone(), name: input.name(), bytes, metadata, mask: ProjectionMask::all() })
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// Rows and compressed bytes of every row group.
+    pub(super) fn parts(&self) -> Vec<(u64, u64)> {
+        let number = |n: i64| u64::try_from(n).unwrap_or(0);
+        let groups = self.metadata.metadata().row_groups();
+        groups.iter().map(|group| (number(group.num_rows()), number(group.compressed_size()))).collect()
+    }
+
+    /// Reads these columns only.
+    pub(super) fn project(&mut self, columns: &[usize]) {
+        self.mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+    }
+
+    /// Begins to read row group `group`.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is not what it was, or is damaged.
+    pub(super) fn group(&self, group: usize, options: &ReadOptions) -> Result<GroupReader> {
+        let open = || {
+            let cannot = |e| Error::io("cannot open input", e);
+            let file = File::open(&self.path).map_err(cannot)?;
+            let bytes = file.metadata().map_err(cannot)?.len();
+            if bytes != self.bytes {
+                let error = std::io::Error::other(changed(self.bytes, bytes));
+                return Err(Error::io("cannot read input", error));
+            }
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![group])
+                .with_projection(self.mask.clone())
+                .with_batch_size(options.batch_rows)
+                .build()
+                .map_err(damaged)
+        };
+        let reader = super::no_panic(open).map_err(|e| place(e, group, &self.name))?;
+        let columns = self.metadata.metadata().row_groups().get(group).map(|group| group.columns());
+        let read = columns.unwrap_or_default().iter().enumerate();
+        let read = read.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
+        let bytes = read.map(|(_, column)| u64::try_from(column.compressed_size()).unwrap_or(0)).sum();
+        count(&options.progress, bytes);
+        Ok(GroupReader { reader, group, name: self.name.clone() })
+    }
+}
+
+fn place(error: Error, group: usize, name: &Arc<str>) -> Error {
+    error.at_record(group as u64).in_source(name.clone())
+}
+
+/// A row group that is being read.
+pub(super) struct GroupReader {
+    reader: ParquetRecordBatchReader,
+    group: usize,
+    name: Arc<str>,
+}
+
+impl GroupReader {
+    /// The next rows, with the columns that are asked for in the order of the file.
+    ///
+    /// # Errors
+    /// The row group is damaged.
+    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let reader = &mut self.reader;
+        let next = super::no_panic(|| {
+            reader.next().transpose().map_err(|e| Error::corrupt("damaged row group").with_cause(e))
+        });
+        next.map_err(|e| self.place(e))
+    }
+
+    /// Names the row group as the place of `error`.
+    pub(super) fn place(&self, error: Error) -> Error {
+        place(error, self.group, &self.name)
+    }
+}

@@ -1,0 +1,214 @@
+//! Arrow and Parquet files as input: what was converted can be converted on, to anything.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::fs;
+
+use common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, python, repo, run_python, tfarrow};
+use serde_json::{Value, json};
+use tfarrow::{ReaderBuilder, conformance};
+
+/// The golden saves that can be read, and columns of every kind with them.
+fn saved() -> Vec<String> {
+    let lost = ["tensor_array", "nested_dataset_window_unreadable", "dtypes_float8_e5m2_savefails"];
+    let entries = fs::read_dir(repo("tests/golden/saved")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| !lost.contains(&name.as_str()));
+    names.sort();
+    names.into_iter().map(|name| format!("tests/golden/saved/{name}/data")).collect()
+}
+
+#[test]
+fn tables_give_back_what_they_were_made_of() {
+    let dir = Dir::new();
+    let mut inputs = saved();
+    inputs.push(DIGITS.to_owned());
+    let mut failed = 0;
+    for (i, input) in inputs.iter().enumerate() {
+        let first = dir.arg(&format!("{i}.arrow"));
+        tfarrow(&["convert", input, "-o", &first]).success();
+        let expected = fs::read(&first).unwrap();
+        for (name, extra) in [
+            ("x.arrow", &["--batch-rows", "3"][..]),
+            ("x.arrows", &["--compression", "lz4"]),
+            ("x.parquet", &["--row-group-rows", "4"]),
+        ] {
+            let (table, back) = (dir.arg(&format!("{i}{name}")), dir.arg(&format!("{i}{name}.back.arrow")));
+            let run = tfarrow(&[&["convert", input, "-o", &table], extra].concat());
+            if run.code != Some(0) {
+                // Parquet has no structs without members, for one.
+                failed += 1;
+                continue;
+            }
+            tfarrow(&["convert", &table, "-o", &back]).success();
+            assert!(fs::read(&back).unwrap() == expected, "{input} through {name}");
+            let saved = dir.arg(&format!("{i}{name}.saved"));
+            let run = tfarrow(&["convert", &table, "-o", &saved, "--format", "saved"]);
+            if run.code == Some(0) {
+                let back = dir.arg(&format!("{i}{name}.saved.arrow"));
+                tfarrow(&["convert", &saved, "-o", &back]).success();
+                let (mut rows, mut values) = (Vec::new(), Vec::new());
+                for path in [&first, &back] {
+                    let table = Table::open(path.as_ref());
+                    rows.push(table.rows());
+                    values.push(arrow::compute::concat_batches(&table.schema, &table.batches).unwrap());
+                }
+                assert_eq!(rows[0], rows[1], "{input} through {name}");
+                let (first, back) = (&values[0], &values[1]);
+                assert_eq!(first.columns(), back.columns(), "{input} through {name}");
+            } else {
+                assert_names(&run.failure(), &["null where TensorFlow has no such thing"]);
+            }
+        }
+    }
+    assert!(failed < 3, "{failed}");
+}
+
+#[test]
+fn tables_conform() {
+    let dir = Dir::new();
+    for (name, extra) in [
+        ("a.arrow", &["--batch-rows", "7"][..]),
+        ("b.arrows", &["--batch-rows", "7"]),
+        ("c.parquet", &["--row-group-rows", "11"]),
+    ] {
+        let out = dir.arg(name);
+        tfarrow(&[&["convert", DIGITS, "--take", "60", "-o", &out], extra].concat()).success();
+        for inputs in [vec![out.clone()], vec![out.clone(), out.clone()]] {
+            let builder = ReaderBuilder::new(inputs);
+            conformance::check(&builder.build_source().unwrap()).unwrap();
+            let some = builder.with_columns(["writer", "label"]);
+            conformance::check(&some.build_source().unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_command_takes_them() {
+    let dir = Dir::new();
+    for name in ["x.arrow", "x.arrows", "x.parquet"] {
+        let path = dir.arg(name);
+        tfarrow(&["convert", DIGITS, "-o", &path, "--row-group-rows", "1000"]).success();
+        assert_eq!(tfarrow(&["count", &path]).success().text(), format!("{DIGITS_ROWS}\n"));
+        assert_eq!(tfarrow(&["count", &path, "--check"]).success().text(), format!("{DIGITS_ROWS}\n"));
+        let run = tfarrow(&["schema", &path, "--json"]).success();
+        let schema: Value = serde_json::from_str(run.text()).unwrap();
+        assert_eq!(schema["cardinality"], json!(DIGITS_ROWS));
+        let pixels = &schema["element_spec"]["dict"]["pixels"];
+        assert_eq!(pixels, &json!({"tensor": {"dtype": "float32", "shape": [64]}}));
+        let partitions = schema["partitions"].as_array().unwrap();
+        assert_eq!(partitions.len(), if name == "x.parquet" { 2 } else { 1 });
+        let rows: u64 = partitions.iter().map(|p| p["rows"].as_u64().unwrap()).sum();
+        assert_eq!(rows, DIGITS_ROWS as u64);
+        let head = tfarrow(&["head", &path, "-n", "2", "--columns", "label,writer"]).success();
+        assert_names(head.text(), &["label", "writer-01"]);
+        assert_names(tfarrow(&["verify", &path]).success().text(), &["sound"]);
+        let folder = dir.arg(&format!("{name}.d/"));
+        let args = ["convert", &path, "-o", &folder, "--format", "parquet"];
+        tfarrow(&args).success();
+        let run = tfarrow(&[&args[..], &["--resume"]].concat()).success();
+        assert_names(&run.stderr, &["of them kept"]);
+        // The parts follow the input, and notice that it has changed.
+        tfarrow(&["convert", DIGITS, "--take", "5", "-o", &path, "--overwrite"]).success();
+        let message = tfarrow(&[&args[..], &["--resume"]].concat()).failure();
+        assert_names(&message, &["cannot resume"]);
+    }
+}
+
+#[test]
+fn a_parquet_column_that_is_not_asked_for_is_not_read() {
+    let dir = Dir::new();
+    let path = dir.arg("x.parquet");
+    tfarrow(&["convert", DIGITS, "-o", &path, "--compression", "none"]).success();
+    let read = |args: &[&str]| {
+        let run = tfarrow(&[&["convert", &path, "--dry-run"], args].concat()).success();
+        let text = run.stderr;
+        let at = text.find(" MB read").unwrap();
+        text[..at].rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(read(&["--columns", "label"]) * 3.0 < read(&[]));
+}
+
+#[test]
+fn what_does_not_decode_is_passed_over_when_told_to() {
+    let dir = Dir::new();
+    for (name, extra, record) in [
+        ("x.arrow", &["--batch-rows", "100", "--compression", "zstd"][..], "record 4"),
+        ("x.parquet", &["--row-group-rows", "100"], "record 4"),
+    ] {
+        let path = dir.arg(name);
+        let args = ["convert", DIGITS, "--columns", "pixels", "-o", &path];
+        tfarrow(&[&args[..], extra].concat()).success();
+        // Somewhere in the middle of the fifth of eighteen parts.
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() / 18 * 9 / 2;
+        bytes[at..at + 64].fill(0xff);
+        fs::write(&path, &bytes).unwrap();
+        assert_names(&tfarrow(&["convert", &path, "--dry-run"]).failure(), &[name, record]);
+        for (policy, rows) in [("skip", 1697), ("null", 1698)] {
+            let run = tfarrow(&["convert", &path, "-o", "-", "--on-error", policy]);
+            assert_eq!(run.code, Some(1), "{}", run.stderr);
+            assert_eq!(Table::from_stream(run.stdout).rows(), rows, "{name}");
+        }
+        let run = tfarrow(&["verify", &path]);
+        assert_eq!(run.code, Some(1));
+        assert_names(run.text(), &[record]);
+    }
+}
+
+/// What went through a Parquet file, an Arrow file or a stream is loaded by TensorFlow as what it was
+/// saved as: structure, dtypes and values.
+#[test]
+fn tensorflow_loads_what_went_through_tables() {
+    let Some(mut python) = python() else { return };
+    let dir = Dir::new();
+    let script = repo("tests/python/make_saved.py");
+    let made =
+        python.arg(script).args([dir.arg(""), "--count=12".into(), "--seed=7".into()]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for name in dir.names() {
+        let data = dir.arg(&format!("{name}/data"));
+        for (extension, compression) in [("parquet", "none"), ("arrow", "gzip"), ("arrows", "snappy")] {
+            let table = dir.arg(&format!("{name}/x.{extension}"));
+            tfarrow(&["convert", &data, "-o", &table]).success();
+            let back = dir.arg(&format!("{name}/back_{compression}"));
+            let args = ["--format", "saved", "--compression", compression];
+            tfarrow(&[&["convert", &table, "-o", &back], &args[..]].concat()).success();
+        }
+    }
+    run_python(common::python().unwrap(), "check_saved.py", &[dir.arg("")]);
+}
+
+/// Files of pandas and pyarrow, which know nothing of TensorFlow.
+#[test]
+fn files_of_pandas_and_pyarrow_are_read() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    run_python(python, "make_tables.py", &[dir.arg("")]);
+    for name in ["pandas.parquet", "pandas.feather", "pyarrow.parquet", "pyarrow.arrow", "pyarrow.arrows"] {
+        let path = dir.arg(name);
+        let run = tfarrow(&["convert", &path, "-o", "-"]);
+        let table = if name.starts_with("pandas") {
+            let message = run.failure();
+            assert_names(&message, &["Timestamp", "column `when`", "--exclude"]);
+            let args = ["convert", &path, "--exclude", "when", "-o", "-"];
+            Table::from_stream(tfarrow(&args).success().stdout)
+        } else {
+            Table::from_stream(run.success().stdout)
+        };
+        assert_eq!(table.values("n"), [json!(1), json!(2), json!(3)], "{name}");
+        assert_eq!(table.values("text"), [json!("a"), Value::Null, json!("é")], "{name}");
+        if name.starts_with("pyarrow") {
+            assert_eq!(table.values("tensor")[2], json!([8.0, 9.0, 10.0, 11.0]), "{name}");
+            let field = table.schema.field_with_name("tensor").unwrap();
+            assert_eq!(field.metadata()["ARROW:extension:metadata"], r#"{"shape":[2,2]}"#, "{name}");
+            assert_eq!(table.values("list"), [json!([1, 2]), json!([]), Value::Null], "{name}");
+        }
+        let out = dir.arg(&format!("{name}.tfrecord"));
+        let exclude = if name.starts_with("pandas") { "when" } else { "list" };
+        tfarrow(&["convert", &path, "--exclude", exclude, "-o", &out]).success();
+    }
+}
