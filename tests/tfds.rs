@@ -278,6 +278,51 @@ fn configs_older_spellings_and_other_splits() {
     compare(&convert("legacy_json", &["--split", "train"]), elements, "legacy_json");
 }
 
+/// Copies a folder with everything in it.
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if from.is_dir() { copy_all(&from, &to) } else { assert!(std::fs::copy(&from, &to).is_ok()) }
+    }
+}
+
+#[test]
+fn a_folder_of_versions_is_read_at_the_newest_which_is_told() {
+    let dir = Dir::new();
+    let golden = repo("tests/golden/tfds");
+    // Of the older version nothing but the description is there.
+    for version in ["0.9.2", "0.10.1"] {
+        copy_all(&golden.join("mini_one/mini/one/0.0.1"), &dir.path(&format!("mini/one/{version}")));
+    }
+    for shard in ["mini-train.tfrecord-00000-of-00001", "mini-validation.tfrecord-00000-of-00001"] {
+        std::fs::remove_file(dir.path(&format!("mini/one/0.9.2/{shard}"))).unwrap();
+    }
+    let newest =
+        json_file("tests/golden/tfds/expected.json")["mini_one"]["splits"]["train"]["decoded"].clone();
+    for (named, chosen) in [("mini/one", "read 0.10.1 of"), ("mini", "read one/0.10.1 of")] {
+        for output in ["out.arrow", "parts.arrow/"] {
+            let (input, output) = (dir.arg(named), dir.arg(output));
+            let args = ["convert", &input, "-o", &output, "--split", "train", "--overwrite"];
+            let told = tfarrow(&args).success().stderr;
+            assert_names(&told, &[&format!("{chosen} {input}"), "7 rows"]);
+        }
+        let table = Table::open(&dir.path("out.arrow"));
+        compare(&table, newest.as_array().unwrap(), named);
+    }
+    // Nothing is told where nothing was to be chosen.
+    let run = tfarrow(&["convert", &dir.arg("mini/one/0.10.1"), "--split", "train", "--dry-run"]).success();
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    // Two configs, and then one of them the default.
+    copy_all(&golden.join("mini_two/mini/two"), &dir.path("mini/two"));
+    let schema = || tfarrow(&["schema", &dir.arg("mini")]);
+    assert_names(&schema().failure(), &["several configs", "one of them: one, two"]);
+    std::fs::create_dir(dir.path("mini/.config")).unwrap();
+    let default = r#"{"default_config_name": "two"}"#;
+    std::fs::write(dir.path("mini/.config/metadata.json"), default).unwrap();
+    assert_names(schema().success().text(), &["TFDS dataset mini/two/"]);
+}
+
 #[test]
 fn what_tfds_cannot_read_back_is_read() {
     let expected = expected();
@@ -372,6 +417,16 @@ fn steps_become_rows() {
 }
 
 #[test]
+fn steps_are_selected_after_they_were_cast() {
+    let args = ["--split", "train", "--explode", "ds", "--skip", "3", "--take", "4", "--columns", "ds/r"];
+    let table = convert("wide_tfrecord", &[&args[..], &["--cast", "ds/r=int32"]].concat());
+    assert_eq!(table.schema.field_with_name("ds/r").unwrap().data_type(), &DataType::Int32);
+    for column in ["episode_index", "step_index"] {
+        assert_eq!(rows(&table, column), rows(&convert("wide_tfrecord", &args), column), "{column}");
+    }
+}
+
+#[test]
 fn parts_of_steps_can_be_left_out() {
     let table = convert("wide_tfrecord", &["--split", "train", "--columns", "ds/r,seq_dict/b"]);
     assert_eq!(table.columns(), ["ds", "seq_dict"]);
@@ -405,7 +460,11 @@ fn a_folder_that_does_not_hold_what_it_says_is_an_error() {
     }
     change("features.json", "text_feature.Text", "my.lab.Words");
     assert_names(&run(&[]).failure(), &["unknown class", "my.lab.Words", "cfg", "--lenient"]);
-    run(&["--lenient"]).success();
+    // It is what it was encoded as, and its values are.
+    let lenient = ["convert", &folder, "--split", "train", "--lenient", "--columns", "cfg", "-o", "-"];
+    let table = Table::from_stream(tfarrow(&lenient).success().stdout);
+    assert_eq!(table.schema.field_with_name("cfg").unwrap().data_type(), &DataType::Utf8);
+    assert_eq!(rows(&table, "cfg"), vec![hex(b"one"); 7]);
     change("features.json", "my.lab.Words", "text_feature.Text");
     change("features.json", "\"int32\"", "\"string\"");
     assert_names(&run(&[]).failure(), &["wrong kind", "bounded", "record 0", "features.json"]);

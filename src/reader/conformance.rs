@@ -146,6 +146,7 @@ fn slice(whole: &RecordBatch, selection: &Selection) -> Result<RecordBatch> {
 #[cfg(test)]
 mod tests {
     use crate::reader::ReaderBuilder;
+    use crate::schema::cast::Cast;
     use crate::source::open::RecordKind;
 
     #[test]
@@ -212,6 +213,8 @@ mod tests {
                 let builder = builder.with_decode_images(true).with_class_names(true);
                 super::check(&builder.build_source().unwrap()).unwrap();
                 let builder = builder.with_explode("ds");
+                super::check(&builder.build_source().unwrap()).unwrap();
+                let builder = builder.with_cast(Cast::parse("ds/r=float32").unwrap());
                 super::check(&builder.build_source().unwrap()).unwrap();
             }
         }

@@ -37,6 +37,10 @@ impl Source for CastSource {
         self.inner.kind()
     }
 
+    fn choice(&self) -> Option<&str> {
+        self.inner.choice()
+    }
+
     fn element_spec(&self) -> &ElementSpec {
         self.inner.element_spec()
     }
@@ -59,6 +63,10 @@ impl Source for CastSource {
 
     fn cuts_parts(&self) -> bool {
         self.inner.cuts_parts()
+    }
+
+    fn rows_vary(&self) -> bool {
+        self.inner.rows_vary()
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -118,7 +118,8 @@ pub struct ReadOptions {
     /// [`batch_bytes`](Self::batch_bytes).
     pub batch_rows: usize,
     /// Bytes of input after which a batch is ended early, so that memory stays bounded whatever
-    /// the rows' width. A batch that takes twice as much once it is decoded is ended too.
+    /// the rows' width. A batch that takes twice as much once it is decoded is ended too. Of files of
+    /// records, 32 MiB are a batch at most, so that several threads decode a file of more.
     pub batch_bytes: usize,
     /// Which elements to take.
     pub selection: Selection,
@@ -136,7 +137,16 @@ pub struct ReadOptions {
 /// Batches never grow past this, whatever is asked for: readers refuse 64-bit offsets.
 const MAX_BATCH_BYTES: usize = 1 << 30;
 
+/// Bytes of records that are decoded at a time, at most: fewer than a large file has, so that
+/// several threads decode it.
+const UNIT_BYTES: usize = 32 << 20;
+
 impl ReadOptions {
+    /// Bytes of input after which a batch of records is ended.
+    pub(crate) fn record_bytes(&self) -> usize {
+        self.batch_bytes.min(UNIT_BYTES)
+    }
+
     /// Bytes of columns after which a batch is ended.
     pub(crate) fn decoded_bytes(&self) -> usize {
         self.batch_bytes.saturating_mul(2).min(MAX_BATCH_BYTES)
@@ -173,6 +183,12 @@ pub struct Verified {
 pub trait Source: fmt::Debug + Send + Sync {
     /// What kind of input it is, in a few words.
     fn kind(&self) -> &str;
+
+    /// What was chosen where the input left a choice, such as a dataset's newest version, in a few
+    /// words for whoever named the input.
+    fn choice(&self) -> Option<&str> {
+        None
+    }
 
     /// The structure of its elements.
     fn element_spec(&self) -> &ElementSpec;

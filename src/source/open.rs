@@ -158,7 +158,7 @@ fn open_as_it_is(names: &[String], options: &OpenOptions) -> Result<Arc<dyn Sour
     if let [name] = names
         && let Some(folder) = tfds::find(Path::new(name))?
     {
-        return Ok(Arc::new(TfdsSource::open(&folder, options)?));
+        return Ok(Arc::new(TfdsSource::open(&folder, Path::new(name), options)?));
     }
     check_tfds_options(options)?;
     let inputs = input::resolve(names)?;

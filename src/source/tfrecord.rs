@@ -306,8 +306,8 @@ impl TfRecordUnits {
             ends_part: false,
             options: self.options.clone(),
         };
-        let mut bytes = 0;
-        while unit.rows < self.options.batch_rows && bytes < self.options.batch_bytes && !self.finished() {
+        let (mut bytes, most_bytes) = (0, self.options.record_bytes());
+        while unit.rows < self.options.batch_rows && bytes < most_bytes && !self.finished() {
             if unit.rows > 0
                 && self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
             {

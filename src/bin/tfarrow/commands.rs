@@ -72,8 +72,16 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
         Some(path) => format!("to {} ({:.1} MB)", path.display(), megabytes(summary.bytes_written)),
     };
     let outcome = damage::tell(&report, args.reading.on_error);
+    tell_choice(source.as_ref());
     summarise(summary.rows, &done, &progress, summary.elapsed, &report);
     Ok(outcome)
+}
+
+/// Which part of the input was read, where its name left that open.
+pub(crate) fn tell_choice(source: &dyn Source) {
+    if let Some(choice) = source.choice() {
+        note(&format!("read {choice}"));
+    }
 }
 
 /// The last line of a conversion.
@@ -236,7 +244,7 @@ fn run_count(args: &Count) -> Result<()> {
     let records = if args.check { builder.count_checked()? } else { builder.count()? };
     print(&format!("{records}\n"))?;
     if !args.check {
-        note("lengths were checked, data was not: `tfarrow verify` checks it");
+        note("lengths or the input's own metadata were read, data was not: `tfarrow verify` checks it");
     }
     Ok(())
 }

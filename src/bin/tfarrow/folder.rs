@@ -7,7 +7,7 @@ use tfarrow::{
 };
 
 use crate::args::Convert;
-use crate::commands::{megabytes, on_interrupt, summarise};
+use crate::commands::{megabytes, on_interrupt, summarise, tell_choice};
 use crate::damage::{self, Outcome};
 use crate::progress::Bar;
 
@@ -71,6 +71,7 @@ pub(crate) fn convert(
         _ => error.with_hint("parts that are whole stay, and --resume makes the others"),
     })?;
     let outcome = damage::tell(&read.report, args.reading.on_error);
+    tell_choice(source.as_ref());
     let kept = if summary.kept > 0 { format!(", {} of them kept", summary.kept) } else { String::new() };
     let done = format!(
         "to {} parts in {} ({:.1} MB{kept})",

@@ -327,7 +327,8 @@ impl RecordUnits {
         let mut faults: Vec<(usize, Failure)> = Vec::new();
         let on_error = self.options.on_error;
         let (mut rows, mut bytes) = (0usize, 0usize);
-        while rows < self.unit_rows && bytes < self.options.batch_bytes && !self.done {
+        let most_bytes = self.options.record_bytes();
+        while rows < self.unit_rows && bytes < most_bytes && !self.done {
             if rows > 0 && self.ends_part() {
                 break;
             }
@@ -376,7 +377,7 @@ impl RecordUnits {
                 continue;
             }
             let most = clamp(stretch.min(left)).min(self.unit_rows - rows);
-            let run = match open.stream.next_run(most, self.options.batch_bytes - bytes) {
+            let run = match open.stream.next_run(most, most_bytes - bytes) {
                 Ok(Some(run)) => run,
                 Ok(None) => {
                     if let Some(failure) = tolerated(self.close(true), on_error)? {

@@ -44,6 +44,8 @@ pub(crate) struct TfdsSource {
     pieces: Vec<Piece>,
     partitions: Vec<Partition>,
     cardinality: Cardinality,
+    /// Which folder of the one that was named is read, if that is another one.
+    choice: Option<String>,
     /// Why it cannot be read, though its schema is known: no split was chosen.
     no_split: Option<String>,
     sequences: bool,
@@ -160,12 +162,12 @@ fn piece(
 }
 
 impl TfdsSource {
-    /// Opens the dataset folder `folder` and plans its columns.
+    /// Opens the dataset folder `folder`, which was [found](find) in `named`, and plans its columns.
     ///
     /// # Errors
     /// A file of the folder is missing or invalid, the split does not exist, a feature cannot be
     /// stored, or an option does not fit.
-    pub(crate) fn open(folder: &Path, options: &OpenOptions) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, named: &Path, options: &OpenOptions) -> Result<Self> {
         let Selected { info, pieces, format, no_split } = select(folder, options)?;
         let place = |e: Error| e.in_source(folder.to_string_lossy().into_owned());
         let json = folder::read_features(folder)?;
@@ -205,12 +207,14 @@ impl TfdsSource {
         };
         let partitions = pieces.iter().map(|piece| partition(piece, explode.is_none())).collect();
         let split = options.split.as_ref().map(|split| format!(", split {split}")).unwrap_or_default();
+        let chosen = folder.strip_prefix(named).ok().filter(|path| !path.as_os_str().is_empty());
         Ok(Self {
             shared: Arc::new(shared),
             kind: format!("TFDS dataset {} ({}){split}", info.full_name(), format.name()),
             pieces,
             partitions,
             cardinality,
+            choice: chosen.map(|path| format!("{} of {}", path.display(), named.display())),
             no_split,
             sequences: plan
                 .wire
@@ -366,6 +370,10 @@ fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Res
 impl Source for TfdsSource {
     fn kind(&self) -> &str {
         &self.kind
+    }
+
+    fn choice(&self) -> Option<&str> {
+        self.choice.as_deref()
     }
 
     fn element_spec(&self) -> &ElementSpec {
