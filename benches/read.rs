@@ -15,7 +15,9 @@ use std::hint::black_box;
 
 use common::{BYTES, FLOAT, INT64, entry, file, floats, ints};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tfarrow::{FeatureSpec, ReaderBuilder, RecordKind, convert};
+use tfarrow::{
+    FeatureSpec, Format, OutputCompression, ReaderBuilder, RecordKind, SinkOptions, convert, open_sink,
+};
 
 fn read(input: &str, kind: RecordKind, features: &[&str]) -> u64 {
     let mut builder = ReaderBuilder::new([input]).with_record_kind(kind);
@@ -63,5 +65,52 @@ fn benches(c: &mut Criterion) {
     }
 }
 
-criterion_group!(all, benches);
+/// Folders of `Dataset.save`, beside the codec alone.
+fn saved(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let (input, _) = file(path, "records", 4_000, |row| {
+        let pixels: Vec<u8> = (0..12_288u64).map(|i| (row + i / 64).to_le_bytes()[0]).collect();
+        vec![
+            entry("image", BYTES, &pixels),
+            entry("x", FLOAT, &floats(row, 128)),
+            entry("y", INT64, &ints(row, 1)),
+        ]
+    });
+    let specs = ["image:raw<uint8>[64,64,3]", "x:float32[128]", "y:int64"];
+    let builder =
+        ReaderBuilder::new([&input]).with_features(specs.map(|spec| FeatureSpec::parse(spec).unwrap()));
+    let source = builder.build_source().unwrap();
+    let bytes = 4_000 * (12_288 + 512 + 8);
+
+    let mut group = c.benchmark_group("saved dataset");
+    group.throughput(Throughput::Bytes(bytes)).sample_size(20);
+    let plain = std::fs::read(&input).unwrap();
+    let packed = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
+    group.bench_function("limit: copy", |b| b.iter(|| black_box(plain.clone()).len()));
+    group.bench_function("limit: Snappy of the same values", |b| {
+        b.iter(|| snap::raw::Decoder::new().decompress_vec(black_box(&packed)).unwrap().len());
+    });
+    for (name, compression) in [
+        ("plain", OutputCompression::None),
+        ("Snappy", OutputCompression::Snappy),
+        ("GZIP", OutputCompression::Gzip(None)),
+    ] {
+        let output = path.join(name);
+        let options = SinkOptions {
+            format: Some(Format::Saved),
+            compression: Some(compression),
+            ..SinkOptions::default()
+        };
+        let sink = open_sink(&output, &source.schema(), &options).unwrap();
+        convert(&source, Some(sink), builder.read_options(), 1).unwrap();
+        let reader = ReaderBuilder::new([output.to_str().unwrap()]);
+        group.bench_function(name, |b| {
+            b.iter(|| convert(&reader.build_source().unwrap(), None, reader.read_options(), 1).unwrap().rows);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(all, benches, saved);
 criterion_main!(all);

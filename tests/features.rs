@@ -311,6 +311,9 @@ fn hostile_images_are_refused_without_the_memory_they_ask_for() {
     huge[29..33].copy_from_slice(&crc);
     let mut wide = bmp.clone();
     wide[18..26].copy_from_slice(&[0xff, 0xff, 0, 0, 0xff, 0xff, 0, 0]);
+    // 11,000 by 11,000 pixels, which are not too many for a larger file.
+    let mut wide_gif = image_of("gif");
+    wide_gif[6..10].copy_from_slice(&[0xf8, 0x2a, 0xf8, 0x2a]);
     let dir = Dir::new();
     let path = dir.path("one.tfrecord");
     let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
@@ -321,6 +324,7 @@ fn hostile_images_are_refused_without_the_memory_they_ask_for() {
         ("cut jpeg", cut(&image_of("jpeg_colour"))),
         ("cut gif", cut(&image_of("gif"))),
         ("cut bmp", cut(&bmp)),
+        ("wide gif", wide_gif),
         ("text", b"not an image".to_vec()),
         ("nothing", Vec::new()),
     ] {

@@ -12,6 +12,13 @@ use crate::tf::shape::Shape;
 #[cfg(feature = "image")]
 const MAX_DECODED_BYTES: u64 = 512 << 20;
 
+/// How many pixels a byte of a GIF can stand for: a code of 12 bits is a string of 4,096 at most.
+#[cfg(feature = "image")]
+const GIF_PIXELS_PER_BYTE: u64 = 2731;
+/// Pixels that a GIF may have whatever its size: its frame need not fill it.
+#[cfg(feature = "image")]
+const GIF_PIXELS: u64 = 1 << 20;
+
 /// The shape and the bytes (row-major, little-endian) of an encoded image.
 ///
 /// # Errors
@@ -32,7 +39,7 @@ pub(super) fn decode(bytes: &[u8], dtype: DType, shape: &Shape) -> Result<([u64;
         Some(ImageFormat::Png) => read(PngDecoder::with_limits(input, limits), "PNG", dtype, shape),
         Some(ImageFormat::Jpeg) => read(JpegDecoder::new(input), "JPEG", dtype, shape),
         Some(ImageFormat::Bmp) => read(BmpDecoder::new(input), "BMP", dtype, shape),
-        Some(ImageFormat::Gif) => read_gif(GifDecoder::new(input), limits, dtype, shape),
+        Some(ImageFormat::Gif) => read_gif(bytes.len() as u64, GifDecoder::new(input), limits, dtype, shape),
         _ => Err(Error::mismatch("value is no image of a known format")
             .expected("PNG, JPEG, BMP or GIF", format!("bytes that begin with {}", found()))),
     }
@@ -114,6 +121,7 @@ fn read<D: image::ImageDecoder>(
 /// A GIF is colour without alpha, as TensorFlow has it; a transparent pixel is black.
 #[cfg(feature = "image")]
 fn read_gif<R: std::io::BufRead + std::io::Seek>(
+    file_bytes: u64,
     decoder: image::ImageResult<image::codecs::gif::GifDecoder<R>>,
     limits: image::Limits,
     dtype: DType,
@@ -123,6 +131,14 @@ fn read_gif<R: std::io::BufRead + std::io::Seek>(
     let fail = |e| damaged("GIF", e);
     let mut decoder = decoder.map_err(fail)?;
     let dims = check("GIF", decoder.dimensions(), 3, 8, dtype, shape)?;
+    let [height, width, _] = dims;
+    let most = file_bytes.saturating_mul(GIF_PIXELS_PER_BYTE).max(GIF_PIXELS);
+    if width.saturating_mul(height) > most {
+        return Err(Error::limit("GIF image is too large for its file").expected(
+            format!("at most {most} pixels in {file_bytes} bytes"),
+            format!("{width} × {height} pixels"),
+        ));
+    }
     decoder.set_limits(limits).map_err(fail)?;
     let mut frames = decoder.into_frames();
     let first = frames.next().ok_or_else(|| Error::corrupt("GIF image without a frame"))?.map_err(fail)?;

@@ -56,21 +56,6 @@ impl Keys {
         key
     }
 
-    /// How many bytes the next entries of a record take that are those that stood there in the last
-    /// record, and are not asked for.
-    #[inline]
-    fn pass_over(&mut self, entries: &[u8]) -> usize {
-        let mut passed = 0;
-        while let Some(key) = self.expected.get(self.position).and_then(|key| self.keys.get(*key))
-            && key.column.is_none()
-            && let Some(bytes) = entries.get(passed..).and_then(|entries| key.entry.bytes(entries))
-        {
-            passed += bytes;
-            self.position += 1;
-        }
-        passed
-    }
-
     /// The column of the next key of a record; `None` if it is not asked for. For a name never met
     /// before, `check` says whether it is to be ignored from now on, too.
     #[inline]
@@ -424,9 +409,23 @@ impl FeatureVisitor for ExampleDecoder {
         }
     }
 
+    /// Most records have the keys of the last one, in its order: such entries are compared with what
+    /// is expected, and set, or passed over if they are not asked for.
     #[inline]
-    fn pass_over(&mut self, entries: &[u8]) -> usize {
-        self.features.pass_over(entries)
+    fn take_expected(&mut self, entries: &[u8]) -> Result<usize> {
+        let Keys { keys, expected, position, .. } = &mut self.features;
+        let mut taken = 0;
+        while let Some(key) = expected.get(*position).and_then(|key| keys.get(*key))
+            && let Some((bytes, value)) = entries.get(taken..).and_then(|entries| key.entry.split(entries))
+        {
+            if let Some(column) = key.column.and_then(|column| self.columns.get_mut(column)) {
+                let Some(Feature { kind, list }) = example::plain_feature(value) else { break };
+                column.set(self.rows, kind, list)?;
+            }
+            taken += bytes;
+            *position += 1;
+        }
+        Ok(taken)
     }
 
     fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {

@@ -144,7 +144,8 @@ pub fn frames(data: &[u8]) {
     let nulls = read_in_batches(&builder.clone().with_on_error(OnError::Null));
     assert_eq!(nulls.as_ref().map(records), skipped);
     let mut damaged = 0;
-    let source = builder.build_to_verify().expect("a file");
+    // The bytes may be those of another kind of file.
+    let Ok(source) = builder.build_to_verify() else { return };
     let mut found = |_| {
         damaged += 1;
         Ok(())

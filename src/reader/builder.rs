@@ -488,3 +488,21 @@ impl RecordBatchReader for Reader {
         self.schema.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_tell_features_apart_whose_types_read_the_same() {
+        let settings = |change: fn(&mut FeatureSpec)| {
+            let mut spec = FeatureSpec::parse("x:int64[]").unwrap();
+            change(&mut spec);
+            ReaderBuilder::new(["a"]).with_feature(spec).settings()
+        };
+        let plain = settings(|_| ());
+        assert_eq!(plain["features"], json!(["x:int64[]"]));
+        assert_ne!(settings(|spec| spec.missing = Missing::Error), plain);
+        assert_ne!(settings(|spec| spec.feature_list = true), plain);
+    }
+}

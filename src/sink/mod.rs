@@ -180,7 +180,7 @@ pub struct SinkOptions {
     /// others.
     pub compression: Option<OutputCompression>,
     /// Rows in a Parquet row group. `None`: 1,048,576, or fewer where a group would grow past
-    /// about 128 MB.
+    /// 24 MiB of Arrow arrays.
     pub row_group_rows: Option<usize>,
     /// Whether an existing output is replaced.
     pub overwrite: bool,

@@ -471,6 +471,7 @@ mod tests {
         assert_eq!(columns(&round_trip(&large, &options)), columns(&large));
     }
 
+    #[cfg(feature = "gzip")]
     #[test]
     fn compressions_and_shards() {
         let numbers = batch(vec![("x", Arc::new((0..10).map(Some).collect::<Int64Array>()))]);

@@ -59,12 +59,15 @@ pub(crate) trait FeatureVisitor {
     /// One feature. `key` is what stands in the record, which should be UTF-8.
     fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), Self::Error>;
 
-    /// How many bytes can be passed over, `entries` being what is left of the serialized features:
-    /// entries whose values need no look. Only for entries in the form in which writers write them;
-    /// see [`PlainEntry`].
+    /// Takes the first of `entries`, which are what is left of the serialized features, as far as it
+    /// knows beforehand what they are; returns how many bytes it took. Only for entries in the form
+    /// in which writers write them; see [`PlainEntry`].
+    ///
+    /// # Errors
+    /// As [`feature`](Self::feature).
     #[inline]
-    fn pass_over(&mut self, _entries: &[u8]) -> usize {
-        0
+    fn take_expected(&mut self, _entries: &[u8]) -> Result<usize, Self::Error> {
+        Ok(0)
     }
 
     /// What stands in field 2: the serialized `FeatureLists` of a `SequenceExample`, or an unknown
@@ -110,8 +113,8 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
 ) -> Result<(), VisitError<V::Error>> {
     let mut cursor = Cursor::new(features);
     loop {
-        let passed = visitor.pass_over(cursor.rest());
-        cursor.take(passed).map_err(|e| VisitError::Wire(e.rebase(base)))?;
+        let taken = visitor.take_expected(cursor.rest()).map_err(VisitError::Visitor)?;
+        cursor.take(taken).map_err(|e| VisitError::Wire(e.rebase(base)))?;
         if cursor.is_empty() {
             return Ok(());
         }
@@ -304,10 +307,10 @@ impl PlainEntry {
         }
     }
 
-    /// The bytes that the first of `entries` takes, with its tag and length, if it is one of this
-    /// key.
+    /// The bytes that the first of `entries` takes, with its tag and length, and its value, if it is
+    /// one of this key.
     #[inline]
-    pub(crate) fn bytes(&self, entries: &[u8]) -> Option<usize> {
+    pub(crate) fn split<'a>(&self, entries: &'a [u8]) -> Option<(usize, &'a [u8])> {
         // What is short, as most entries are, is compared as a number or two.
         if let [0x0a, len @ ..0x80, entry @ ..] = entries
             && let Some(head) = entry.first_chunk()
@@ -325,21 +328,21 @@ impl PlainEntry {
                 }
             }
             let len = usize::from(*len);
-            let value = entry.get(prefix)?;
-            if *value < 0x80 {
-                let whole = prefix + 1 + usize::from(*value) == len && len <= entry.len();
-                return whole.then_some(2 + len);
+            let value_len = *entry.get(prefix)?;
+            if value_len < 0x80 {
+                let value = entry.get(prefix + 1..len)?;
+                return (value.len() == usize::from(value_len)).then_some((2 + len, value));
             }
         }
-        self.bytes_of_any(entries)
+        self.split_any(entries)
     }
 
-    fn bytes_of_any(&self, entries: &[u8]) -> Option<usize> {
+    fn split_any<'a>(&self, entries: &'a [u8]) -> Option<(usize, &'a [u8])> {
         let mut cursor = Cursor::new(entries.strip_prefix(&[0x0a])?);
         let entry = cursor.bytes().ok()?;
         let mut value = Cursor::new(entry.strip_prefix(&*self.prefix)?);
-        let whole = value.bytes().is_ok() && value.is_empty();
-        whole.then(|| 1 + cursor.position())
+        let bytes = value.bytes().ok()?;
+        value.is_empty().then(|| (1 + cursor.position(), bytes))
     }
 }
 
@@ -364,6 +367,26 @@ fn merge<'a>(value: &mut Option<Cow<'a, [u8]>>, more: &'a [u8]) {
         Some(value) => value.to_mut().extend_from_slice(more),
         None => *value = Some(Cow::Borrowed(more)),
     }
+}
+
+/// As [`feature`], if it has the form in which writers write it: one list, or nothing.
+#[inline]
+pub(crate) fn plain_feature(feature: &[u8]) -> Option<Feature<'_>> {
+    let (kind, list) = match feature {
+        [] => return Some(Feature { kind: Kind::None, list: &[] }),
+        [0x0a, list @ ..] => (Kind::Bytes, list),
+        [0x12, list @ ..] => (Kind::Float, list),
+        [0x1a, list @ ..] => (Kind::Int64, list),
+        _ => return None,
+    };
+    if let [len @ ..0x80, list @ ..] = list
+        && list.len() == usize::from(*len)
+    {
+        return Some(Feature { kind, list });
+    }
+    let mut cursor = Cursor::new(list);
+    let list = cursor.bytes().ok()?;
+    cursor.is_empty().then_some(Feature { kind, list })
 }
 
 /// The kind of a serialized `Feature` and its list.
@@ -549,17 +572,25 @@ mod tests {
                 proto::put_varint(&mut entries, entry.len() as u64);
                 entries.extend_from_slice(&entry);
                 let whole = entries.len();
-                assert_eq!(plain.bytes(&entries), Some(whole), "{key_len} {value_len}");
+                assert_eq!(
+                    plain.split(&entries).map(|(bytes, value)| (bytes, value.len())),
+                    Some((whole, value_len as usize)),
+                    "{key_len} {value_len}"
+                );
                 entries.extend_from_slice(b"\x0a\x03\x0a\x01x");
-                assert_eq!(plain.bytes(&entries), Some(whole), "{key_len} {value_len}");
+                assert_eq!(
+                    plain.split(&entries).map(|(bytes, value)| (bytes, value.len())),
+                    Some((whole, value_len as usize)),
+                    "{key_len} {value_len}"
+                );
                 for cut in [0, 1, 2, whole / 2, whole - 1] {
-                    assert_eq!(plain.bytes(&entries[..cut]), None, "{key_len} {value_len} {cut}");
+                    assert_eq!(plain.split(&entries[..cut]), None, "{key_len} {value_len} {cut}");
                 }
                 // No other byte up to the value may differ.
                 for at in 0..whole - value_len as usize {
                     let mut other = entries.clone();
                     other[at] ^= 1;
-                    assert_eq!(plain.bytes(&other), None, "{key_len} {value_len} {at}");
+                    assert_eq!(plain.split(&other), None, "{key_len} {value_len} {at}");
                 }
             }
         }
@@ -571,7 +602,7 @@ mod tests {
         let entry = b"\x0a\x01a\x12\x00\x0a\x01b";
         let mut entries = vec![0x0a, entry.len() as u8];
         entries.extend_from_slice(entry);
-        assert_eq!(PlainEntry::new(b"a").bytes(&entries), None);
+        assert_eq!(PlainEntry::new(b"a").split(&entries), None);
         assert_eq!(map_entry(entry).unwrap().0, b"b");
     }
 

@@ -95,4 +95,6 @@ write("tensor_of_70_trillion.tfrecord", frame(example((b"t", values(b"\x08\x01\x
 ihdr = b"IHDR" + struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
 png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr))
 write("image_of_ten_gigabytes.tfrecord", frame(example((b"i", values(png)))))
+gif = b"GIF89a" + struct.pack("<HH", 10000, 10000) + bytes.fromhex("800000ffffff0000002c00000000010001000002024401003b")
+write("image_of_a_hundred_million_pixels.tfrecord", frame(example((b"i", values(gif)))))
 write("steps_of_nothing.tfrecord", frame(plain + field(2, field(1, field(1, b"s") + field(2, field(1, floats(1)) + b"\x0a\x00" * 10000)))))

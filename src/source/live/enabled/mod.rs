@@ -10,6 +10,7 @@ mod runner;
 mod stage;
 mod tensor;
 mod units;
+mod values;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -29,10 +30,11 @@ use crate::tf::graph_def::GraphBuilder;
 use crate::tf::spec::ElementSpec;
 use crate::tf::unbatch::unbatched;
 
-pub use self::build::{Components, Dataset, Values};
+pub use self::build::Dataset;
 pub(crate) use self::folder::open_pipeline;
 pub use self::function::ModelFunction;
 pub use self::options::DataOptions;
+pub use self::values::{Components, Values};
 
 /// A serialized dataset and what it needs to run.
 #[derive(Debug)]

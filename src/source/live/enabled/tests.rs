@@ -4,10 +4,11 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Int64Type};
 use ndarray::{Array2, Array3};
 
-use super::build::{Dataset, Values};
+use super::build::Dataset;
 use super::columns::{Columns, Piece};
 use super::runner::Fetched;
 use super::stage::{self, Wanted};
+use super::values::Values;
 use super::*;
 use crate::source::{Decoded, Selection};
 use crate::wire::compress::Compression;

@@ -1,0 +1,110 @@
+//! What writing costs, beside writing the same bytes with nothing around them.
+//!
+//! ```text
+//! TMPDIR=/dev/shm cargo bench --bench write
+//! ```
+//!
+//! Figures are bytes of Arrow arrays a second, one thread.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod common;
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use common::{BYTES, FLOAT, INT64, entry, file, floats, ints};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tfarrow::{FeatureSpec, Format, OutputCompression, ReaderBuilder, SinkOptions, open_sink};
+
+fn batches(input: &str, features: &[&str]) -> Vec<RecordBatch> {
+    let mut builder = ReaderBuilder::new([input]);
+    if !features.is_empty() {
+        builder = builder.with_features(features.iter().map(|f| FeatureSpec::parse(f).unwrap()));
+    }
+    builder.build().unwrap().map(Result::unwrap).collect()
+}
+
+fn write(path: &Path, batches: &[RecordBatch], options: &SinkOptions) -> u64 {
+    let mut sink = open_sink(path, batches[0].schema_ref(), options).unwrap();
+    batches.iter().for_each(|batch| sink.write(batch).unwrap());
+    sink.finish().unwrap()
+}
+
+/// Every buffer of every column, as it is.
+fn raw(path: &Path, batches: &[RecordBatch]) -> u64 {
+    use std::io::Write;
+    fn all(out: &mut std::fs::File, data: &arrow::array::ArrayData) -> u64 {
+        let own: u64 = data
+            .buffers()
+            .iter()
+            .map(|buffer| {
+                out.write_all(buffer).unwrap();
+                buffer.len() as u64
+            })
+            .sum();
+        own + data.child_data().iter().map(|child| all(out, child)).sum::<u64>()
+    }
+    let mut out = std::fs::File::create(path).unwrap();
+    batches.iter().flat_map(RecordBatch::columns).map(|column| all(&mut out, &column.to_data())).sum()
+}
+
+fn benches(c: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let scalars = file(path, "scalars", 50_000, |row| {
+        let mut out = Vec::new();
+        for column in 0..13u64 {
+            out.push(entry(&format!("f{column:02}"), FLOAT, &floats(row + column, 1)));
+            out.push(entry(&format!("i{column:02}"), INT64, &ints(row + column, 1)));
+            out.push(entry(&format!("b{column:02}"), BYTES, format!("{row:08x}").as_bytes()));
+        }
+        out
+    });
+    let embedding = file(path, "embedding", 10_000, |row| {
+        vec![entry("id", INT64, &ints(row, 1)), entry("x", FLOAT, &floats(row, 768))]
+    });
+    let tokens = file(path, "tokens", 40_000, |row| vec![entry("tokens", INT64, &ints(row, row % 512))]);
+    let image = file(path, "image", 3_000, |row| {
+        let pixels: Vec<u8> = (0..12_288u64).map(|i| (row * 31 + i * i).to_le_bytes()[0]).collect();
+        vec![entry("image", BYTES, &pixels)]
+    });
+
+    for (name, input, features, array) in [
+        ("39 scalars", &scalars.0, &[][..], false),
+        ("768 floats", &embedding.0, &["id:int64", "x:float32[768]"], true),
+        ("token lists", &tokens.0, &["tokens:int64[]"], false),
+        ("uint8 images", &image.0, &["image:raw<uint8>[64,64,3]"], true),
+    ] {
+        let batches = batches(input, features);
+        let out = path.join("out");
+        let bytes = raw(&out, &batches);
+        let mut group = c.benchmark_group(name);
+        group.throughput(Throughput::Bytes(bytes)).sample_size(10);
+        group.bench_function("limit: plain write", |b| b.iter(|| raw(&out, &batches)));
+        let mut measure = |label: &str, format, compression| {
+            let options = SinkOptions {
+                format: Some(format),
+                compression,
+                overwrite: true,
+                threads: 1,
+                ..SinkOptions::default()
+            };
+            std::fs::remove_file(&out).or_else(|_| std::fs::remove_dir_all(&out)).unwrap();
+            group.bench_function(label, |b| b.iter(|| write(&out, &batches, &options)));
+        };
+        measure("IPC", Format::IpcFile, None);
+        measure("Parquet, zstd", Format::Parquet, None);
+        measure("Parquet, snappy", Format::Parquet, Some(OutputCompression::Snappy));
+        measure("Parquet, plain", Format::Parquet, Some(OutputCompression::None));
+        measure("TFRecord", Format::TfRecord, None);
+        if array {
+            measure("npyd", Format::Npyd, None);
+            measure("saved", Format::Saved, None);
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(all, benches);
+criterion_main!(all);
