@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // each bench uses some of it
 
+use std::io::Write;
 use std::path::Path;
 
 const MASK_DELTA: u32 = 0xa282_ead8;
@@ -50,13 +51,19 @@ pub(crate) fn file(
     rows: u64,
     features: impl Fn(u64) -> Vec<Vec<u8>>,
 ) -> (String, u64) {
-    let mut out = Vec::new();
+    // Written as it grows: a process that this one starts seems to need what this one needed.
+    let path = folder.join(name);
+    let mut file = std::fs::File::create(&path).unwrap();
+    let (mut out, mut bytes) = (Vec::new(), 0);
     for row in 0..rows {
         frame(&mut out, &message(0x0a, &features(row).concat()));
+        if out.len() > 1 << 20 || row + 1 == rows {
+            file.write_all(&out).unwrap();
+            bytes += out.len() as u64;
+            out.clear();
+        }
     }
-    let path = folder.join(name);
-    std::fs::write(&path, &out).unwrap();
-    (path.to_str().unwrap().to_owned(), out.len() as u64)
+    (path.to_str().unwrap().to_owned(), bytes)
 }
 
 pub(crate) fn ints(row: u64, n: u64) -> Vec<u8> {

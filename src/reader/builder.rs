@@ -251,7 +251,7 @@ impl ReaderBuilder {
         self
     }
 
-    /// Bytes of input after which a batch is ended early. Default: 256 MiB; of files of records, 32 MiB
+    /// Bytes of input after which a batch is ended early. Default: 256 MiB; of files of records, 16 MiB
     /// at most.
     #[must_use]
     pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
