@@ -221,6 +221,40 @@ fn an_existing_output_stays_unless_told_otherwise() {
     assert_eq!(dir.names(), ["out.arrow", "out.arrows", "out.parquet"]);
 }
 
+#[test]
+fn overwriting_spares_what_is_no_such_output() {
+    for format in ["npyd", "saved"] {
+        let dir = Dir::new();
+        let output = dir.arg("out");
+        let convert = || {
+            tfarrow(&[
+                "convert",
+                DIGITS,
+                "--columns",
+                "pixels",
+                "-o",
+                &output,
+                "--format",
+                format,
+                "--overwrite",
+            ])
+        };
+        convert().success();
+        convert().success();
+        fs::write(dir.path("out").join("thesis.txt"), "mine").unwrap();
+        assert_names(&convert().failure(), &["out", "would be lost"]);
+        assert_eq!(fs::read(dir.path("out").join("thesis.txt")).unwrap(), b"mine");
+    }
+    #[cfg(unix)]
+    {
+        let dir = Dir::new();
+        std::os::unix::fs::symlink("/dev/null", dir.path("null")).unwrap();
+        let args = ["convert", DIGITS, "-o", &dir.arg("null"), "--format", "parquet", "--overwrite"];
+        assert_names(&tfarrow(&args).failure(), &["null", "-o -"]);
+        assert!(fs::symlink_metadata(dir.path("null")).unwrap().is_symlink());
+    }
+}
+
 // Looking without converting.
 
 #[test]

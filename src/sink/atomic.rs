@@ -107,16 +107,25 @@ pub(crate) struct AtomicFolder {
 }
 
 impl AtomicFolder {
-    /// Creates an empty folder beside `target`.
+    /// Creates an empty folder beside `target`. What is there may be replaced if `overwrite` is set
+    /// and `is_ours` says of the folder that it holds such an output, or if it is empty.
     ///
     /// # Errors
-    /// The target exists and `overwrite` is not set, or is a file, or the folder cannot be created.
-    pub(crate) fn create(target: &Path, overwrite: bool) -> Result<Self> {
-        if target.is_file() {
-            return Err(Error::config("output is a file").in_source(describe(target)));
-        }
-        if !overwrite && target.symlink_metadata().is_ok() {
-            return Err(exists(target));
+    /// The target exists and is not to be replaced, or is no folder, or the folder cannot be created.
+    pub(crate) fn create(target: &Path, overwrite: bool, is_ours: fn(&Path) -> bool) -> Result<Self> {
+        if target.symlink_metadata().is_ok() {
+            if !target.is_dir() {
+                return Err(Error::config("output is a file").in_source(describe(target)));
+            }
+            if !overwrite {
+                return Err(exists(target));
+            }
+            let empty = target.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+            if !empty && !is_ours(target) {
+                return Err(Error::config("output is a folder with other files, which would be lost")
+                    .in_source(describe(target))
+                    .with_hint("name another, or empty this one"));
+            }
         }
         let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let prefix = format!(".{name}.");
@@ -194,6 +203,12 @@ pub(crate) fn refuse_existing(target: &Path, overwrite: bool) -> Result<()> {
     if !overwrite && target.symlink_metadata().is_ok() {
         return Err(exists(target));
     }
+    // A file that takes the name of a device or a pipe would end it.
+    if target.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Error::config("output is a device or a pipe, which is no place for a file")
+            .in_source(describe(target))
+            .with_hint("pass -o - for a stream to standard output"));
+    }
     Ok(())
 }
 
@@ -237,19 +252,45 @@ mod tests {
     fn a_folder_appears_whole_or_not_at_all() {
         let place = tempfile::tempdir().unwrap();
         let target = place.path().join("out.npyd");
-        let folder = AtomicFolder::create(&target, false).unwrap();
+        let folder = AtomicFolder::create(&target, false, |_| true).unwrap();
         std::fs::write(folder.path().join("x"), b"1").unwrap();
         assert!(!target.exists());
         drop(folder);
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
         for content in [b"1", b"2"] {
-            let folder = AtomicFolder::create(&target, true).unwrap();
+            let folder = AtomicFolder::create(&target, true, |_| true).unwrap();
             std::fs::write(folder.path().join("x"), content).unwrap();
             folder.persist().unwrap();
             assert_eq!(std::fs::read(target.join("x")).unwrap(), content);
             assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
         }
-        assert_eq!(AtomicFolder::create(&target, false).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(
+            AtomicFolder::create(&target, false, |_| true).unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
+    }
+
+    #[test]
+    fn a_folder_of_other_files_is_not_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::write(place.path().join("thesis.txt"), b"theirs").unwrap();
+        let error = AtomicFolder::create(place.path(), true, |_| false).unwrap_err();
+        assert!(error.to_string().contains("would be lost"), "{error}");
+        assert_eq!(std::fs::read(place.path().join("thesis.txt")).unwrap(), b"theirs");
+        let empty = place.path().join("empty");
+        std::fs::create_dir(&empty).unwrap();
+        AtomicFolder::create(&empty, true, |_| false).unwrap().persist().unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_device_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        let error = AtomicFile::create(&link, true).unwrap_err();
+        assert!(error.to_string().contains("-o -"), "{error}");
+        assert!(link.symlink_metadata().unwrap().is_symlink());
     }
 
     #[test]

@@ -276,11 +276,11 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool
             .with_hint("leave --one-batch out; .npy and .npyd hold each column as one array anyway"));
     }
     if format == Format::Npyd {
-        let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
+        let folder = atomic::AtomicFolder::create(path, options.overwrite, npy::is_npyd)?;
         return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
     }
     if format == Format::Saved {
-        let folder = atomic::AtomicFolder::create(path, options.overwrite)?;
+        let folder = atomic::AtomicFolder::create(path, options.overwrite, saved::is_saved)?;
         return Ok(Box::new(saved::SavedSink::new(folder, schema, options).map_err(named)?));
     }
     if format == Format::TfRecord {

@@ -236,6 +236,18 @@ impl Sink for NpySink {
     }
 }
 
+/// Whether `folder` and the folders in it hold `.npy` files and nothing else.
+pub(super) fn is_npyd(folder: &Path) -> bool {
+    folder.read_dir().is_ok_and(|mut entries| {
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| {
+                let path = entry.path();
+                if path.is_dir() { is_npyd(&path) } else { path.extension().is_some_and(|end| end == "npy") }
+            })
+        })
+    })
+}
+
 /// Writes a folder with one `.npy` file a column, which appears when all of them are whole.
 pub(crate) struct NpydSink {
     folder: AtomicFolder,

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::RecordBatch;
@@ -26,6 +27,20 @@ const SHARD_FILE: &str = "00000000.snapshot";
 /// Bytes in a Snappy block. `Dataset.load` reads none that decode to more than 256 KiB; elements may
 /// go on from block to block.
 const SNAPPY_BYTES: usize = 128 << 10;
+
+/// Whether `folder` holds a save and nothing else.
+pub(super) fn is_saved(folder: &Path) -> bool {
+    folder.read_dir().is_ok_and(|mut entries| {
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let run = name.bytes().all(|byte| byte.is_ascii_digit()) && entry.path().is_dir();
+                run || name == "dataset_spec.pb" || name == "snapshot.metadata"
+            })
+        })
+    })
+}
 
 /// Writes a `Dataset.save` folder.
 pub(crate) struct SavedSink {
@@ -196,7 +211,7 @@ impl Sink for SavedSink {
 #[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
     use crate::reader::ReaderBuilder;
