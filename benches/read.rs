@@ -31,19 +31,9 @@ fn read(input: &str, kind: RecordKind, features: &[&str]) -> u64 {
 fn benches(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let scalars = file(path, "scalars", 20_000, |row| {
-        let mut out = Vec::new();
-        for column in 0..13u64 {
-            out.push(entry(&format!("f{column:02}"), FLOAT, &floats(row + column, 1)));
-            out.push(entry(&format!("i{column:02}"), INT64, &ints(row + column, 1)));
-            out.push(entry(&format!("b{column:02}"), BYTES, format!("{row:08x}").as_bytes()));
-        }
-        out
-    });
-    let embedding = file(path, "embedding", 5_000, |row| {
-        vec![entry("id", INT64, &ints(row, 1)), entry("x", FLOAT, &floats(row, 768))]
-    });
-    let tokens = file(path, "tokens", 20_000, |row| vec![entry("tokens", INT64, &ints(row, row % 512))]);
+    let scalars = file(path, "scalars", 20_000, common::scalars);
+    let embedding = file(path, "embedding", 5_000, common::embedding);
+    let tokens = file(path, "tokens", 20_000, common::tokens);
     let image =
         file(path, "image", 1_500, |row| vec![entry("image", BYTES, &vec![row.to_le_bytes()[0]; 12_288])]);
 

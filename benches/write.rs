@@ -13,7 +13,7 @@ mod common;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
-use common::{BYTES, FLOAT, INT64, entry, file, floats, ints};
+use common::{BYTES, entry, file};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tfarrow::{FeatureSpec, Format, OutputCompression, ReaderBuilder, SinkOptions, open_sink};
 
@@ -52,19 +52,9 @@ fn raw(path: &Path, batches: &[RecordBatch]) -> u64 {
 fn benches(c: &mut Criterion) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
-    let scalars = file(path, "scalars", 50_000, |row| {
-        let mut out = Vec::new();
-        for column in 0..13u64 {
-            out.push(entry(&format!("f{column:02}"), FLOAT, &floats(row + column, 1)));
-            out.push(entry(&format!("i{column:02}"), INT64, &ints(row + column, 1)));
-            out.push(entry(&format!("b{column:02}"), BYTES, format!("{row:08x}").as_bytes()));
-        }
-        out
-    });
-    let embedding = file(path, "embedding", 10_000, |row| {
-        vec![entry("id", INT64, &ints(row, 1)), entry("x", FLOAT, &floats(row, 768))]
-    });
-    let tokens = file(path, "tokens", 40_000, |row| vec![entry("tokens", INT64, &ints(row, row % 512))]);
+    let scalars = file(path, "scalars", 50_000, common::scalars);
+    let embedding = file(path, "embedding", 10_000, common::embedding);
+    let tokens = file(path, "tokens", 40_000, common::tokens);
     let image = file(path, "image", 3_000, |row| {
         let pixels: Vec<u8> = (0..12_288u64).map(|i| (row * 31 + i * i).to_le_bytes()[0]).collect();
         vec![entry("image", BYTES, &pixels)]

@@ -75,3 +75,26 @@ pub(crate) fn ints(row: u64, n: u64) -> Vec<u8> {
 pub(crate) fn floats(row: u64, n: u64) -> Vec<u8> {
     (0..n).flat_map(|i| ((row * 31 + i) as f32).to_le_bytes()).collect()
 }
+
+/// Records of 39 scalars: 13 floats, 13 integers, 13 texts.
+pub(crate) fn scalars(row: u64) -> Vec<Vec<u8>> {
+    (0..13)
+        .flat_map(|column| {
+            [
+                entry(&format!("f{column:02}"), FLOAT, &floats(row + column, 1)),
+                entry(&format!("i{column:02}"), INT64, &ints(row + column, 1)),
+                entry(&format!("b{column:02}"), BYTES, format!("{row:08x}").as_bytes()),
+            ]
+        })
+        .collect()
+}
+
+/// Records of an id and 768 floats.
+pub(crate) fn embedding(row: u64) -> Vec<Vec<u8>> {
+    vec![entry("id", INT64, &ints(row, 1)), entry("x", FLOAT, &floats(row, 768))]
+}
+
+/// Records of a list of up to 511 integers.
+pub(crate) fn tokens(row: u64) -> Vec<Vec<u8>> {
+    vec![entry("tokens", INT64, &ints(row, row % 512))]
+}
