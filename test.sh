@@ -27,7 +27,7 @@ cargo test --locked --workspace --no-fail-fast
 
 section "Live pipelines, in the libtensorflow of that environment"
 cargo test --locked --features tensorflow --lib -- live graph_def
-cargo test --locked --features tensorflow --test live
+cargo test --locked --features tensorflow --test library -- live
 
 section "The library without default features"
 cargo test --locked --no-default-features --lib --test layering

@@ -3,11 +3,9 @@
 #![cfg(all(feature = "cli", feature = "gzip", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::process::Command;
 
-use common::{DIGITS, Dir, repo};
+use crate::common::{DIGITS, Dir, repo};
 
 /// Runs the program on `copies` times the digits with at most `limit_mib` MiB of address space.
 fn run_limited(limit_mib: usize, copies: usize, output: &[&str]) -> std::process::Output {
@@ -110,10 +108,10 @@ fn a_large_tfds_folder_needs_no_more_memory_than_a_small_one() {
 fn folder_of_zeros(dir: &Dir, rows: usize) -> String {
     let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut zlib, &vec![0; 8 << 20]).unwrap();
-    let record = common::example(&[("mask", &zlib.finish().unwrap())]);
+    let record = crate::common::example(&[("mask", &zlib.finish().unwrap())]);
     let folder = dir.path("zeros");
     std::fs::create_dir(&folder).unwrap();
-    let shard = common::tfrecord(&vec![record; rows]);
+    let shard = crate::common::tfrecord(&vec![record; rows]);
     std::fs::write(folder.join("zeros-train.tfrecord-00000-of-00001"), shard).unwrap();
     let info = format!(
         r#"{{"name": "zeros", "version": "1.0.0", "splits": [{{"name": "train", "shardLengths": ["{rows}"]}}]}}"#

@@ -3,15 +3,13 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, command, repo, tfarrow};
+use crate::common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, command, repo, tfarrow};
 use serde_json::Value;
 
 const SHARD_0: &str = "examples/data/digits/digits.tfrecord-00000-of-00002";

@@ -4,16 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
-mod common;
-
 use std::path::Path;
 
+use crate::common::{Dir, Table, assert_names, json_file, repo, tfarrow};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
     DataType, Field, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use common::{Dir, Table, assert_names, json_file, repo, tfarrow};
 use serde_json::{Map, Value, json};
 
 const WIDE: [&str; 3] = ["wide_tfrecord", "wide_array_record", "wide_parquet"];
@@ -519,9 +517,9 @@ fn damaged_examples_are_passed_over_and_listed() {
 
 #[test]
 fn datasets_of_random_features_that_tfds_prepares() {
-    let Some(python) = common::python() else { return };
+    let Some(python) = crate::common::python() else { return };
     let dir = Dir::new();
-    common::run_python(python, "tfds_random.py", &["prepare", &dir.arg("")]);
+    crate::common::run_python(python, "tfds_random.py", &["prepare", &dir.arg("")]);
     let folders = dir.names().into_iter().filter(|name| !name.contains('.'));
     let folders: Vec<_> = folders.collect();
     assert!(folders.len() >= 12, "{folders:?}");
@@ -530,6 +528,6 @@ fn datasets_of_random_features_that_tfds_prepares() {
         let args = ["convert", &input, "-o", &out, "--decode-images", "--tensor-layout", "nested"];
         tfarrow(&args).success();
     }
-    let python = common::python().unwrap();
-    common::run_python(python, "tfds_random.py", &["check", &dir.arg("")]);
+    let python = crate::common::python().unwrap();
+    crate::common::run_python(python, "tfds_random.py", &["check", &dir.arg("")]);
 }

@@ -4,8 +4,6 @@
 #![cfg(all(feature = "cli", feature = "array-record", feature = "parquet"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
@@ -14,10 +12,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use crate::common::{Dir, repo, tfarrow};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, SchemaRef};
-use common::{Dir, repo, tfarrow};
 use tfarrow::{
     Batches, Cardinality, Decoded, ElementSpec, Partition, ReadOptions, ReaderBuilder, RecordKind, Result,
     Source, Unit, Units,
@@ -148,8 +146,8 @@ fn large_file(path: &Path, rows: u32, payload: usize) {
         // As fixed-width text, so that no two rows are the same anywhere.
         let mut bytes = format!("{row:08}").into_bytes();
         bytes.resize(payload, b'.');
-        let record = common::example(&[("payload", &bytes)]);
-        file.write_all(&common::tfrecord(&[record])).unwrap();
+        let record = crate::common::example(&[("payload", &bytes)]);
+        file.write_all(&crate::common::tfrecord(&[record])).unwrap();
     }
     file.flush().unwrap();
 }
@@ -172,7 +170,7 @@ fn a_large_tfrecord_file_is_read_by_several_threads_in_order() {
     for (skip, take) in [(0u32, 3u32), (17_000, 5), (17_999, 5)] {
         let (skip, take) = (skip.to_string(), take.to_string());
         let args = ["convert", &input, "-o", "-", "--threads", "2", "--skip", &skip, "--take", &take];
-        let table = common::Table::from_stream(tfarrow(&args).success().stdout);
+        let table = crate::common::Table::from_stream(tfarrow(&args).success().stdout);
         let first = table.values("payload")[0].as_str().unwrap()[..8].to_owned();
         assert_eq!(first, format!("{:08}", skip.parse::<u32>().unwrap()));
     }

@@ -5,14 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
-mod common;
-
 use std::fs;
 
+use crate::common::{Dir, Table, assert_names, json_file, repo, tfarrow};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
-use common::{Dir, Table, assert_names, json_file, repo, tfarrow};
 use serde_json::{Value, json};
 
 fn features(name: &str) -> String {
@@ -236,7 +234,7 @@ fn hostile_tensors_are_refused_without_the_memory_they_ask_for() {
         ("bool", vec![2, 0], "raw<bool>[2]"),
     ] {
         let path = dir.path("one.tfrecord");
-        fs::write(&path, common::tfrecord(&[common::example(&[("x", &value)])])).unwrap();
+        fs::write(&path, crate::common::tfrecord(&[crate::common::example(&[("x", &value)])])).unwrap();
         let message = refused(&[path.to_str().unwrap(), "--feature", &format!("x:{spec}")]);
         assert_names(&message, &["record 0", "column `x`", "--feature 'x:binary", "to keep the bytes"]);
         assert!(!message.contains("panicked"), "{name}: {message}");
@@ -328,7 +326,7 @@ fn hostile_images_are_refused_without_the_memory_they_ask_for() {
         ("text", b"not an image".to_vec()),
         ("nothing", Vec::new()),
     ] {
-        fs::write(&path, common::tfrecord(&[common::example(&[("image", &bytes)])])).unwrap();
+        fs::write(&path, crate::common::tfrecord(&[crate::common::example(&[("image", &bytes)])])).unwrap();
         let message = refused(&[path.to_str().unwrap(), "--feature", "image:image"]);
         assert_names(
             &message,
@@ -419,25 +417,25 @@ fn an_example_never_loses_its_feature_lists() {
     // Nor where the first record does not show that there are any.
     let dir = Dir::new();
     let path = dir.arg("late.tfrecord");
-    let plain = common::example(&[("x", b"context")]);
-    fs::write(&path, common::tfrecord(&[plain.clone(), [plain, steps("x")].concat()])).unwrap();
+    let plain = crate::common::example(&[("x", b"context")]);
+    fs::write(&path, crate::common::tfrecord(&[plain.clone(), [plain, steps("x")].concat()])).unwrap();
     let message = refused(&[&path, "--infer-records", "1"]);
     assert_names(&message, &["late.tfrecord", "feature lists", "--record sequence"]);
 }
 
 /// The `feature_lists` of a SequenceExample: one list of one step.
 fn steps(name: &str) -> Vec<u8> {
-    let list = common::field(1, &common::bytes_feature(b"step"));
-    let entry = [common::field(1, name.as_bytes()), common::field(2, &list)].concat();
-    common::field(2, &common::field(1, &entry))
+    let list = crate::common::field(1, &crate::common::bytes_feature(b"step"));
+    let entry = [crate::common::field(1, name.as_bytes()), crate::common::field(2, &list)].concat();
+    crate::common::field(2, &crate::common::field(1, &entry))
 }
 
 #[test]
 fn a_feature_and_a_list_of_one_name_are_two_columns() {
     let dir = Dir::new();
     let path = dir.arg("same.tfrecord");
-    let record = [common::example(&[("x", b"context")]), steps("x")].concat();
-    fs::write(&path, common::tfrecord(&[record])).unwrap();
+    let record = [crate::common::example(&[("x", b"context")]), steps("x")].concat();
+    fs::write(&path, crate::common::tfrecord(&[record])).unwrap();
     let table = converted(&[&path]);
     assert_eq!(table.columns(), ["context/x", "feature_lists/x"]);
     assert_eq!(json!(rows(&table, "context/x")), json!(["context"]));
@@ -449,7 +447,7 @@ fn a_feature_and_a_list_of_one_name_are_two_columns() {
 
 #[test]
 fn a_spec_with_a_typo_is_answered_by_what_was_meant() {
-    let input = common::DIGITS;
+    let input = crate::common::DIGITS;
     for spec in ["lable:int64", "lable:int64[]"] {
         let message = refused(&[input, "--feature", spec]);
         assert_names(&message, &["no feature `lable`", "did you mean `label`?"]);
@@ -470,7 +468,7 @@ fn a_spec_with_a_typo_is_answered_by_what_was_meant() {
         assert_eq!(table.columns().len(), 5, "{spec}");
     }
     // A file of specs is taken at its word.
-    let dir = common::Dir::new();
+    let dir = crate::common::Dir::new();
     std::fs::write(dir.path("f.json"), r#"{"label": "int64", "lable": "int64?"}"#).unwrap();
     let table = converted(&[input, "--features", &dir.arg("f.json")]);
     assert_eq!(table.columns(), ["label", "lable"]);
@@ -489,18 +487,18 @@ fn missing_features_of_every_dtype_take_their_default() {
         ("h:string=none", json!("none")),
     ];
     let features: Vec<&str> = specs.iter().flat_map(|(spec, _)| ["--feature", spec]).collect();
-    let table = converted(&[&[common::DIGITS], &features[..]].concat());
+    let table = converted(&[&[crate::common::DIGITS], &features[..]].concat());
     for (spec, value) in specs {
         let name = spec.split(':').next().unwrap();
         let rows = rows(&table, name);
-        assert_eq!(rows.len(), common::DIGITS_ROWS);
+        assert_eq!(rows.len(), crate::common::DIGITS_ROWS);
         assert!(rows.iter().all(|row| *row == value), "{spec}: {}", rows[0]);
     }
 }
 
 #[test]
 fn a_column_with_a_typo_is_answered_by_what_was_meant() {
-    let input = common::DIGITS;
+    let input = crate::common::DIGITS;
     for (option, value) in
         [("--columns", "lable"), ("--exclude", "lable"), ("--utf8", "lable"), ("--rename", "lable=y")]
     {
@@ -515,9 +513,9 @@ fn a_column_with_a_typo_is_answered_by_what_was_meant() {
 fn what_is_not_read_need_not_be_inferred() {
     let dir = Dir::new();
     let path = dir.arg("changes.tfrecord");
-    let first = [common::example(&[("x", b"text")]), common::int_example("y", 1)].concat();
-    let second = [common::int_example("x", 2), common::int_example("y", 2)].concat();
-    fs::write(&path, common::tfrecord(&[first, second])).unwrap();
+    let first = [crate::common::example(&[("x", b"text")]), crate::common::int_example("y", 1)].concat();
+    let second = [crate::common::int_example("x", 2), crate::common::int_example("y", 2)].concat();
+    fs::write(&path, crate::common::tfrecord(&[first, second])).unwrap();
     assert_names(&refused(&[&path]), &["record 1", "changes its kind", "column `x`", "--exclude x"]);
     for args in [["--exclude", "x"], ["--columns", "y"]] {
         assert_eq!(json!(rows(&converted(&[&[path.as_str()], &args[..]].concat()), "y")), json!([1, 2]));
@@ -529,8 +527,8 @@ fn what_is_not_read_need_not_be_inferred() {
 fn narrowed_values_that_do_not_fit_are_named_with_their_place() {
     let dir = Dir::new();
     let path = dir.arg("numbers.tfrecord");
-    let records: Vec<_> = [1, 127, 128].map(|value| common::int_example("x", value)).into();
-    fs::write(&path, common::tfrecord(&records)).unwrap();
+    let records: Vec<_> = [1, 127, 128].map(|value| crate::common::int_example("x", value)).into();
+    fs::write(&path, crate::common::tfrecord(&records)).unwrap();
     let table = converted(&[&path, "--feature", "x:uint8"]);
     assert_eq!(table.schema.field(0).data_type(), &DataType::UInt8);
     assert_eq!(json!(rows(&table, "x")), json!([1, 127, 128]));
@@ -557,17 +555,17 @@ fn structures_become_structs_on_request() {
 
 #[test]
 fn casts_and_where_they_fail() {
-    let table = converted(&[common::DIGITS, "--cast", "label=float32", "--cast", "float32:float64"]);
+    let table = converted(&[crate::common::DIGITS, "--cast", "label=float32", "--cast", "float32:float64"]);
     let of = |name: &str| table.schema.field_with_name(name).unwrap().data_type().to_string();
     assert_eq!(of("label"), "Float32");
-    let wide = converted(&[common::DIGITS, "--columns=label", "--cast=int64:int8,label=int16"]);
+    let wide = converted(&[crate::common::DIGITS, "--columns=label", "--cast=int64:int8,label=int16"]);
     assert_eq!(wide.schema.field(0).data_type(), &DataType::Int16);
 
     let dir = Dir::new();
     let path = dir.arg("numbers.tfrecord");
     let records: Vec<_> =
-        (0..3000u32).map(|i| common::int_example("x", if i == 2500 { 300 } else { 1 })).collect();
-    fs::write(&path, common::tfrecord(&records)).unwrap();
+        (0..3000u32).map(|i| crate::common::int_example("x", if i == 2500 { 300 } else { 1 })).collect();
+    fs::write(&path, crate::common::tfrecord(&records)).unwrap();
     for threads in ["1", "2"] {
         let message = refused(&[&path, "--cast", "x=int8", "--threads", threads]);
         assert_names(&message, &["expected Int8, found 300", "row 2500", "column `x`"]);
@@ -579,13 +577,13 @@ fn casts_and_where_they_fail() {
 
 #[test]
 fn utf8_is_for_bytes() {
-    let message = refused(&[common::DIGITS, "--utf8", "label"]);
+    let message = refused(&[crate::common::DIGITS, "--utf8", "label"]);
     assert_names(&message, &["only bytes", "column `label`"]);
 }
 
 #[test]
 fn names_are_for_what_has_none() {
-    let message = refused(&[common::DIGITS, "--names", "x,y"]);
+    let message = refused(&[crate::common::DIGITS, "--names", "x,y"]);
     assert_names(&message, &["features have names", "--rename"]);
 }
 
@@ -593,8 +591,8 @@ fn names_are_for_what_has_none() {
 fn a_prefix_names_everything_under_it() {
     let dir = Dir::new();
     let path = dir.arg("paths.tfrecord");
-    let record = common::example(&[("outer/a", b"1"), ("outer/b", b"2"), ("outside", b"3")]);
-    fs::write(&path, common::tfrecord(&[record])).unwrap();
+    let record = crate::common::example(&[("outer/a", b"1"), ("outer/b", b"2"), ("outside", b"3")]);
+    fs::write(&path, crate::common::tfrecord(&[record])).unwrap();
     assert_eq!(converted(&[&path, "--columns", "outer"]).columns(), ["outer/a", "outer/b"]);
     assert_eq!(converted(&[&path, "--exclude", "outer"]).columns(), ["outside"]);
     assert_eq!(converted(&[&path, "--columns", "outer", "--exclude", "outer/a"]).columns(), ["outer/b"]);
@@ -614,13 +612,16 @@ fn features_from_a_schema_pbtxt() {
         "#,
     )
     .unwrap();
-    let table = converted(&[common::DIGITS, "--features", &schema]);
+    let table = converted(&[crate::common::DIGITS, "--features", &schema]);
     assert_eq!(table.columns(), ["label", "writer"]);
     assert_eq!(table.schema.field(1).data_type(), &DataType::Utf8);
     fs::write(&schema, "feature {\n  name: label\n}").unwrap();
     assert_names(
-        &refused(&[common::DIGITS, "--features", &schema]),
+        &refused(&[crate::common::DIGITS, "--features", &schema]),
         &["schema.pbtxt", "line 2", "a quoted string"],
     );
-    assert_names(&refused(&[common::DIGITS, "--features", &dir.arg("none")]), &["cannot read features"]);
+    assert_names(
+        &refused(&[crate::common::DIGITS, "--features", &dir.arg("none")]),
+        &["cannot read features"],
+    );
 }

@@ -4,12 +4,10 @@
 #![allow(clippy::cast_possible_truncation)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 
-use common::{DIGITS, Dir, Run, Table, assert_names, tfarrow};
+use crate::common::{DIGITS, Dir, Run, Table, assert_names, tfarrow};
 use serde_json::{Value, json};
 
 const ROWS: usize = 200;

@@ -4,12 +4,10 @@
 #![cfg(all(feature = "cli", feature = "tensorflow"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use common::{Dir, Table, command, python, repo, run_python, tfarrow};
+use crate::common::{Dir, Table, command, python, repo, run_python, tfarrow};
 use tfarrow::live::{DataOptions, Dataset, ModelFunction, Values};
 use tfarrow::{Cardinality, ErrorKind, ReaderBuilder, Selection, conformance, tensor, to_arrays};
 

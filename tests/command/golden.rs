@@ -4,10 +4,8 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
+use crate::common::{Dir, Table, golden, json_file, tfarrow};
 use arrow::datatypes::DataType;
-use common::{Dir, Table, golden, json_file, tfarrow};
 use serde_json::{Value, json};
 
 #[test]

@@ -3,12 +3,10 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 use std::process::Command;
 
-use common::repo;
+use crate::common::repo;
 
 /// Address space that a command may take, in KiB. The files are smaller than 100 KB.
 const LIMIT_KIB: u64 = 768 << 10;
@@ -64,7 +62,7 @@ fn every_command_ends_over_every_hostile_file() {
 fn sound_records_around_the_abuse_are_kept() {
     let count = |name: &str| {
         let file = format!("tests/hostile/{name}");
-        let run = common::tfarrow(&["verify", &file, "--json"]);
+        let run = crate::common::tfarrow(&["verify", &file, "--json"]);
         let found: serde_json::Value = serde_json::from_str(run.text()).unwrap();
         (found["records"].as_u64().unwrap(), found["damaged"].as_u64().unwrap())
     };

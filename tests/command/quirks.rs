@@ -4,11 +4,9 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
+use crate::common::{Run, Table, assert_names, repo, tfarrow};
 use arrow::array::AsArray;
 use arrow::datatypes::UInt8Type;
-use common::{Run, Table, assert_names, repo, tfarrow};
 use serde_json::{Value, json};
 
 fn convert(name: &str, args: &[&str]) -> Run {
@@ -199,10 +197,10 @@ fn extreme_values_come_out_as_they_are() {
 fn a_value_of_8_mib_is_read() {
     let big = vec![b'x'; 8 << 20];
     // Messages that follow one another are merged.
-    let record = [common::int_example("id", 0), common::example(&[("s", &big)])].concat();
-    let dir = common::Dir::new();
+    let record = [crate::common::int_example("id", 0), crate::common::example(&[("s", &big)])].concat();
+    let dir = crate::common::Dir::new();
     let file = dir.path("bigvalue.tfrecord");
-    std::fs::write(&file, common::tfrecord(&[record])).unwrap();
+    std::fs::write(&file, crate::common::tfrecord(&[record])).unwrap();
     let run = tfarrow(&["convert", file.to_str().unwrap(), "-o", "-"]).success();
     let table = Table::from_stream(run.stdout);
     assert_eq!((table.values("id"), table.rows()), (vec![json!(0)], 1));

@@ -122,7 +122,13 @@ fn peak_memory_is_the_result_and_one_batch() {
         ("known,cast", BATCHES * BATCH_BYTES / 2, 1),
     ] {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "collect_and_measure", "--include-ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "to_arrays::collect_and_measure",
+                "--include-ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(PEAK, mode)
             .output()
             .unwrap();

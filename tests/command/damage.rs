@@ -4,11 +4,9 @@
 #![allow(clippy::cast_possible_truncation)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 
-use common::{
+use crate::common::{
     DIGITS, DIGITS_ROWS, Dir, Run, Table, assert_names, golden, json_file, repo, tfarrow, tfarrow_fed,
 };
 use serde_json::{Value, json};

@@ -3,18 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::common::{Dir, python, run_python};
 use arrow::array::{
     Array, ArrayRef, BinaryArray, FixedSizeListArray, Int32Array, ListArray, RecordBatch, StringArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
-use common::{Dir, python, run_python};
 use half::{bf16, f16};
 use ndarray::{Array as NdArray, array};
 use num_complex::Complex;

@@ -2,15 +2,13 @@
 #![cfg(all(feature = "ffi", feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::process::Command;
 
+use crate::common::{DIGITS, python, run_python};
 use arrow::array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::ffi_stream::ArrowArrayStreamReader;
-use common::{DIGITS, python, run_python};
 use tfarrow::{Error, ErrorKind, ReaderBuilder, export_stream};
 
 #[test]

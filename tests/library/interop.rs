@@ -3,9 +3,7 @@
 #![cfg(all(feature = "cli", feature = "parquet"))]
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{DIGITS, Dir, golden, json_file, python, run_python, tfarrow};
+use crate::common::{DIGITS, Dir, golden, json_file, python, run_python, tfarrow};
 
 const EXTENSIONS: [&str; 3] = ["parquet", "arrow", "arrows"];
 

@@ -197,7 +197,13 @@ fn a_file_larger_than_the_memory_limit_is_scanned() {
     let output = Command::new("sh")
         .args(["-c", "ulimit -d 98304; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "scan_in_a_small_process", "--include-ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "ipc_map::scan_in_a_small_process",
+            "--include-ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(SCAN, &path)
         .output()
         .unwrap();

@@ -5,12 +5,10 @@
 #![allow(clippy::cast_possible_truncation)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Dir, Run, Table, assert_names, repo, tfarrow};
+use crate::common::{Dir, Run, Table, assert_names, repo, tfarrow};
 use serde_json::Value;
 
 fn convert(args: &[&str]) -> Run {
@@ -175,7 +173,7 @@ fn images_that_do_not_decode_are_passed_over() {
             records[0][at + 1] = b'X';
         }
     }
-    fs::write(&shards[0], common::tfrecord(&records)).unwrap();
+    fs::write(&shards[0], crate::common::tfrecord(&records)).unwrap();
     let args = [&[folder.as_str()], &decode[..]].concat();
     check_policies(&args, "label", &sound, &[0], &["column `img_png`", "record 0"]);
 }

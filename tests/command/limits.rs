@@ -4,14 +4,12 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::io::{BufReader, Write};
 use std::process::{Command, Output, Stdio};
 
+use crate::common::{DIGITS, Dir, assert_names, repo};
 use arrow::array::{Array, AsArray};
 use arrow::ipc::reader::StreamReader;
-use common::{DIGITS, Dir, assert_names, repo};
 
 /// The program under a shell's limits.
 fn limited(limits: &str, args: &[&str]) -> Command {
@@ -128,9 +126,9 @@ fn a_longer_record_than_allowed_is_refused_or_stepped_over() {
     std::fs::write(dir.path("in.tfrecord"), file).unwrap();
     let input = dir.arg("in.tfrecord");
     let args = ["convert", &input, "--record", "raw", "--max-record-bytes", "1000", "-o", "-"];
-    let message = common::tfarrow(&[&args[..], &["--dry-run"]].concat()).failure();
+    let message = crate::common::tfarrow(&[&args[..], &["--dry-run"]].concat()).failure();
     assert_names(&message, &["record 1,", "5000 bytes", "at most 1000", "--max-record-bytes"]);
-    let run = common::tfarrow(&[&args[..], &["--on-error", "skip"]].concat());
+    let run = crate::common::tfarrow(&[&args[..], &["--on-error", "skip"]].concat());
     assert_eq!(run.code, Some(1));
-    assert_eq!(common::Table::from_stream(run.stdout).rows(), 2);
+    assert_eq!(crate::common::Table::from_stream(run.stdout).rows(), 2);
 }

@@ -3,9 +3,7 @@
 #![cfg(all(feature = "cli", feature = "array-record"))]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
-use common::{Dir, Table, assert_names, json_file, repo, tfarrow};
+use crate::common::{Dir, Table, assert_names, json_file, repo, tfarrow};
 use serde_json::{Value, json};
 
 fn file(name: &str) -> String {

@@ -3,11 +3,11 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 
-use common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, json_file, python, repo, run_python, tfarrow};
+use crate::common::{
+    DIGITS, DIGITS_ROWS, Dir, Table, assert_names, json_file, python, repo, run_python, tfarrow,
+};
 use serde_json::Value;
 
 #[test]

@@ -3,14 +3,12 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{
+use crate::common::{
     DIGITS, DIGITS_ROWS, Dir, Table, assert_names, command, golden, json_file, repo, tfarrow, tfarrow_fed,
 };
 use serde_json::{Value, json};

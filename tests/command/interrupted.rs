@@ -4,15 +4,13 @@
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Dir, assert_names, command, repo, tfarrow};
+use crate::common::{Dir, assert_names, command, repo, tfarrow};
 
 const SHARD: &str = "examples/data/digits/digits.tfrecord-00000-of-00002";
 

@@ -3,11 +3,9 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-
 use std::fs;
 
-use common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, python, repo, run_python, tfarrow};
+use crate::common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, python, repo, run_python, tfarrow};
 use serde_json::{Value, json};
 use tfarrow::{ReaderBuilder, conformance};
 
@@ -179,7 +177,7 @@ fn tensorflow_loads_what_went_through_tables() {
             tfarrow(&[&["convert", &table, "-o", &back], &args[..]].concat()).success();
         }
     }
-    run_python(common::python().unwrap(), "check_saved.py", &[dir.arg("")]);
+    run_python(crate::common::python().unwrap(), "check_saved.py", &[dir.arg("")]);
 }
 
 /// Files of pandas and pyarrow, which know nothing of TensorFlow.

@@ -1,0 +1,22 @@
+//! The program from outside: what it prints, writes and refuses.
+#![cfg(feature = "cli")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod array_record;
+mod cli;
+mod damage;
+mod features;
+mod folder;
+mod golden;
+mod hostile;
+mod interrupted;
+mod limits;
+mod memory;
+mod quirks;
+mod record_damage;
+mod saved_damage;
+mod tables;
+mod tfds;
+mod tfrecord_out;

@@ -1,0 +1,16 @@
+//! The library from outside, and what others make of its output.
+
+#![cfg(feature = "cli")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod examples;
+mod ffi;
+mod interop;
+mod ipc_map;
+mod live;
+mod numpy;
+mod one_file;
+mod oracle;
+mod to_arrays;
