@@ -146,7 +146,7 @@ pub use source::live::PYTHON_HELPER;
 pub mod live {
     pub use crate::source::live::{Components, DataOptions, Dataset, ModelFunction, Values};
 }
-pub use source::open::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
+pub use source::options::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::report::{Failure, OnError, Report};
 pub use source::{
     Cardinality, Decoded, Partition, Progress, ReadOptions, Selection, Source, Unit, Units, Verified,

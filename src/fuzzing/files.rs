@@ -12,7 +12,7 @@ use super::Input;
 use crate::reader::ReaderBuilder;
 use crate::schema::feature::FeatureSpec;
 use crate::source::ReadOptions;
-use crate::source::open::RecordKind;
+use crate::source::options::RecordKind;
 use crate::source::report::OnError;
 use crate::tf::dtype::DType;
 use crate::tf::spec::ElementSpec;

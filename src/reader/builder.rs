@@ -13,7 +13,8 @@ use crate::schema::cast::Cast;
 use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::live::Dataset;
-use crate::source::open::{self, InferRecords, OpenOptions, RecordKind};
+use crate::source::open;
+use crate::source::options::{InferRecords, OpenOptions, RecordKind};
 use crate::source::report::{OnError, Report};
 use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 

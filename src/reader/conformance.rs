@@ -147,7 +147,7 @@ fn slice(whole: &RecordBatch, selection: &Selection) -> Result<RecordBatch> {
 mod tests {
     use crate::reader::ReaderBuilder;
     use crate::schema::cast::Cast;
-    use crate::source::open::RecordKind;
+    use crate::source::options::RecordKind;
 
     #[test]
     fn tfrecord_files_conform() {

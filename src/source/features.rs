@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::open::{OpenOptions, RecordKind};
+use super::options::{OpenOptions, RecordKind};
 use crate::error::{Error, Result};
 use crate::schema::feature::{FeatureSpec, Missing, nearest};
 use crate::schema::infer::{Inference, Lists};

@@ -29,6 +29,7 @@ mod features;
 pub(crate) mod input;
 pub(crate) mod live;
 pub(crate) mod open;
+pub(crate) mod options;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod saved;

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use super::blocks::{BufferPool, Frame, FrameReader};
 use super::features;
 use super::input::Input;
-use super::open::{InferRecords, OpenOptions, RecordKind};
+use super::options::{InferRecords, OpenOptions, RecordKind};
 use super::report::{Failure, OnError};
 use super::tfrecord_unit::{Check, Piece, Shared, TfRecordUnit, data_error, extend};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks::{BufferPool, Frame, FrameReader, FrameRun};
-use super::open::RecordKind;
+use super::options::RecordKind;
 use super::report::{Failure, OnError};
 use super::{Decoded, ReadOptions, Unit};
 use crate::column::record::RecordDecoder;

@@ -11,7 +11,7 @@ use arrow::datatypes::SchemaRef;
 use self::file::ArrayRecordFile;
 use super::features;
 use super::input::Input;
-use super::open::{InferRecords, OpenOptions, RecordKind};
+use super::options::{InferRecords, OpenOptions, RecordKind};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
 use super::{Cardinality, Partition, ReadOptions, Source, Units};
 use crate::column::record::RecordDecoder;

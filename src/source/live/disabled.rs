@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::source::Source;
-use crate::source::open::OpenOptions;
+use crate::source::options::OpenOptions;
 
 /// A pipeline built in Rust: there is none without the feature `tensorflow`.
 #[derive(Debug, Clone)]

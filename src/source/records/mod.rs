@@ -12,7 +12,7 @@ pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
 use self::runs::{Run, Stream};
 use self::unit::RecordUnit;
 use super::blocks::BufferPool;
-use super::open::OpenOptions;
+use super::options::OpenOptions;
 use super::report::{Failure, OnError};
 use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;

@@ -21,7 +21,7 @@ use arrow::datatypes::SchemaRef;
 use self::layout::{Form, Layout, Shard};
 use self::stream::{Stream, StreamOptions};
 use super::blocks::BufferPool;
-use super::open::OpenOptions;
+use super::options::OpenOptions;
 use super::report::Failure;
 use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units, Verified};
 use crate::column::element::ElementBuilder;

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use crate::error::{Error, Result};
 use crate::schema::element::pruned;
 use crate::schema::{ELEMENT_SPEC, SOURCE, VERSION, from_arrow, unknown_column};
-use crate::source::open::OpenOptions;
+use crate::source::options::OpenOptions;
 use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor};
 use crate::tf::spec::ElementSpec;
 

@@ -22,7 +22,7 @@ use self::ipc::IpcTable;
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetTable;
 use super::input::Input;
-use super::open::{OpenOptions, RecordKind};
+use super::options::{OpenOptions, RecordKind};
 use super::report::OnError;
 use super::{Cardinality, Decoded, Partition, Progress, ReadOptions, Source, Unit, Units};
 use crate::error::{Error, Result};

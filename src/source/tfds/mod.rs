@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 
 use self::decoder::TfdsDecoder;
 use super::input::Input;
-use super::open::{InferRecords, OpenOptions};
+use super::options::{InferRecords, OpenOptions};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
 use super::report::OnError;
 use super::{Cardinality, Partition, ReadOptions, Source, Units};

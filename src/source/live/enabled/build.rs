@@ -12,7 +12,7 @@ use super::values::{Components, Values};
 use super::{DataOptions, LiveSource, Pipeline, Runtime, library, tensor};
 use crate::error::{Error, Result};
 use crate::source::Source;
-use crate::source::open::OpenOptions;
+use crate::source::options::OpenOptions;
 use crate::tf::dtype::DType;
 use crate::tf::graph_def::{Function, GraphBuilder, Node, strings_content, tensor_proto};
 use crate::tf::shape::Shape;

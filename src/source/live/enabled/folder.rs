@@ -12,7 +12,7 @@ use super::{LiveSource, Pipeline, Runtime, library, tensor};
 use crate::error::{Error, Result};
 use crate::source::Source;
 use crate::source::live::{ELEMENT_SPEC, GRAPH};
-use crate::source::open::OpenOptions;
+use crate::source::options::OpenOptions;
 use crate::tf::dtype::DType;
 use crate::tf::graph_def;
 use crate::tf::spec::ElementSpec;

@@ -24,7 +24,7 @@ use self::stage::Wanted;
 use self::units::LiveUnits;
 use crate::error::{Error, Result};
 use crate::schema::element::ElementPlan;
-use crate::source::open::OpenOptions;
+use crate::source::options::OpenOptions;
 use crate::source::{Cardinality, Partition, ReadOptions, Source, Units};
 use crate::tf::graph_def::GraphBuilder;
 use crate::tf::spec::ElementSpec;

@@ -1,0 +1,109 @@
+//! How input is to be understood, whatever its kind.
+
+use super::report::OnError;
+use crate::schema::Projection;
+use crate::schema::cast::Cast;
+use crate::schema::feature::FeatureSpec;
+use crate::schema::mapping::MappingOptions;
+
+/// The largest record that is read unless another limit is set: 1 GiB.
+pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
+
+/// What the records of a TFRecord file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RecordKind {
+    /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
+    /// inference has feature lists.
+    #[default]
+    Auto,
+    /// Serialized `tf.train.Example`. A record with feature lists is an error: they would be lost.
+    Example,
+    /// Serialized `tf.train.SequenceExample`: the features of the context, and a list column for
+    /// each feature list.
+    Sequence,
+    /// Anything: one `record` column of their bytes.
+    Raw,
+}
+
+/// How many records are read to infer a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InferRecords {
+    /// The first so many.
+    First(u64),
+    /// Every one.
+    All,
+}
+
+impl Default for InferRecords {
+    fn default() -> Self {
+        InferRecords::First(10_000)
+    }
+}
+
+/// How input is to be understood, whatever its kind; each source takes what concerns it.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenOptions {
+    pub(crate) record: RecordKind,
+    pub(crate) infer: InferRecords,
+    /// Specs that replace or add to what is inferred.
+    pub(crate) features: Vec<FeatureSpec>,
+    /// Whether `features` are all there are, so that nothing is inferred.
+    pub(crate) features_complete: bool,
+    pub(crate) projection: Projection,
+    pub(crate) mapping: MappingOptions,
+    pub(crate) casts: Vec<Cast>,
+    pub(crate) max_record_bytes: u64,
+    pub(crate) check_crc: bool,
+    /// The splits of a TFDS dataset to read, as TFDS writes them.
+    pub(crate) split: Option<String>,
+    /// Class labels as dictionary columns.
+    pub(crate) class_names: bool,
+    pub(crate) decode_images: bool,
+    /// Read what can be read: features of unknown classes, shards of another length.
+    pub(crate) lenient: bool,
+    /// The sequence whose items become rows.
+    pub(crate) explode: Option<String>,
+    /// Names for the top-level positions of a tuple.
+    pub(crate) names: Vec<String>,
+    /// Whether every slice along the first dimension of an element is a row.
+    pub(crate) unbatch: bool,
+    /// What to do with records that cannot be read for inference: all but [`OnError::Fail`] pass
+    /// over them.
+    pub(crate) on_error: OnError,
+    /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
+    /// such as columns, need not be found out.
+    pub(crate) to_verify: bool,
+    /// Where libtensorflow is: the file or a folder; looked for if not given.
+    pub(crate) libtensorflow: Option<std::path::PathBuf>,
+    /// Threads for TensorFlow's operations; 0 for one a core.
+    pub(crate) tensorflow_threads: u8,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            record: RecordKind::default(),
+            infer: InferRecords::default(),
+            features: Vec::new(),
+            features_complete: false,
+            projection: Projection::default(),
+            mapping: MappingOptions::default(),
+            casts: Vec::new(),
+            max_record_bytes: DEFAULT_MAX_RECORD_BYTES,
+            check_crc: true,
+            split: None,
+            class_names: false,
+            decode_images: false,
+            lenient: false,
+            explode: None,
+            names: Vec::new(),
+            unbatch: false,
+            on_error: OnError::default(),
+            to_verify: false,
+            libtensorflow: None,
+            tensorflow_threads: 0,
+        }
+    }
+}
