@@ -23,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 echo "$TFARROW_TEST_PYTHON"
 
 section "Library, program, integration tests, examples and documentation tests"
-cargo test --locked --workspace --no-fail-fast
+cargo test --locked --no-fail-fast
 
 section "Live pipelines, in the libtensorflow of that environment"
 cargo test --locked --features tensorflow --lib -- live graph_def

@@ -202,7 +202,7 @@ fn damaged_folders_are_errors() {
 #[test]
 fn the_helper_is_printed_and_refuses_python_code() {
     let printed = tfarrow(&["python-helper"]).success();
-    assert_eq!(printed.text(), std::fs::read_to_string(repo("python/tfarrow_export.py")).unwrap());
+    assert_eq!(printed.text(), std::fs::read_to_string(repo("src/source/live/tfarrow_export.py")).unwrap());
     if let Some(python) = python() {
         run_python(python, "live.py", &["refuse"]);
     }

@@ -1,6 +1,6 @@
 //! Live `tf.data` pipelines: TensorFlow runs them, in this process, and its buffers become columns.
 //!
-//! A *pipeline folder* is what `python/tfarrow_export.py` writes: `graph.pb`, the serialized
+//! A *pipeline folder* is what `tfarrow_export.py` beside this file writes: `graph.pb`, the serialized
 //! dataset; `element_spec.json`, the structure of its elements; and large constants beside them in
 //! `constants.json` and the files that it names.
 
@@ -21,7 +21,7 @@ pub(crate) use disabled::Dataset;
 pub(crate) use disabled::open_pipeline;
 
 /// The Python file that writes pipeline folders; it needs nothing but TensorFlow.
-pub const PYTHON_HELPER: &str = include_str!("../../../python/tfarrow_export.py");
+pub const PYTHON_HELPER: &str = include_str!("tfarrow_export.py");
 
 const GRAPH: &str = "graph.pb";
 const ELEMENT_SPEC: &str = "element_spec.json";
