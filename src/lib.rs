@@ -149,7 +149,8 @@ pub mod live {
 pub use source::options::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
 pub use source::report::{Failure, OnError, Report};
 pub use source::{
-    Cardinality, Decoded, Partition, Progress, ReadOptions, Selection, Source, Unit, Units, Verified,
+    Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Selection, Source,
+    Unit, Units, Verified,
 };
 pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
 #[cfg(feature = "ndarray")]

@@ -2,22 +2,22 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use arrow::datatypes::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::report::Failure;
-use crate::source::{ReadOptions, Source};
+use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
 
 /// The file that says that a folder is whole, and what is in it.
 pub(crate) const MANIFEST: &str = "_manifest.json";
 /// The file that holds which parts are whole while others are not: JSON lines, the plan first.
 pub(crate) const PROGRESS: &str = "_progress.jsonl";
 /// The layout of both files.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 /// Failures of a part that are kept for a later run to tell of.
 pub(crate) const KEPT_FAILURES: usize = 10_000;
 
@@ -131,11 +131,13 @@ impl Plan {
 
     /// Refuses to go on if the input of a partition is not what it was.
     pub(crate) fn check_input(&self, source: &dyn Source, partition: usize) -> Result<()> {
-        let now = describe_input(source, partition);
+        let Some(described) = source.partitions().get(partition) else { return Ok(()) };
+        let inputs: Vec<InputFile> = described.inputs.iter().map(InputFile::now).collect();
+        let now = describe_partition(described, &inputs);
         match self.inputs.get(partition) {
             Some(then) if *then != now => {
                 Err(Error::new(ErrorKind::Io, "input changed while it was converted")
-                    .expected(short(then), short(&now))
+                    .expected(short(then, &now), short(&now, then))
                     .in_source(now.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()))
             }
             _ => Ok(()),
@@ -167,7 +169,7 @@ impl Plan {
             found.push(format!("there were {} inputs and are {}", inputs.len(), self.inputs.len()));
         } else {
             for (then, now) in inputs.iter().zip(&self.inputs).filter(|(then, now)| then != now) {
-                found.push(format!("input was {} and is {}", short(then), short(now)));
+                found.push(format!("input was {} and is {}", short(then, now), short(now, then)));
             }
         }
         let none = Map::new();
@@ -195,22 +197,40 @@ fn show(value: Option<&Value>) -> String {
 
 fn describe_input(source: &dyn Source, index: usize) -> Value {
     let Some(partition) = source.partitions().get(index) else { return Value::Null };
-    // A part of a file is called by its number behind the file's name.
-    let file = || partition.name.rsplit_once('#').and_then(|(file, _)| std::fs::metadata(file).ok());
-    let metadata = std::fs::metadata(&*partition.name).ok().or_else(file);
-    let modified = metadata
-        .as_ref()
-        .and_then(|m| m.modified().ok())
-        .and_then(|time| u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok());
-    let bytes = metadata.filter(std::fs::Metadata::is_file).map(|m| m.len()).or(partition.bytes);
-    json!({"name": &*partition.name, "bytes": bytes, "modified_ns": modified})
+    describe_partition(partition, &partition.inputs)
 }
 
-/// An input in a few words.
-fn short(input: &Value) -> String {
-    let name = input.get("name").and_then(Value::as_str).unwrap_or_default();
-    let part = |name| show(input.get(name));
-    format!("`{name}` of {} bytes, modified at {} ns", part("bytes"), part("modified_ns"))
+/// A partition that reads `inputs`, which are in this state.
+fn describe_partition(partition: &Partition, inputs: &[InputFile]) -> Value {
+    let range = |what: &str, range: &Range<u64>| json!({what: [range.start, range.end]});
+    let range = match &partition.range {
+        PartitionRange::All => Value::Null,
+        PartitionRange::Records(records) => range("records", records),
+        PartitionRange::Batches(batches) => range("batches", batches),
+        PartitionRange::RowGroups(groups) => range("row_groups", groups),
+    };
+    let files = inputs
+        .iter()
+        .map(|file| json!({"name": &*file.name, "bytes": file.bytes, "version": file.version.as_deref()}));
+    json!({"name": &*partition.name, "range": range, "files": files.collect::<Vec<_>>()})
+}
+
+/// An input in a few words: of its files, those that are not the same as in `other`.
+fn short(input: &Value, other: &Value) -> String {
+    let files = |input: &Value| input.get("files").and_then(Value::as_array).cloned().unwrap_or_default();
+    let others = files(other);
+    let shown: Vec<String> = files(input)
+        .iter()
+        .filter(|file| !others.contains(file))
+        .map(|file| {
+            let part = |name| show(file.get(name));
+            format!("{} of {} bytes, {}", part("name"), part("bytes"), part("version"))
+        })
+        .collect();
+    match shown.is_empty() {
+        true => show(input.get("name")),
+        false => shown.join(" and "),
+    }
 }
 
 fn describe_schema(schema: &Schema) -> Value {

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::InputFile;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One input: a file, or standard input.
@@ -24,13 +25,11 @@ impl Input {
         }
     }
 
-    /// Its size in bytes, where known.
-    pub(crate) fn bytes(&self) -> Option<u64> {
+    /// It as it is now.
+    pub(crate) fn state(&self) -> InputFile {
         match self {
-            Input::File(path) => {
-                std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|m| m.len())
-            }
-            Input::Stdin => None,
+            Input::File(path) => InputFile::local(path),
+            Input::Stdin => InputFile::named(self.name()),
         }
     }
 

@@ -18,6 +18,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::tf::spec::ElementSpec;
+pub use partition::{InputFile, Partition, PartitionRange};
 use report::{Failure, OnError, Report};
 
 #[cfg(feature = "array-record")]
@@ -30,6 +31,7 @@ pub(crate) mod input;
 pub(crate) mod live;
 pub(crate) mod open;
 pub(crate) mod options;
+mod partition;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod saved;
@@ -59,17 +61,6 @@ impl fmt::Display for Cardinality {
             Cardinality::Infinite => f.write_str("infinite"),
         }
     }
-}
-
-/// A part of a source that can be read on its own: a file, a shard, a range of chunks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition {
-    /// What to call it: mostly a path.
-    pub name: Arc<str>,
-    /// Its size in bytes of input, where known.
-    pub bytes: Option<u64>,
-    /// Its number of rows, where known without reading it.
-    pub rows: Option<u64>,
 }
 
 /// Which elements to take, in the order skip, shard, take: `ds.skip(s).shard(n, i).take(t)`.

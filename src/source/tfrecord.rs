@@ -67,10 +67,8 @@ impl TfRecordSource {
                 features::plan(options, &inference, "tfrecord")?
             }
         };
-        let partitions = inputs
-            .iter()
-            .map(|input| Partition { name: input.name(), bytes: input.bytes(), rows: None })
-            .collect();
+        let partitions =
+            inputs.iter().map(|input| Partition::new(input.name(), vec![input.state()])).collect();
         let shared = Shared {
             plan: Arc::new(plan),
             record,

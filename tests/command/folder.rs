@@ -182,6 +182,71 @@ fn resuming_refuses_what_has_changed_and_says_what() {
     assert_same(&dir.path("out"), &before);
 }
 
+/// Makes `file` one that was modified at another time.
+fn touch(file: &Path) {
+    let earlier = std::time::SystemTime::now() - Duration::from_secs(10);
+    fs::File::options().write(true).open(file).unwrap().set_modified(earlier).unwrap();
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn resuming_refuses_inputs_that_changed_where_a_part_is_not_a_whole_file() {
+    let dir = Dir::new();
+    let tfds = dir.path("tfds");
+    copy_folder(&repo("tests/golden/tfds/wide_tfrecord"), &tfds);
+    let saved = dir.path("saved");
+    copy_folder(&repo("tests/golden/saved/shards3"), &saved);
+    // Row groups of one file.
+    let table = dir.path("digits.parquet");
+    let (name, rows) = (table.to_str().unwrap(), ["--row-group-rows", "500"]);
+    tfarrow(&[&["convert", DIGITS, "-o", name], &rows[..]].concat()).success();
+    let shard = |folder: &Path, part: &str| {
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.to_str().unwrap().contains(part) {
+                    return path;
+                }
+            }
+        }
+        panic!("no file is named like {part}");
+    };
+    for (input, changed, options) in [
+        (&tfds, shard(&tfds, "-train.tfrecord-00001"), &["--split", "train[1:4]", "--columns", "text"][..]),
+        (&saved, shard(&saved, ".snapshot"), &[]),
+        (&table, table.clone(), &[]),
+    ] {
+        let out = format!("{}.out/", input.display());
+        let args = [&["convert", input.to_str().unwrap(), "-o", &out][..], options].concat();
+        tfarrow(&args).success();
+        for partition in manifest(Path::new(&out))["inputs"].as_array().unwrap() {
+            for file in partition["files"].as_array().unwrap() {
+                let bytes = fs::metadata(file["name"].as_str().unwrap()).unwrap().len();
+                assert_eq!(file["bytes"], bytes, "{file}");
+                assert!(file["version"].is_string(), "{file}");
+            }
+        }
+        let again = [&args[..], &["--resume"]].concat();
+        tfarrow(&again).success();
+        touch(&changed);
+        let changed = changed.to_str().unwrap();
+        let message = tfarrow(&again).failure();
+        assert_names(&message, &["cannot resume", changed, "modified at", "--overwrite"]);
+    }
+}
+
 #[test]
 fn losses_are_counted_in_every_part_and_again_when_resumed() {
     let dir = Dir::new();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::source::Progress;
 use crate::source::blocks::{Block, BufferPool};
+use crate::source::{InputFile, Progress};
 use crate::wire::riegeli::array_record::{self, Index};
 use crate::wire::riegeli::{BLOCK_BYTES, ChunkDecoder, SIGNATURE};
 
@@ -43,6 +43,11 @@ impl ArrayRecordFile {
     /// What to call it in messages.
     pub(crate) fn name(&self) -> Arc<str> {
         self.name.clone()
+    }
+
+    /// The file as it is now.
+    pub(crate) fn input(&self) -> InputFile {
+        InputFile::local(&self.path)
     }
 
     /// Bytes of its records' chunks from the record `from` up to `to`.

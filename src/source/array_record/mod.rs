@@ -13,7 +13,7 @@ use super::features;
 use super::input::Input;
 use super::options::{InferRecords, OpenOptions, RecordKind};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
-use super::{Cardinality, Partition, ReadOptions, Source, Units};
+use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
 use crate::schema::FeaturePlan;
@@ -108,10 +108,13 @@ fn split(
             chunk += 1;
         }
         let to = index.first_record(chunk);
-        let whole = from == 0 && to == index.records;
-        let name = if whole { file.name() } else { format!("{}[{from}:{to}]", file.name()).into() };
-        let bytes = Some(file.bytes_of(from, to));
-        partitions.push(Partition { name, bytes, rows: Some(to - from) });
+        let range = match from == 0 && to == index.records {
+            true => PartitionRange::All,
+            false => PartitionRange::Records(from..to),
+        };
+        let name = format!("{}{range}", file.name());
+        let partition = Partition::new(name, vec![file.input()]).with_rows(Some(to - from));
+        partitions.push(partition.with_range(range, Some(file.bytes_of(from, to))));
         pieces.push(Piece {
             file: RecordFile::Chunks(file.clone()),
             skip: from,

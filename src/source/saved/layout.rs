@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::InputFile;
 use crate::tf::dtype::DType;
 use crate::tf::snapshot::{DistributedMetadata, Metadata};
 use crate::tf::spec::ElementSpec;
@@ -29,8 +30,8 @@ pub(super) struct Shard {
     pub(super) name: String,
     /// Its files.
     pub(super) files: Vec<PathBuf>,
-    /// Their size in bytes.
-    pub(super) bytes: u64,
+    /// What its bytes lie in: its files, or those of a cache.
+    pub(super) inputs: Vec<InputFile>,
     /// The number of its elements, where its name says it.
     pub(super) elements: Option<u64>,
 }
@@ -128,7 +129,9 @@ pub(super) fn find(path: &Path) -> Result<Layout> {
             form: Form::Cache,
             shards: vec![Shard {
                 name: prefix.to_string_lossy().into_owned(),
-                bytes: data_bytes(&prefix),
+                inputs: [".index", ".data-00000-of-00001"]
+                    .map(|suffix| InputFile::local(&with_suffix(&prefix, suffix)))
+                    .into(),
                 files: vec![prefix],
                 elements: None,
             }],
@@ -151,10 +154,6 @@ pub(super) fn find(path: &Path) -> Result<Layout> {
             ))
         }
     }
-}
-
-fn data_bytes(prefix: &Path) -> u64 {
-    std::fs::metadata(with_suffix(prefix, ".data-00000-of-00001")).map_or(0, |m| m.len())
 }
 
 /// A small file's content; `None` if there is no such file.
@@ -300,8 +299,8 @@ fn numbered_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files.into_iter().map(|(_, name)| folder.join(name)).collect())
 }
 
-fn size(files: &[PathBuf]) -> u64 {
-    files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|m| m.len()).sum()
+fn states(files: &[PathBuf]) -> Vec<InputFile> {
+    files.iter().map(|file| InputFile::local(file)).collect()
 }
 
 fn shards(run: &Path) -> Result<Vec<Shard>> {
@@ -315,14 +314,14 @@ fn shards(run: &Path) -> Result<Vec<Shard>> {
                 [file] => file.to_string_lossy().into_owned(),
                 _ => folder.to_string_lossy().into_owned(),
             };
-            Ok(Shard { name, bytes: size(&files), files, elements: None })
+            Ok(Shard { name, inputs: states(&files), files, elements: None })
         })
         .collect()
 }
 
 fn legacy_shard(run: &Path) -> Result<Shard> {
     let files = numbered_files(run)?;
-    Ok(Shard { name: run.to_string_lossy().into_owned(), bytes: size(&files), files, elements: None })
+    Ok(Shard { name: run.to_string_lossy().into_owned(), inputs: states(&files), files, elements: None })
 }
 
 fn distributed(folder: &Path, metadata: &[u8], spec: Option<(ElementSpec, Vec<u8>)>) -> Result<Layout> {
@@ -358,7 +357,7 @@ fn distributed(folder: &Path, metadata: &[u8], spec: Option<(ElementSpec, Vec<u8
         .map(|([_, _, elements], name)| {
             let files = vec![chunks.join(name)];
             let name = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
-            Shard { name, bytes: size(&files), files, elements: Some(elements) }
+            Shard { name, inputs: states(&files), files, elements: Some(elements) }
         })
         .collect();
     let elements = shards.iter().filter_map(|shard| shard.elements).fold(0, u64::saturating_add);

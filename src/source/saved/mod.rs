@@ -110,17 +110,14 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
     refuse_lost_data(&plan)?;
     let dealt = lead > 0;
     let partitions = if dealt {
-        let bytes = layout.shards.iter().map(|shard| shard.bytes).sum();
-        vec![Partition { name: layout.name.as_str().into(), bytes: Some(bytes), rows: None }]
+        let inputs = layout.shards.iter().flat_map(|shard| shard.inputs.iter().cloned());
+        vec![Partition::new(layout.name.as_str(), inputs.collect())]
     } else {
         let only = layout.shards.len() == 1;
         let rows =
             |shard: &Shard| shard.elements.or(layout.elements.filter(|_| only)).filter(|_| !options.unbatch);
-        let partition = |shard: &Shard| Partition {
-            name: shard.name.as_str().into(),
-            bytes: Some(shard.bytes),
-            rows: rows(shard),
-        };
+        let partition =
+            |shard: &Shard| Partition::new(shard.name.as_str(), shard.inputs.clone()).with_rows(rows(shard));
         layout.shards.iter().map(partition).collect()
     };
     let compressed = match layout.shards.first() {

@@ -12,10 +12,10 @@ use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{self as ipc, MessageHeader, root_as_footer, root_as_message};
 
-use super::count;
+use super::{Part, count};
 use crate::error::{Error, Result};
-use crate::source::Progress;
 use crate::source::input::{Input, changed};
+use crate::source::{PartitionRange, Progress};
 
 /// The magic bytes at the end of a file and the length of the footer before them.
 const TRAILER_BYTES: u64 = 10;
@@ -235,14 +235,15 @@ impl IpcTable {
         &self.inner.schema
     }
 
-    /// Rows and bytes of every partition.
-    pub(super) fn parts(&self) -> Vec<(u64, u64)> {
-        let sum = |part: &Vec<Message>| {
-            part.iter().fold((0u64, 0u64), |(rows, bytes), message| {
-                (rows.saturating_add(message.rows), bytes.saturating_add(message.bytes))
-            })
+    /// Every partition.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let part = |messages: &Vec<Message>| {
+            let sum = |of: fn(&Message) -> u64| messages.iter().map(of).fold(0u64, u64::saturating_add);
+            let first = messages.first().map_or(0, |message| message.number);
+            let range = PartitionRange::Batches(first..first + messages.len() as u64);
+            Part { range, rows: sum(|message| message.rows), bytes: sum(|message| message.bytes) }
         };
-        self.parts.iter().map(sum).collect()
+        self.parts.iter().map(part).collect()
     }
 
     /// Decodes these columns only.

@@ -24,7 +24,7 @@ use self::parquet::ParquetTable;
 use super::input::Input;
 use super::options::{OpenOptions, RecordKind};
 use super::report::OnError;
-use super::{Cardinality, Decoded, Partition, Progress, ReadOptions, Source, Unit, Units};
+use super::{Cardinality, Decoded, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units};
 use crate::error::{Error, Result};
 use crate::schema::mapping::MappingOptions;
 use crate::tf::spec::ElementSpec;
@@ -80,6 +80,13 @@ fn kind_of(input: &Input) -> Result<Option<Kind>> {
     }
 }
 
+/// A part of a file.
+struct Part {
+    range: PartitionRange,
+    rows: u64,
+    bytes: u64,
+}
+
 /// Files of a table, all of one kind and with the same columns.
 #[derive(Debug)]
 pub(crate) struct TableSource {
@@ -126,8 +133,8 @@ impl File {
         }
     }
 
-    /// Rows and bytes of every part.
-    fn parts(&self) -> Vec<(u64, u64)> {
+    /// Every part.
+    fn parts(&self) -> Vec<Part> {
         match self {
             File::Ipc(table) => table.parts(),
             #[cfg(feature = "parquet")]
@@ -184,11 +191,14 @@ pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Option<Tab
         file.project(plan.read());
         let own = file.parts();
         let several = own.len() > 1;
-        for (part, (part_rows, bytes)) in own.into_iter().enumerate() {
+        let state = input.state();
+        for (part, own) in own.into_iter().enumerate() {
+            let range = if several { own.range } else { PartitionRange::All };
             let name = if several { format!("{}#{part}", input.name()).into() } else { input.name() };
-            partitions.push(Partition { name, bytes: Some(bytes), rows: Some(part_rows) });
+            let partition = Partition::new(name, vec![state.clone()]).with_rows(Some(own.rows));
+            partitions.push(partition.with_range(range, Some(own.bytes)));
             parts.push((index, part));
-            rows = rows.saturating_add(part_rows);
+            rows = rows.saturating_add(own.rows);
         }
     }
     Ok(Some(TableSource { kind, shared: Arc::new(Shared { plan, files, parts }), partitions, rows }))

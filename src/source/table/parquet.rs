@@ -8,13 +8,14 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::file::metadata::RowGroupMetaData;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::count;
+use super::{Part, count};
 use crate::error::{Error, Result};
-use crate::source::ReadOptions;
 use crate::source::input::{Input, changed};
+use crate::source::{PartitionRange, ReadOptions};
 
 /// Bytes of columns after which what is left of a row group has to wait: its batches are given out
 /// first.
@@ -54,11 +55,16 @@ impl ParquetTable {
         self.metadata.schema()
     }
 
-    /// Rows and compressed bytes of every row group.
-    pub(super) fn parts(&self) -> Vec<(u64, u64)> {
+    /// Every row group, with its compressed bytes.
+    pub(super) fn parts(&self) -> Vec<Part> {
         let number = |n: i64| u64::try_from(n).unwrap_or(0);
-        let groups = self.metadata.metadata().row_groups();
-        groups.iter().map(|group| (number(group.num_rows()), number(group.compressed_size()))).collect()
+        let groups = (0..).zip(self.metadata.metadata().row_groups());
+        let part = |(at, group): (u64, &RowGroupMetaData)| Part {
+            range: PartitionRange::RowGroups(at..at + 1),
+            rows: number(group.num_rows()),
+            bytes: number(group.compressed_size()),
+        };
+        groups.map(part).collect()
     }
 
     /// Reads these columns only.

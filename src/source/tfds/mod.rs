@@ -17,7 +17,7 @@ use super::input::Input;
 use super::options::{InferRecords, OpenOptions};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
 use super::report::OnError;
-use super::{Cardinality, Partition, ReadOptions, Source, Units};
+use super::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::tfds::{TfdsOptions, TfdsPlan};
@@ -229,17 +229,14 @@ impl TfdsSource {
 
 fn partition(piece: &Piece, rows_are_records: bool) -> Partition {
     let name = piece.file.name();
-    let bytes = std::fs::metadata(&*name).ok().map(|metadata| metadata.len());
+    let whole = Partition::new(name.clone(), vec![InputFile::local(Path::new(&*name))])
+        .with_rows(piece.records.filter(|_| rows_are_records));
     match piece.records {
         Some(records) if piece.skip > 0 || !piece.to_end => {
-            let end = piece.skip + records;
-            Partition {
-                name: format!("{name}[{}:{end}]", piece.skip).into(),
-                bytes: None,
-                rows: rows_are_records.then_some(records),
-            }
+            let range = PartitionRange::Records(piece.skip..piece.skip + records);
+            Partition { name: format!("{name}{range}").into(), ..whole.with_range(range, None) }
         }
-        records => Partition { name, bytes, rows: records.filter(|_| rows_are_records) },
+        _ => whole,
     }
 }
 

@@ -459,6 +459,7 @@ impl Dataset {
             model: model
                 .map(|folder| Model { folder: folder.clone(), captured: captured.into_iter().collect() }),
             element_spec: self.spec.clone(),
+            inputs: Vec::new(),
         })
     }
 

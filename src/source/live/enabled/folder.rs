@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::runner::Fed;
 use super::{LiveSource, Pipeline, Runtime, library, tensor};
 use crate::error::{Error, Result};
-use crate::source::Source;
 use crate::source::live::{ELEMENT_SPEC, GRAPH};
 use crate::source::options::OpenOptions;
+use crate::source::{InputFile, Source};
 use crate::tf::dtype::DType;
 use crate::tf::graph_def;
 use crate::tf::spec::ElementSpec;
@@ -40,7 +40,9 @@ pub(crate) fn open_pipeline(path: &Path, options: &OpenOptions) -> Result<Arc<dy
         let runtime = Runtime { library: options.libtensorflow.clone(), threads: options.tensorflow_threads };
         let feeds = read_constants(path, &runtime)?;
         let feeds = Arc::new(feeds);
-        let pipeline = Pipeline { name: name.clone(), graph, output, feeds, model: None, element_spec };
+        let inputs = [GRAPH, ELEMENT_SPEC].map(|file| InputFile::local(&path.join(file))).into();
+        let pipeline =
+            Pipeline { name: name.clone(), graph, output, feeds, model: None, element_spec, inputs };
         LiveSource::new(pipeline, runtime, options)
     };
     Ok(Arc::new(open().map_err(|e| e.in_source(name.as_str()))?))

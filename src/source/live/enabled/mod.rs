@@ -25,7 +25,7 @@ use self::units::LiveUnits;
 use crate::error::{Error, Result};
 use crate::schema::element::ElementPlan;
 use crate::source::options::OpenOptions;
-use crate::source::{Cardinality, Partition, ReadOptions, Source, Units};
+use crate::source::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::tf::graph_def::GraphBuilder;
 use crate::tf::spec::ElementSpec;
 use crate::tf::unbatch::unbatched;
@@ -50,6 +50,8 @@ struct Pipeline {
     /// A model whose functions and variables the graph uses.
     model: Option<Model>,
     element_spec: ElementSpec,
+    /// The files it was read from.
+    inputs: Vec<InputFile>,
 }
 
 /// How TensorFlow is found and run.
@@ -88,7 +90,11 @@ impl LiveSource {
         };
         let plan =
             ElementPlan::new(&row_spec, &options.mapping, &options.projection, &options.names, "pipeline")?;
-        let partitions = vec![Partition { name: pipeline.name.as_str().into(), bytes: None, rows: None }];
+        let partitions = vec![
+            // How much the pipeline will read says nothing here.
+            Partition::new(pipeline.name.as_str(), pipeline.inputs.clone())
+                .with_range(PartitionRange::All, None),
+        ];
         let columns = Columns { plan: Arc::new(plan), specs, unbatch: options.unbatch };
         let shared = Arc::new(Shared { pipeline, runtime, columns, cardinality: OnceLock::new() });
         Ok(Self { shared, partitions })
