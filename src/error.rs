@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
+use crate::text::Printable;
+
 /// A [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -85,7 +87,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut sep = "";
         if let Some(source) = &self.source {
-            write!(f, "{source}")?;
+            write!(f, "{}", Printable(source))?;
             sep = ", ";
         }
         if let Some(record) = self.record {
@@ -101,7 +103,7 @@ impl fmt::Display for Location {
             sep = ", ";
         }
         if let Some(column) = &self.column {
-            write!(f, "{sep}column `{column}`")?;
+            write!(f, "{sep}column `{}`", Printable(column))?;
         }
         Ok(())
     }
@@ -286,7 +288,8 @@ impl Error {
     /// The message and the lower error that led to it, without location and hint.
     pub(crate) fn message_with_cause(&self) -> String {
         match &self.0.cause {
-            Some(cause) => format!("{}: {cause}", self.message()),
+            // Messages of lower layers may hold line breaks; ours are one line.
+            Some(cause) => format!("{}: {}", self.message(), one_line(&cause.to_string())),
             None => self.message(),
         }
     }
@@ -323,14 +326,18 @@ impl Error {
     }
 }
 
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message_with_cause())?;
+        write!(f, "{}", Printable(&self.message_with_cause()))?;
         if !self.0.location.is_empty() {
             write!(f, " ({})", self.0.location)?;
         }
         if let Some(hint) = &self.0.hint {
-            write!(f, "; {hint}")?;
+            write!(f, "; {}", Printable(hint))?;
         }
         Ok(())
     }
@@ -404,6 +411,18 @@ mod tests {
             error.to_string(),
             "wrong number of values: expected 1, found 3 (a.tfrecord, record 4, byte 96, column `label`); \
              pass --feature label:int64[]"
+        );
+    }
+
+    #[test]
+    fn nothing_in_a_message_acts_on_a_terminal() {
+        let error = Error::mismatch("no feature `\u{1b}[2J`")
+            .with_cause("two\nlines \u{9b}m")
+            .in_source("a\n\u{202e}b")
+            .with_hint("pass \u{7}");
+        assert_eq!(
+            error.to_string(),
+            "no feature `\\u{1b}[2J`: two lines \\u{9b}m (a\\n\\u{202e}b); pass \\u{7}"
         );
     }
 

@@ -117,10 +117,12 @@ mod ffi;
 #[doc(hidden)]
 pub mod fuzzing;
 mod reader;
+pub mod report;
 mod schema;
 mod sink;
 mod source;
 mod tensor;
+mod text;
 mod tf;
 mod wire;
 

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest. `docs/DESIGN.md` says what each is for.
-const LAYERS: [&str; 12] = [
-    "error", "wire", "tf", "tensor", "schema", "column", "source", "reader", "sink", "convert", "ffi",
-    "fuzzing",
+const LAYERS: [&str; 14] = [
+    "text", "error", "wire", "tf", "tensor", "schema", "column", "source", "reader", "sink", "convert",
+    "report", "ffi", "fuzzing",
 ];
 
 /// Words that must not occur in the code of a layer.

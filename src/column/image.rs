@@ -32,7 +32,10 @@ pub(super) fn decode(bytes: &[u8], dtype: DType, shape: &Shape) -> Result<([u64;
 
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
-    let found = || bytes.iter().take(8).map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
+    let found = || match bytes.iter().take(8).map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ") {
+        none if none.is_empty() => "no bytes".to_owned(),
+        first => format!("bytes that begin with {first}"),
+    };
     let format = image::guess_format(bytes).ok();
     let input = Cursor::new(bytes);
     match format {
@@ -40,8 +43,10 @@ pub(super) fn decode(bytes: &[u8], dtype: DType, shape: &Shape) -> Result<([u64;
         Some(ImageFormat::Jpeg) => read(JpegDecoder::new(input), "JPEG", dtype, shape),
         Some(ImageFormat::Bmp) => read(BmpDecoder::new(input), "BMP", dtype, shape),
         Some(ImageFormat::Gif) => read_gif(bytes.len() as u64, GifDecoder::new(input), limits, dtype, shape),
-        _ => Err(Error::mismatch("value is no image of a known format")
-            .expected("PNG, JPEG, BMP or GIF", format!("bytes that begin with {}", found()))),
+        _ => {
+            Err(Error::mismatch("value is no image of a known format")
+                .expected("PNG, JPEG, BMP or GIF", found()))
+        }
     }
 }
 

@@ -41,6 +41,10 @@ impl Source for CastSource {
         self.inner.choice()
     }
 
+    fn row_name(&self) -> &str {
+        self.inner.row_name()
+    }
+
     fn element_spec(&self) -> &ElementSpec {
         self.inner.element_spec()
     }

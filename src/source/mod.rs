@@ -168,7 +168,7 @@ impl Default for ReadOptions {
 pub struct Verified {
     /// Sound records or elements.
     pub records: u64,
-    /// What they are, and so how far they were looked into.
+    /// What they are, in the plural, and so how far they were looked into.
     pub what: String,
 }
 
@@ -181,6 +181,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// words for whoever named the input.
     fn choice(&self) -> Option<&str> {
         None
+    }
+
+    /// What its rows are called, in the plural.
+    fn row_name(&self) -> &str {
+        "rows"
     }
 
     /// The structure of its elements.
@@ -256,7 +261,7 @@ pub trait Source: fmt::Debug + Send + Sync {
         if let Some(error) = stopped {
             damage(error.into())?;
         }
-        Ok(Verified { records, what: self.kind().to_owned() })
+        Ok(Verified { records, what: self.row_name().to_owned() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::text::Printable;
 
 /// What to do with a record that is damaged or does not fit the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -58,7 +59,7 @@ impl From<Error> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.location)
+        write!(f, "{} ({})", Printable(&self.message), self.location)
     }
 }
 

@@ -231,7 +231,8 @@ fn the_selection_counts_damaged_records() {
 #[test]
 fn verify_finds_nothing_wrong_with_sound_files() {
     let run = tfarrow(&["verify", DIGITS]).success();
-    assert_eq!(run.text().lines().count(), 2);
+    assert_eq!(run.text().lines().count(), 3);
+    assert_names(run.text(), &["1797 records of tf.train.Example of 2 TFRecord files: sound"]);
     assert_names(run.text(), &["00000-of-00002: 898 records of tf.train.Example: sound"]);
     let run = tfarrow(&["verify", DIGITS, "--json"]).success();
     let all: Value = serde_json::from_str(run.text()).unwrap();

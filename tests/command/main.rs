@@ -14,6 +14,7 @@ mod hostile;
 mod interrupted;
 mod limits;
 mod memory;
+mod printed;
 mod quirks;
 mod record_damage;
 mod saved_damage;

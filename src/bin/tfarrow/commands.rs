@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
 use tfarrow::{
-    Cardinality, ElementSpec, Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Report, Result,
-    SinkOptions, Source, convert, open_sink, remove_partial_outputs,
+    Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Report, Result, SinkOptions, Source,
+    convert, open_sink, remove_partial_outputs,
 };
 
 use crate::args::{Args, Command, Convert, Count, Head, Schema};
@@ -16,7 +16,6 @@ use crate::damage::{self, Outcome};
 use crate::folder;
 use crate::plan;
 use crate::progress::Bar;
-use crate::table;
 
 /// How shells see a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
@@ -123,7 +122,7 @@ pub(crate) fn megabytes(bytes: u64) -> f64 {
 
 pub(crate) fn note(text: &str) {
     // Nobody is left to be told if standard error is gone.
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", printable(text)));
 }
 
 pub(crate) fn print(text: &str) -> Result<()> {
@@ -134,89 +133,8 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 fn run_schema(args: &Schema) -> Result<()> {
     let source = plan::reader(&args.inputs, &args.reading, &args.storing)?.build_source()?;
-    if args.json {
-        return print(&format!("{:#}\n", schema_json(source.as_ref())));
-    }
-    let partitions = source.partitions();
-    let bytes: Option<u64> = partitions.iter().map(|p| p.bytes).sum();
-    let size = bytes.map(|b| format!(", {:.1} MB", megabytes(b))).unwrap_or_default();
-    let mut out = format!(
-        "source:      {}\npartitions:  {}{size}\ncardinality: {}\n\n",
-        source.kind(),
-        partitions.len(),
-        source.cardinality()
-    );
-    let rows = source.element_spec().components().into_iter().map(|(path, spec)| vec![path, describe(spec)]);
-    out.push_str(&table::render(&["component", "element spec"], &rows.collect::<Vec<_>>()));
-    out.push('\n');
-    let schema = source.schema();
-    let rows = schema.fields().iter().map(|field| {
-        let mut extension = field.metadata().get("ARROW:extension:name").cloned().unwrap_or_default();
-        if let Some(parameters) = field.metadata().get("ARROW:extension:metadata") {
-            extension = format!("{extension} {parameters}");
-        }
-        vec![field.name().clone(), short_type(field.data_type()), extension]
-    });
-    out.push_str(&table::render(&["column", "Arrow type", "extension type"], &rows.collect::<Vec<_>>()));
-    print(&out)
-}
-
-fn short_type(data_type: &arrow::datatypes::DataType) -> String {
-    use arrow::datatypes::DataType;
-    match data_type {
-        DataType::List(item) => format!("List<{}>", short_type(item.data_type())),
-        DataType::FixedSizeList(item, n) => format!("FixedSizeList<{}>[{n}]", short_type(item.data_type())),
-        DataType::Struct(fields) => {
-            let fields: Vec<_> =
-                fields.iter().map(|f| format!("{}: {}", f.name(), short_type(f.data_type()))).collect();
-            format!("Struct<{}>", fields.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-fn describe(spec: &ElementSpec) -> String {
-    match spec {
-        ElementSpec::Tensor { dtype, shape } => format!("{dtype} {shape}"),
-        ElementSpec::Ragged { dtype, shape, ragged_rank, .. } => {
-            format!("ragged {dtype} {shape}, ragged rank {ragged_rank}")
-        }
-        ElementSpec::Sparse { dtype, shape } => format!("sparse {dtype} {shape}"),
-        other => other.to_json().to_string(),
-    }
-}
-
-fn schema_json(source: &dyn Source) -> Value {
-    let schema = source.schema();
-    let columns: Vec<Value> = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            json!({
-                "name": field.name(),
-                "type": short_type(field.data_type()),
-                "nullable": field.is_nullable(),
-                "metadata": field.metadata(),
-            })
-        })
-        .collect();
-    let partitions: Vec<Value> = source
-        .partitions()
-        .iter()
-        .map(|p| json!({"name": &*p.name, "bytes": p.bytes, "rows": p.rows}))
-        .collect();
-    let cardinality = match source.cardinality() {
-        Cardinality::Known(rows) => json!(rows),
-        Cardinality::Infinite => json!("infinite"),
-        _ => Value::Null,
-    };
-    json!({
-        "source": source.kind(),
-        "cardinality": cardinality,
-        "element_spec": source.element_spec().to_json(),
-        "columns": columns,
-        "partitions": partitions,
-    })
+    let description = Description::of(source.as_ref());
+    print(&if args.json { json_to_text(&description.to_json()) } else { description.to_text() })
 }
 
 fn run_head(args: &Head) -> Result<Outcome> {
@@ -231,7 +149,7 @@ fn run_head(args: &Head) -> Result<Outcome> {
     for batch in reader {
         batches.push(batch?);
     }
-    print(&table::batches(&schema, &batches)?)?;
+    print(&rows_to_text(&schema, &batches)?)?;
     Ok(damage::tell(&report, args.reading.on_error))
 }
 

@@ -5,16 +5,16 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-use tfarrow::{Error, ErrorKind, Failure, ReadOptions, ReaderBuilder, Report, Result};
+use tfarrow::report::{Verification, json_to_text};
+use tfarrow::{Error, ErrorKind, ReaderBuilder, Report, Result};
 
 use crate::args::{OnError, Verify};
 use crate::commands::{note, print};
 
 /// Failures that are shown, of a run or of a verified file.
-const SHOWN: u64 = 10;
+const SHOWN: usize = 10;
 /// Failures of one file that `verify --json` lists; more are only counted.
-const LISTED: u64 = 10_000;
+const LISTED: usize = 10_000;
 
 /// How a command that did what it was told to do ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(crate) fn tell(report: &Report, policy: OnError) -> Outcome {
     let what = if policy == OnError::Null { "nulled" } else { "skipped" };
     let shown = report.failures();
     for failure in &shown {
-        note(&format!("tfarrow: {what}: {}", one_line(failure)));
+        note(&format!("tfarrow: {what}: {}", failure));
     }
     let more = all.saturating_sub(shown.len() as u64);
     if more > 0 {
@@ -68,62 +68,22 @@ pub(crate) fn summary(report: &Report) -> String {
     }
 }
 
-fn one_line(failure: &Failure) -> String {
-    failure.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// `tfarrow verify`.
 pub(crate) fn verify(args: &Verify) -> Result<Outcome> {
     let source = ReaderBuilder::new(args.inputs.inputs.iter().cloned())
         .with_max_record_bytes(args.max_record_bytes)
         .build_to_verify()?;
-    let options = ReadOptions::default();
-    let (mut records, mut damaged) = (0, 0);
-    let mut files: Vec<Value> = Vec::new();
-    for (index, partition) in source.partitions().iter().enumerate() {
-        let mut found = 0;
-        let mut listed: Vec<Failure> = Vec::new();
-        let verified = source.verify(index, &options, &mut |failure| {
-            if found < if args.json { LISTED } else { SHOWN } {
-                listed.push(failure);
-            }
-            found += 1;
-            Ok(())
-        })?;
-        records += verified.records;
-        damaged += found;
-        if args.json {
-            let damage: Vec<Value> = listed.iter().map(Failure::to_json).collect();
-            files.push(json!({
-                "name": &*partition.name,
-                "bytes": partition.bytes,
-                "records": verified.records,
-                "what": verified.what,
-                "damaged": found,
-                "damage": damage,
-            }));
-            continue;
-        }
-        let verdict = if found == 0 { "sound".to_owned() } else { format!("{found} damaged") };
-        print(&format!("{}: {} {}: {verdict}\n", partition.name, verified.records, verified.what))?;
-        for failure in &listed {
-            print(&format!("  {}\n", place_first(failure)))?;
-        }
-        if found > listed.len() as u64 {
-            print(&format!("  {} more; --json lists them\n", found - listed.len() as u64))?;
-        }
-    }
+    let listed = if args.json { LISTED } else { SHOWN };
+    let verification = Verification::of(source.as_ref(), listed, &mut |part| {
+        if args.json { Ok(()) } else { print(&part.to_text()) }
+    })?;
     if args.json {
-        let all = json!({"records": records, "damaged": damaged, "files": files});
-        print(&format!("{all:#}\n"))?;
+        print(&json_to_text(&verification.to_json()))?;
+    } else {
+        print(&verification.to_text())?;
+        if verification.parts.iter().any(|part| part.damaged > part.damage.len() as u64) {
+            note("--json lists every damaged place");
+        }
     }
-    Ok(if damaged == 0 { Outcome::Done } else { Outcome::Damaged })
-}
-
-/// The failure of a file that was named already: where in it, then what.
-fn place_first(failure: &Failure) -> String {
-    let mut place = failure.location.clone();
-    place.source = None;
-    let text = format!("{place}: {}", failure.message);
-    text.trim_start_matches(": ").split_whitespace().collect::<Vec<_>>().join(" ")
+    Ok(if verification.damaged() == 0 { Outcome::Done } else { Outcome::Damaged })
 }

@@ -7,7 +7,6 @@ mod damage;
 mod folder;
 mod plan;
 mod progress;
-mod table;
 
 use std::process::ExitCode;
 
@@ -30,13 +29,8 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::from(DONE),
         Err(error) => {
-            commands::note(&format!("tfarrow: error: {}", one_line(&error.to_string())));
+            commands::note(&format!("tfarrow: error: {error}"));
             ExitCode::from(FAILED)
         }
     }
-}
-
-/// Messages of lower layers may hold line breaks; ours are one line.
-fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -150,6 +150,10 @@ impl Source for ArrayRecordSource {
         &self.kind
     }
 
+    fn row_name(&self) -> &str {
+        "records"
+    }
+
     fn element_spec(&self) -> &ElementSpec {
         &self.plan.element_spec
     }

@@ -373,6 +373,10 @@ impl Source for TfdsSource {
         self.choice.as_deref()
     }
 
+    fn row_name(&self) -> &str {
+        "examples"
+    }
+
     fn element_spec(&self) -> &ElementSpec {
         &self.plan.element_spec
     }

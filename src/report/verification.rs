@@ -1,0 +1,233 @@
+//! What reading everything found.
+
+use serde_json::{Value, json};
+
+use super::printable;
+use crate::error::{ErrorKind, Result};
+use crate::source::report::Failure;
+use crate::source::{ReadOptions, Source, Verified};
+
+/// What reading one partition found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartVerified {
+    /// What the partition is called: mostly a path.
+    pub name: String,
+    /// Its size in bytes of input, where known.
+    pub bytes: Option<u64>,
+    /// Sound records, rows, examples or elements: `what` says which.
+    pub records: u64,
+    /// What `records` counts, in the plural.
+    pub what: String,
+    /// How many places are damaged.
+    pub damaged: u64,
+    /// The first of them.
+    pub damage: Vec<Failure>,
+}
+
+/// What reading every partition of a dataset found.
+///
+/// ```
+/// use tfarrow::ReaderBuilder;
+/// use tfarrow::report::Verification;
+///
+/// let source = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).build_to_verify()?;
+/// let verification = Verification::of(source.as_ref(), 10, &mut |_| Ok(()))?;
+/// assert_eq!((verification.records(), verification.damaged()), (1797, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// What kind of input it is, in a few words.
+    pub kind: String,
+    /// Its partitions, in order.
+    pub parts: Vec<PartVerified>,
+}
+
+impl Verification {
+    /// Reads all of `source`, which was [opened to be
+    /// verified](crate::ReaderBuilder::build_to_verify), and checks every checksum; keeps `listed`
+    /// failures a partition, and gives each partition to `each` when it was read.
+    ///
+    /// A partition that is not there is damage of the dataset, and the others are read.
+    ///
+    /// # Errors
+    /// A partition cannot be read, for a reason other than damage, or `each` fails.
+    pub fn of(
+        source: &dyn Source,
+        listed: usize,
+        each: &mut dyn FnMut(&PartVerified) -> Result<()>,
+    ) -> Result<Self> {
+        let options = ReadOptions::default();
+        let mut parts = Vec::new();
+        for (index, partition) in source.partitions().iter().enumerate() {
+            let mut part = PartVerified {
+                name: partition.name.to_string(),
+                bytes: partition.bytes,
+                records: 0,
+                what: source.row_name().to_owned(),
+                damaged: 0,
+                damage: Vec::new(),
+            };
+            let mut add = |failure| {
+                part.damaged += 1;
+                if part.damage.len() < listed {
+                    part.damage.push(failure);
+                }
+                Ok(())
+            };
+            match source.verify(index, &options, &mut add) {
+                Ok(Verified { records, what }) => (part.records, part.what) = (records, what),
+                Err(error) if error.kind() == ErrorKind::NotFound => add(error.into())?,
+                Err(error) => return Err(error),
+            }
+            each(&part)?;
+            parts.push(part);
+        }
+        Ok(Self { kind: source.kind().to_owned(), parts })
+    }
+
+    /// Sound records of all partitions.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|part| part.records).sum()
+    }
+
+    /// Damaged places of all partitions.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.parts.iter().map(|part| part.damaged).sum()
+    }
+
+    /// All of it as a JSON object with the members `records`, `damaged` and `files`, each with
+    /// `name`, `bytes`, `records`, `what`, `damaged` and `damage`: see [`Failure::to_json`].
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let files: Vec<Value> = self.parts.iter().map(PartVerified::to_json).collect();
+        json!({"records": self.records(), "damaged": self.damaged(), "files": files})
+    }
+
+    /// All of it in one line: `8 rows of 1 Parquet file: sound`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let what = self.parts.iter().find(|part| part.records > 0).or(self.parts.first());
+        let counted = counted(self.records(), what.map_or("records", |part| &part.what));
+        format!("{counted} of {}: {}\n", printable(&self.container()), verdict(self.damaged()))
+    }
+
+    /// What the records are in, with its number.
+    fn container(&self) -> String {
+        let mut files: Vec<&str> = self.parts.iter().map(|part| file_of(&part.name)).collect();
+        files.dedup();
+        let count = files.len() as u64;
+        for kind in ["files", "streams", "shards"] {
+            if let Some((before, _)) = self.kind.split_once(&format!(" {kind}")) {
+                return counted(count, &format!("{before} {kind}"));
+            }
+        }
+        format!("1 {}", self.kind)
+    }
+}
+
+/// The file that a partition is a part of.
+fn file_of(partition: &str) -> &str {
+    match partition.rsplit_once('#') {
+        Some((file, part)) if part.bytes().all(|b| b.is_ascii_digit()) => file,
+        _ => partition,
+    }
+}
+
+impl PartVerified {
+    /// The partition as a JSON object: see [`Verification::to_json`].
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "bytes": self.bytes,
+            "records": self.records,
+            "what": self.what,
+            "damaged": self.damaged,
+            "damage": self.damage.iter().map(Failure::to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The partition as text: a line, and one for each failure that is listed.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let counted = counted(self.records, &self.what);
+        let mut out = format!("{}: {counted}: {}\n", printable(&self.name), verdict(self.damaged));
+        for failure in &self.damage {
+            // The file was named already: where in it, then what.
+            let mut place = failure.location.clone();
+            place.source = None;
+            let text = format!("{place}: {}", printable(&failure.message));
+            out.push_str(&format!("  {}\n", text.trim_start_matches(": ")));
+        }
+        let more = self.damaged.saturating_sub(self.damage.len() as u64);
+        if more > 0 {
+            out.push_str(&format!("  {more} more\n"));
+        }
+        out
+    }
+}
+
+/// So many of what is called `plural`, such as `records of tf.train.Example` or `Parquet files`.
+fn counted(count: u64, plural: &str) -> String {
+    if count != 1 {
+        return format!("{count} {plural}");
+    }
+    let (noun, rest) = plural.split_once(" of ").unwrap_or((plural, ""));
+    let of = if rest.is_empty() { "" } else { " of " };
+    format!("1 {}{of}{rest}", noun.strip_suffix('s').unwrap_or(noun))
+}
+
+fn verdict(damaged: u64) -> String {
+    if damaged == 0 { "sound".to_owned() } else { format!("{damaged} damaged") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, records: u64, what: &str) -> PartVerified {
+        PartVerified {
+            name: name.to_owned(),
+            bytes: None,
+            records,
+            what: what.to_owned(),
+            damaged: 0,
+            damage: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn sentences_count_what_they_name() {
+        let sentence = |kind: &str, parts: &[PartVerified]| {
+            Verification { kind: kind.to_owned(), parts: parts.to_vec() }.to_text()
+        };
+        let rows = [part("a#0", 4, "rows"), part("a#1", 4, "rows")];
+        assert_eq!(sentence("Parquet files", &rows), "8 rows of 1 Parquet file: sound\n");
+        let both = [part("a", 1, "records of tf.train.Example"), part("b", 0, "records")];
+        assert_eq!(
+            sentence("TFRecord files of tfrecord", &both),
+            "1 record of tf.train.Example of 2 TFRecord files: sound\n"
+        );
+        let shards = [part("a", 2, "examples"), part("b", 1, "examples")];
+        assert_eq!(
+            sentence("TFDS dataset x/1.0.0", &shards),
+            "3 examples of 1 TFDS dataset x/1.0.0: sound\n"
+        );
+    }
+
+    #[test]
+    fn what_files_say_is_escaped() {
+        let mut part = part("\u{1b}]0;x\u{7}", 1, "rows");
+        let error = crate::Error::corrupt("bad \u{9b}2J").in_column("\u{202e}c").in_source("\u{1b}");
+        (part.damaged, part.damage) = (2, vec![error.into()]);
+        assert_eq!(
+            part.to_text(),
+            "\\u{1b}]0;x\\u{7}: 1 row: 2 damaged\n  column `\\u{202e}c`: bad \\u{9b}2J\n  1 more\n"
+        );
+    }
+}
