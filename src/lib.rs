@@ -142,6 +142,10 @@ pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout}
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
+/// Elements that the caller delivers: datasets that run elsewhere, such as `tf.data` in Python.
+pub mod elements {
+    pub use crate::source::elements::{Component, Deliveries, Delivery, Elements, Values};
+}
 pub use source::live::PYTHON_HELPER;
 /// Pipelines built in Rust and run by TensorFlow.
 #[cfg(feature = "tensorflow")]

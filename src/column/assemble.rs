@@ -8,6 +8,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
+use crate::tf::dtype::DType;
 
 /// Puts the fixed-size lists of `data_type` around `values`, which hold the rows' values one row
 /// after the other. `nulls` belong to the outermost list, of `rows` rows.
@@ -72,6 +73,24 @@ pub(crate) fn wrap_variable_shape(
     let data = wrap_list(values, offsets, data.data_type(), None)?;
     let shape = wrap_fixed(Arc::new(Int32Array::from(shapes)), shape.data_type(), rows, None)?;
     Ok(Arc::new(StructArray::try_new(fields.clone(), vec![data, shape], nulls)?))
+}
+
+/// The type of the values at the bottom of fixed-size lists.
+pub(crate) fn innermost(data_type: &DataType) -> Option<&DataType> {
+    match data_type {
+        DataType::FixedSizeList(item, _) => innermost(item.data_type()),
+        other => other.is_primitive().then_some(other),
+    }
+}
+
+/// Whether a value of `dtype` has the bytes of a value (or, if complex, of two) of `data_type`.
+pub(crate) fn is_stored_alike(dtype: DType, data_type: &DataType) -> bool {
+    match dtype {
+        DType::Complex64 => *data_type == DataType::Float32,
+        DType::Complex128 => *data_type == DataType::Float64,
+        DType::BFloat16 => *data_type == DataType::UInt16,
+        _ => dtype.item_bytes().is_some() && dtype.item_bytes() == data_type.primitive_width(),
+    }
 }
 
 #[cfg(test)]

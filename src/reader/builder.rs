@@ -12,11 +12,13 @@ use crate::error::{Error, Result};
 use crate::schema::cast::Cast;
 use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
+use crate::source::elements::{Elements, ElementsSource};
 use crate::source::live::Dataset;
 use crate::source::open;
 use crate::source::options::{InferRecords, OpenOptions, RecordKind};
 use crate::source::report::{OnError, Report};
 use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
+use crate::tf::spec::ElementSpec;
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -38,6 +40,7 @@ use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 pub struct ReaderBuilder {
     inputs: Vec<String>,
     dataset: Option<Dataset>,
+    elements: Option<(ElementSpec, Arc<dyn Elements>)>,
     open: OpenOptions,
     read: ReadOptions,
     threads: usize,
@@ -51,6 +54,7 @@ impl ReaderBuilder {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
             dataset: None,
+            elements: None,
             open: OpenOptions::default(),
             read: ReadOptions::default(),
             threads: 1,
@@ -62,6 +66,12 @@ impl ReaderBuilder {
     #[must_use]
     pub fn from_dataset(dataset: Dataset) -> Self {
         Self { dataset: Some(dataset), ..Self::new([""; 0]) }
+    }
+
+    /// Reads elements that the caller delivers: see [`elements`](crate::elements).
+    #[must_use]
+    pub fn from_elements(spec: ElementSpec, elements: Arc<dyn Elements>) -> Self {
+        Self { elements: Some((spec, elements)), ..Self::new([""; 0]) }
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
@@ -296,6 +306,10 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
+        if let Some((spec, elements)) = &self.elements {
+            let source = ElementsSource::new(spec, elements.clone(), &self.open)?;
+            return open::with_casts(Arc::new(source), &self.open);
+        }
         match &self.dataset {
             Some(dataset) => open::with_casts(dataset.source(&self.open)?, &self.open),
             None => open::open(&self.inputs, &self.open),
@@ -332,7 +346,7 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
-        if self.dataset.is_some() || open::is_pipeline(&self.inputs) {
+        if self.dataset.is_some() || self.elements.is_some() || open::is_pipeline(&self.inputs) {
             return self.count_pipeline();
         }
         if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {

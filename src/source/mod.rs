@@ -26,6 +26,7 @@ pub(crate) mod array_record;
 pub(crate) mod blocks;
 mod cast;
 pub(crate) mod count;
+pub(crate) mod elements;
 mod features;
 pub(crate) mod input;
 pub(crate) mod live;

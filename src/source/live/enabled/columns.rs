@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 
 use super::runner::{Delivered, Fetched};
 use super::tensor::PlainTensor;
-use crate::column::assemble::wrap_fixed;
+use crate::column::assemble::{innermost, is_stored_alike, wrap_fixed};
 use crate::column::component::ComponentBuilder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::element::{ElementColumn, ElementPlan};
@@ -207,24 +207,6 @@ fn split(pieces: &[Piece], rows: usize) -> (Vec<Piece>, Vec<Piece>) {
         }
     }
     (first, second)
-}
-
-/// The type of the values at the bottom of fixed-size lists.
-fn innermost(data_type: &DataType) -> Option<&DataType> {
-    match data_type {
-        DataType::FixedSizeList(item, _) => innermost(item.data_type()),
-        other => other.is_primitive().then_some(other),
-    }
-}
-
-/// Whether a value of `dtype` has the bytes of a value (or, if complex, of two) of `data_type`.
-fn is_stored_alike(dtype: DType, data_type: &DataType) -> bool {
-    match dtype {
-        DType::Complex64 => *data_type == DataType::Float32,
-        DType::Complex128 => *data_type == DataType::Float64,
-        DType::BFloat16 => *data_type == DataType::UInt16,
-        _ => dtype.item_bytes().is_some() && dtype.item_bytes() == data_type.primitive_width(),
-    }
 }
 
 impl Fetched {
