@@ -20,7 +20,7 @@ use tfarrow::{
 };
 
 fn read(input: &str, kind: RecordKind, features: &[&str]) -> u64 {
-    let mut builder = ReaderBuilder::new([input]).with_record_kind(kind);
+    let mut builder = ReaderBuilder::new([input]).with_record(kind);
     if !features.is_empty() {
         builder = builder.with_features(features.iter().map(|f| FeatureSpec::parse(f).unwrap()));
     }
@@ -87,11 +87,7 @@ fn saved(c: &mut Criterion) {
         ("GZIP", OutputCompression::Gzip(None)),
     ] {
         let output = path.join(name);
-        let options = SinkOptions {
-            format: Some(Format::Saved),
-            compression: Some(compression),
-            ..SinkOptions::default()
-        };
+        let options = SinkOptions::new().with_format(Format::Saved).with_compression(compression);
         let sink = open_sink(&output, &source.schema(), &options).unwrap();
         convert(&source, Some(sink), builder.read_options(), 1).unwrap();
         let reader = ReaderBuilder::new([output.to_str().unwrap()]);

@@ -116,7 +116,7 @@ fn write(c: &mut Criterion) {
     });
     for extension in ["npy", "npyd", "npz"] {
         let path = folder.path().join("x").with_extension(extension);
-        let options = SinkOptions { overwrite: true, ..SinkOptions::default() };
+        let options = SinkOptions::new().with_overwrite(true);
         group.bench_function(extension, |b| {
             b.iter(|| {
                 let mut sink = open_sink(&path, &batches[0].schema(), &options).unwrap();

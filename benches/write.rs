@@ -73,13 +73,10 @@ fn benches(c: &mut Criterion) {
         group.throughput(Throughput::Bytes(bytes)).sample_size(10);
         group.bench_function("limit: plain write", |b| b.iter(|| raw(&out, &batches)));
         let mut measure = |label: &str, format, compression| {
-            let options = SinkOptions {
-                format: Some(format),
-                compression,
-                overwrite: true,
-                threads: 1,
-                ..SinkOptions::default()
-            };
+            let mut options = SinkOptions::new().with_format(format).with_overwrite(true);
+            if let Some(compression) = compression {
+                options = options.with_compression(compression);
+            }
             std::fs::remove_file(&out).or_else(|_| std::fs::remove_dir_all(&out)).unwrap();
             group.bench_function(label, |b| b.iter(|| write(&out, &batches, &options)));
         };

@@ -13,7 +13,7 @@ fn run(input: &str, output: &str) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
     let builder = ReaderBuilder::new([input]);
     let source = builder.build_source()?;
-    let options = SinkOptions { overwrite: true, threads, ..SinkOptions::default() };
+    let options = SinkOptions::new().with_overwrite(true).with_threads(threads);
     let sink = open_sink(Path::new(output), &source.schema(), &options)?;
     let summary = convert(&source, Some(sink), builder.read_options(), threads)?;
     println!("{} rows, {} bytes", summary.rows, summary.bytes_written);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
+use crate::options::{self, InvalidValue};
 use crate::text::Printable;
 
 /// A [`std::result::Result`] with this crate's [`Error`].
@@ -159,6 +160,15 @@ impl Error {
 
     pub(crate) fn limit(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Limit, what)
+    }
+
+    /// The error of a key that no option of `what` has.
+    pub(crate) fn unknown_option(key: &str, what: &str) -> Self {
+        let error = Self::config(format!("no option `{key}` of {what}"));
+        match options::nearest_key(key).filter(|near| *near != key) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error,
+        }
     }
 
     pub(crate) fn io(what: impl Into<String>, error: std::io::Error) -> Self {
@@ -357,6 +367,13 @@ impl fmt::Debug for Error {
 
 // The cause is part of the message, so that `source()` must not give it again.
 impl std::error::Error for Error {}
+
+impl From<InvalidValue> for Error {
+    fn from(value: InvalidValue) -> Self {
+        let InvalidValue { key, expected, found } = value;
+        Self::config(format!("invalid {key}")).expected(expected, format!("`{found}`"))
+    }
+}
 
 impl From<ArrowError> for Error {
     fn from(error: ArrowError) -> Self {

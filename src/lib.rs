@@ -116,6 +116,7 @@ mod ffi;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod options;
 mod reader;
 pub mod report;
 mod schema;
@@ -132,13 +133,13 @@ pub use convert::{FolderOptions, FolderSummary, Summary, convert, convert_to_fol
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
+pub use options::{BFloat16Storage, BoolStorage, InferRecords, OnError, RecordKind, Structure, TensorLayout};
 pub use reader::conformance;
 pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};
 pub use schema::cast::Cast;
 pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 pub use schema::features_file::parse_features;
-pub use schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
 #[cfg(feature = "mmap")]
 pub use source::ipc_map::{IpcMap, MappedBatch};
@@ -152,8 +153,8 @@ pub use source::live::PYTHON_HELPER;
 pub mod live {
     pub use crate::source::live::{Components, DataOptions, Dataset, ModelFunction, Values};
 }
-pub use source::options::{DEFAULT_MAX_RECORD_BYTES, InferRecords, RecordKind};
-pub use source::report::{Failure, OnError, Report};
+pub use source::options::DEFAULT_MAX_RECORD_BYTES;
+pub use source::report::{Failure, Report};
 pub use source::{
     Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Selection, Source,
     Unit, Units, Verified,

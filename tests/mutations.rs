@@ -96,7 +96,7 @@ impl Random {
 /// The records of a file, by its name; none if it cannot be read.
 fn records(path: &Path, on_error: OnError) -> Option<Vec<Vec<u8>>> {
     let builder = ReaderBuilder::new([path.to_str().unwrap()])
-        .with_record_kind(RecordKind::Raw)
+        .with_record(RecordKind::Raw)
         .with_on_error(on_error)
         .with_max_record_bytes(16 << 20);
     let mut records = Vec::new();
@@ -114,7 +114,7 @@ fn records(path: &Path, on_error: OnError) -> Option<Vec<Vec<u8>>> {
 fn read_all(path: &Path) {
     for on_error in [OnError::Fail, OnError::Skip, OnError::Null] {
         let builder = ReaderBuilder::new([path.to_str().unwrap()])
-            .with_record_kind(RecordKind::Auto)
+            .with_record(RecordKind::Auto)
             .with_on_error(on_error)
             .with_max_record_bytes(16 << 20);
         // An error is as good as a result.

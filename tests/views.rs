@@ -171,11 +171,8 @@ fn bools_are_copied_from_bits_and_viewed_as_bytes() {
     let slice = bits.slice(1, 1);
     assert_eq!(tensor(&slice, "x").unwrap().to_bool_array().unwrap(), array![[false, true]].into_dyn());
 
-    let bytes = BatchBuilder::new()
-        .with_bool_storage(BoolStorage::UInt8)
-        .with_bools("x", &values.view())
-        .build()
-        .unwrap();
+    let bytes =
+        BatchBuilder::new().with_bool(BoolStorage::UInt8).with_bools("x", &values.view()).build().unwrap();
     let view = tensor(&bytes, "x").unwrap().view::<u8>().unwrap();
     assert_eq!(view, array![[1, 0], [0, 1]].into_dyn());
     assert_eq!(view.as_ptr(), leaf_address(bytes.column(0)));

@@ -10,7 +10,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use ndarray::{Array as NdArray, ArrayView, Dimension};
 
 use crate::error::{Error, Result};
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, MappingOptions, TensorLayout, field};
+use crate::options::{BFloat16Storage, BoolStorage, TensorLayout};
+use crate::schema::mapping::{MappingOptions, field};
 use crate::tensor::element::Element;
 use crate::tensor::extension::list_size;
 use crate::tf::dtype::DType;
@@ -90,7 +91,7 @@ impl BatchBuilder {
 
     /// How bool tensors added from here on are stored. Default: Boolean.
     #[must_use]
-    pub fn with_bool_storage(mut self, bools: BoolStorage) -> Self {
+    pub fn with_bool(mut self, bools: BoolStorage) -> Self {
         self.bools = bools;
         self
     }

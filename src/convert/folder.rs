@@ -133,26 +133,8 @@ impl<'a> Job<'a> {
             return Err(Error::config("--shards is for one output, and this one is a folder of parts")
                 .with_hint("pass --rows-per-file N to cut it"));
         }
-        let SinkOptions {
-            compression,
-            row_group_rows,
-            overwrite: _,
-            string_bytes,
-            one_batch,
-            threads: _,
-            format: _,
-            shards: _,
-            encodings,
-        } = &options.sink;
-        if !encodings.is_empty() {
-            settings.insert("encodings".to_owned(), json!(format!("{encodings:?}")));
-        }
+        settings.extend(options.sink.settings());
         settings.insert("format".to_owned(), json!(options.extension));
-        let compression = compression.map(|c| format!("{c:?}").to_lowercase());
-        settings.insert("compression".to_owned(), json!(compression));
-        settings.insert("row_group_rows".to_owned(), json!(row_group_rows));
-        settings.insert("string_bytes".to_owned(), json!(string_bytes));
-        settings.insert("one_batch".to_owned(), json!(one_batch));
         let plan = Plan::new(source.as_ref(), read, settings);
         Ok(Self { source, folder, read, options, format, plan })
     }
@@ -216,7 +198,7 @@ impl<'a> Job<'a> {
     }
 
     fn sink(&self, index: usize, threads: usize) -> Result<Box<dyn Sink>> {
-        let options = SinkOptions { overwrite: true, threads, ..self.options.sink.clone() };
+        let options = self.options.sink.clone().with_overwrite(true).with_threads(threads);
         open_part(&self.folder.join(self.name(index)), &self.source.schema(), &options)
     }
 

@@ -9,11 +9,10 @@ use arrow::compute::concat_batches;
 use serde_json::json;
 
 use super::Input;
+use crate::options::{OnError, RecordKind};
 use crate::reader::ReaderBuilder;
 use crate::schema::feature::FeatureSpec;
 use crate::source::ReadOptions;
-use crate::source::options::RecordKind;
-use crate::source::report::OnError;
 use crate::tf::dtype::DType;
 use crate::tf::spec::ElementSpec;
 use crate::tf::{encode, example as examples, structured_value};
@@ -139,7 +138,7 @@ pub fn frames(data: &[u8]) {
     }
     let path = folder().join("f");
     write(&path, &bytes);
-    let builder = builder(&path).with_record_kind(RecordKind::Raw);
+    let builder = builder(&path).with_record(RecordKind::Raw);
     let skipped = read(&builder.clone().with_on_error(OnError::Skip).with_batch_rows(2)).map(|b| records(&b));
     let nulls = read_in_batches(&builder.clone().with_on_error(OnError::Null));
     assert_eq!(nulls.as_ref().map(records), skipped);
@@ -221,7 +220,7 @@ pub fn example(data: &[u8]) {
         2 => RecordKind::Example,
         _ => RecordKind::Sequence,
     };
-    let builder = builder(&path).with_record_kind(kind);
+    let builder = builder(&path).with_record(kind);
     if flags & 4 != 0 {
         read_in_batches(&builder.clone().with_on_error(OnError::Skip));
         read_in_batches(&builder.clone().with_on_error(OnError::Null));

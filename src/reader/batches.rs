@@ -15,7 +15,8 @@ use arrow::array::RecordBatch;
 use super::rebatch::Rebatch;
 use super::select::RowSelection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::report::{OnError, Report};
+use crate::options::OnError;
+use crate::source::report::Report;
 use crate::source::{Decoded, ReadOptions, Selection, Source, Unit, Units};
 
 /// An iterator over the batches of a source.

@@ -5,18 +5,24 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use serde_json::{Map, Value, json};
 
 use super::Batches;
 use crate::error::{Error, Result};
+use crate::options::{
+    BFloat16Storage, BoolStorage, InferRecords, OnError, RecordKind, Structure, TensorLayout,
+};
 use crate::schema::cast::Cast;
+<<<<<<< HEAD
 use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::source::elements::{Elements, ElementsSource};
+=======
+use crate::schema::feature::FeatureSpec;
+>>>>>>> 4c4ad68 (Have one table of options, which are set by key)
 use crate::source::live::Dataset;
 use crate::source::open;
-use crate::source::options::{InferRecords, OpenOptions, RecordKind};
-use crate::source::report::{OnError, Report};
+use crate::source::options::OpenOptions;
+use crate::source::report::Report;
 use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
 use crate::tf::spec::ElementSpec;
 
@@ -40,9 +46,14 @@ use crate::tf::spec::ElementSpec;
 pub struct ReaderBuilder {
     inputs: Vec<String>,
     dataset: Option<Dataset>,
+<<<<<<< HEAD
     elements: Option<(ElementSpec, Arc<dyn Elements>)>,
     open: OpenOptions,
     read: ReadOptions,
+=======
+    pub(super) open: OpenOptions,
+    pub(super) read: ReadOptions,
+>>>>>>> 4c4ad68 (Have one table of options, which are set by key)
     threads: usize,
 }
 
@@ -77,6 +88,7 @@ impl ReaderBuilder {
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
     #[must_use]
     pub fn with_columns<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.open.given.set("columns");
         self.open.projection.columns = Some(columns.into_iter().map(Into::into).collect());
         self
     }
@@ -84,6 +96,7 @@ impl ReaderBuilder {
     /// Leaves these columns out.
     #[must_use]
     pub fn with_exclude<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.open.given.set("exclude");
         self.open.projection.exclude = columns.into_iter().map(Into::into).collect();
         self
     }
@@ -91,6 +104,7 @@ impl ReaderBuilder {
     /// Says what a feature holds, in place of what would be inferred.
     #[must_use]
     pub fn with_feature(mut self, feature: FeatureSpec) -> Self {
+        self.open.given.set("feature");
         self.open.features.push(feature);
         self
     }
@@ -98,6 +112,7 @@ impl ReaderBuilder {
     /// Says what every feature holds: nothing is inferred, and other features are left out.
     #[must_use]
     pub fn with_features(mut self, features: impl IntoIterator<Item = FeatureSpec>) -> Self {
+        self.open.given.set("features");
         self.open.features = features.into_iter().collect();
         self.open.features_complete = true;
         self
@@ -106,13 +121,15 @@ impl ReaderBuilder {
     /// How many records to read for inference. Default: 10,000.
     #[must_use]
     pub fn with_infer_records(mut self, records: InferRecords) -> Self {
+        self.open.given.set("infer_records");
         self.open.infer = records;
         self
     }
 
     /// What the records are. Default: [`RecordKind::Auto`].
     #[must_use]
-    pub fn with_record_kind(mut self, kind: RecordKind) -> Self {
+    pub fn with_record(mut self, kind: RecordKind) -> Self {
+        self.open.given.set("record");
         self.open.record = kind;
         self
     }
@@ -120,6 +137,7 @@ impl ReaderBuilder {
     /// Reads these bytes columns as text; a value that is not UTF-8 is then an error.
     #[must_use]
     pub fn with_utf8<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.open.given.set("utf8");
         self.open.mapping.utf8.extend(columns.into_iter().map(Into::into));
         self
     }
@@ -127,6 +145,7 @@ impl ReaderBuilder {
     /// Gives the column `old` the name `new`. Everywhere else it is still called `old`.
     #[must_use]
     pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
+        self.open.given.set("rename");
         self.open.mapping.rename.push((old.into(), new.into()));
         self
     }
@@ -135,6 +154,7 @@ impl ReaderBuilder {
     /// are one tensor. Default: positions are called by their number, the single column `value`.
     #[must_use]
     pub fn with_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.open.given.set("names");
         self.open.names = names.into_iter().map(Into::into).collect();
         self
     }
@@ -143,6 +163,7 @@ impl ReaderBuilder {
     /// Default: false, an element is a row.
     #[must_use]
     pub fn with_unbatch(mut self, unbatch: bool) -> Self {
+        self.open.given.set("unbatch");
         self.open.unbatch = unbatch;
         self
     }
@@ -150,6 +171,7 @@ impl ReaderBuilder {
     /// Whether structures become columns by path, or structs. Default: [`Structure::Flat`].
     #[must_use]
     pub fn with_structure(mut self, structure: Structure) -> Self {
+        self.open.given.set("structure");
         self.open.mapping.structure = structure;
         self
     }
@@ -158,6 +180,7 @@ impl ReaderBuilder {
     /// new type demands it; a number that is out of its range is an error that names the row.
     #[must_use]
     pub fn with_cast(mut self, cast: Cast) -> Self {
+        self.open.given.set("cast");
         self.open.casts.push(cast);
         self
     }
@@ -165,13 +188,15 @@ impl ReaderBuilder {
     /// How tensors are stored. Default: [`TensorLayout::Extension`].
     #[must_use]
     pub fn with_tensor_layout(mut self, layout: TensorLayout) -> Self {
+        self.open.given.set("tensor_layout");
         self.open.mapping.tensor_layout = layout;
         self
     }
 
     /// How bool tensors are stored. Default: [`BoolStorage::Boolean`].
     #[must_use]
-    pub fn with_bool_storage(mut self, storage: BoolStorage) -> Self {
+    pub fn with_bool(mut self, storage: BoolStorage) -> Self {
+        self.open.given.set("bool");
         self.open.mapping.bool_storage = storage;
         self
     }
@@ -179,6 +204,7 @@ impl ReaderBuilder {
     /// How bfloat16 and float8 values are stored. Default: [`BFloat16Storage::Float32`].
     #[must_use]
     pub fn with_bfloat16(mut self, storage: BFloat16Storage) -> Self {
+        self.open.given.set("bfloat16");
         self.open.mapping.bfloat16 = storage;
         self
     }
@@ -187,6 +213,7 @@ impl ReaderBuilder {
     /// `train[5:20]`, `train+test`, `all`. Default: the only one there is.
     #[must_use]
     pub fn with_split(mut self, split: impl Into<String>) -> Self {
+        self.open.given.set("split");
         self.open.split = Some(split.into());
         self
     }
@@ -195,6 +222,7 @@ impl ReaderBuilder {
     /// Default: false, the numbers.
     #[must_use]
     pub fn with_class_names(mut self, class_names: bool) -> Self {
+        self.open.given.set("class_names");
         self.open.class_names = class_names;
         self
     }
@@ -203,6 +231,7 @@ impl ReaderBuilder {
     /// their encoded bytes.
     #[must_use]
     pub fn with_decode_images(mut self, decode: bool) -> Self {
+        self.open.given.set("decode_images");
         self.open.decode_images = decode;
         self
     }
@@ -212,6 +241,7 @@ impl ReaderBuilder {
     /// Default: false, an error.
     #[must_use]
     pub fn with_lenient(mut self, lenient: bool) -> Self {
+        self.open.given.set("lenient");
         self.open.lenient = lenient;
         self
     }
@@ -221,6 +251,7 @@ impl ReaderBuilder {
     /// and `step_index`, that of the item in it.
     #[must_use]
     pub fn with_explode(mut self, sequence: impl Into<String>) -> Self {
+        self.open.given.set("explode");
         self.open.explode = Some(sequence.into());
         self
     }
@@ -228,6 +259,7 @@ impl ReaderBuilder {
     /// The largest record to accept, in bytes. Default: 1 GiB.
     #[must_use]
     pub fn with_max_record_bytes(mut self, bytes: u64) -> Self {
+        self.open.given.set("max_record_bytes");
         self.open.max_record_bytes = bytes;
         self
     }
@@ -235,6 +267,7 @@ impl ReaderBuilder {
     /// Whether to check the CRC of every record's data. Default: true. Lengths are always checked.
     #[must_use]
     pub fn with_check_crc(mut self, check: bool) -> Self {
+        self.open.given.set("check_crc");
         self.open.check_crc = check;
         self
     }
@@ -244,6 +277,7 @@ impl ReaderBuilder {
     /// environment and the package folders of the Python on the path are searched.
     #[must_use]
     pub fn with_libtensorflow(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.open.given.set("libtensorflow");
         self.open.libtensorflow = Some(path.into());
         self
     }
@@ -251,6 +285,7 @@ impl ReaderBuilder {
     /// Threads that TensorFlow runs a live pipeline's operations with. Default: one a core.
     #[must_use]
     pub fn with_tensorflow_threads(mut self, threads: u8) -> Self {
+        self.open.given.set("tensorflow_threads");
         self.open.tensorflow_threads = threads;
         self
     }
@@ -258,6 +293,7 @@ impl ReaderBuilder {
     /// Rows in a batch; only the last one has fewer. Default: 1,024; 0 means 1.
     #[must_use]
     pub fn with_batch_rows(mut self, rows: usize) -> Self {
+        self.open.given.set("batch_rows");
         self.read.batch_rows = rows.max(1);
         self
     }
@@ -266,6 +302,7 @@ impl ReaderBuilder {
     /// at most.
     #[must_use]
     pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
+        self.open.given.set("batch_bytes");
         self.read.batch_bytes = bytes.max(1);
         self
     }
@@ -273,6 +310,12 @@ impl ReaderBuilder {
     /// Which elements to take. Default: all.
     #[must_use]
     pub fn with_selection(mut self, selection: Selection) -> Self {
+        let Selection { skip, shard, take } = selection;
+        for (key, given) in [("skip", skip > 0), ("shard", shard.is_some()), ("take", take.is_some())] {
+            if given {
+                self.open.given.set(key);
+            }
+        }
         self.read.selection = selection;
         self
     }
@@ -288,6 +331,7 @@ impl ReaderBuilder {
     /// not depend on it.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
+        self.open.given.set("threads");
         self.threads = threads;
         self
     }
@@ -320,6 +364,7 @@ impl ReaderBuilder {
     /// is a part.
     #[must_use]
     pub fn with_part_rows(mut self, rows: u64) -> Self {
+        self.open.given.set("rows_per_file");
         self.read.part_rows = Some(rows.max(1));
         self
     }
@@ -327,6 +372,7 @@ impl ReaderBuilder {
     /// What to do with records that are damaged or do not fit. Default: [`OnError::Fail`].
     #[must_use]
     pub fn with_on_error(mut self, on_error: OnError) -> Self {
+        self.open.given.set("on_error");
         self.open.on_error = on_error;
         self.read.on_error = on_error;
         self
@@ -406,67 +452,6 @@ impl ReaderBuilder {
         Ok(Reader { source, schema, batches })
     }
 
-    /// What the options say of the rows and columns that come out, by the options' names: equal
-    /// settings and equal input give equal batches.
-    #[must_use]
-    pub fn settings(&self) -> Map<String, Value> {
-        // Every field is named, so that none that is added is forgotten.
-        let OpenOptions {
-            record,
-            infer,
-            features,
-            features_complete,
-            projection,
-            mapping,
-            casts,
-            max_record_bytes,
-            check_crc,
-            names,
-            unbatch,
-            split,
-            class_names,
-            decode_images,
-            lenient,
-            explode,
-            on_error: _,
-            to_verify: _,
-            libtensorflow: _,
-            tensorflow_threads: _,
-        } = &self.open;
-        // What a type's text leaves open is told apart, too.
-        let features: Vec<String> = features
-            .iter()
-            .map(|f| {
-                let required = if f.is_list() && f.missing == Missing::Error { ", required" } else { "" };
-                let lists = if f.feature_list { ", of steps" } else { "" };
-                format!("{}:{f}{required}{lists}", f.name)
-            })
-            .collect();
-        let settings = json!({
-            "record": format!("{record:?}").to_lowercase(),
-            "infer_records": format!("{infer:?}").to_lowercase(),
-            "features": features,
-            "features_complete": features_complete,
-            "columns": projection.columns,
-            "exclude": projection.exclude,
-            "mapping": format!("{mapping:?}"),
-            "casts": casts.iter().map(|cast| format!("{cast:?}")).collect::<Vec<_>>(),
-            "names": names,
-            "unbatch": unbatch,
-            "split": split,
-            "class_names": class_names,
-            "decode_images": decode_images,
-            "lenient": lenient,
-            "explode": explode,
-            "max_record_bytes": max_record_bytes,
-            "check_crc": check_crc,
-        });
-        match settings {
-            Value::Object(settings) => settings,
-            _ => Map::new(),
-        }
-    }
-
     /// The options that govern reading.
     #[must_use]
     pub fn read_options(&self) -> &ReadOptions {
@@ -501,23 +486,5 @@ impl Iterator for Reader {
 impl RecordBatchReader for Reader {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_tell_features_apart_whose_types_read_the_same() {
-        let settings = |change: fn(&mut FeatureSpec)| {
-            let mut spec = FeatureSpec::parse("x:int64[]").unwrap();
-            change(&mut spec);
-            ReaderBuilder::new(["a"]).with_feature(spec).settings()
-        };
-        let plain = settings(|_| ());
-        assert_eq!(plain["features"], json!(["x:int64[]"]));
-        assert_ne!(settings(|spec| spec.missing = Missing::Error), plain);
-        assert_ne!(settings(|spec| spec.feature_list = true), plain);
     }
 }

@@ -145,9 +145,9 @@ fn slice(whole: &RecordBatch, selection: &Selection) -> Result<RecordBatch> {
 #[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
+    use crate::options::RecordKind;
     use crate::reader::ReaderBuilder;
     use crate::schema::cast::Cast;
-    use crate::source::options::RecordKind;
 
     #[test]
     fn tfrecord_files_conform() {
@@ -158,7 +158,7 @@ mod tests {
         ] {
             let builder = ReaderBuilder::new(inputs.iter().copied());
             super::check(&builder.build_source().unwrap()).unwrap();
-            let raw = builder.with_record_kind(RecordKind::Raw);
+            let raw = builder.with_record(RecordKind::Raw);
             super::check(&raw.build_source().unwrap()).unwrap();
         }
     }
@@ -197,7 +197,7 @@ mod tests {
             vec![golden("transpose_zstd_g4"), golden("many_small")],
             vec![golden("empty"), golden("simple_brotli_g4"), golden("big_records_zstd_g3")],
         ] {
-            let raw = ReaderBuilder::new(inputs).with_record_kind(RecordKind::Raw);
+            let raw = ReaderBuilder::new(inputs).with_record(RecordKind::Raw);
             super::check(&raw.build_source().unwrap()).unwrap();
         }
     }

@@ -6,6 +6,7 @@ pub mod conformance;
 mod rebatch;
 pub(crate) mod remainder;
 mod select;
+mod settings;
 
 pub use batches::Batches;
 pub(crate) use batches::PartItem;

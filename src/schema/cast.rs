@@ -1,5 +1,6 @@
 //! Casts of whole columns: to which types, and the values' way there.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,6 +14,7 @@ use super::feature::nearest;
 use super::mapping::{MappingOptions, TF_DTYPE, TF_KIND, value_type, with_metadata};
 use super::unknown_column;
 use crate::error::{Error, Result};
+use crate::options::{quote_name, split_assignments};
 use crate::tf::dtype::DType;
 
 /// Which values to cast, and to what: a column, or every column of a dtype.
@@ -49,7 +51,7 @@ impl Cast {
         Ok(Self { from: From::Column(column.into()), to })
     }
 
-    /// Reads the forms `FROM:TO` and `COLUMN=TO`, as `--cast` takes them.
+    /// Reads the forms `FROM:TO` and `COLUMN=TO`.
     ///
     /// ```
     /// use tfarrow::{Cast, DType};
@@ -62,14 +64,37 @@ impl Cast {
     /// # Errors
     /// The text is of neither form, or names no dtype of numbers.
     pub fn parse(text: &str) -> Result<Self> {
-        if let Some((column, to)) = text.rsplit_once('=') {
-            return Self::column(column, dtype(to)?);
+        let mut casts = Self::parse_list(text)?;
+        match (casts.pop(), casts.is_empty()) {
+            (Some(cast), true) => Ok(cast),
+            _ => Err(Error::config("invalid cast").expected("one cast", format!("`{text}`"))),
         }
-        match text.rsplit_once(':') {
-            Some((from, to)) => Self::every(dtype(from)?, dtype(to)?),
-            None => Err(Error::config("invalid cast")
-                .expected("FROM:TO or COLUMN=TO", format!("`{text}`"))
-                .with_hint("for example float64:float32 or label=int32")),
+    }
+
+    /// Reads such forms between commas. A name that holds a comma stands in double quotes.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub(crate) fn parse_list(text: &str) -> Result<Vec<Self>> {
+        let assignments = split_assignments(text).map_err(|what| {
+            Error::config("invalid cast")
+                .expected(format!("FROM:TO or COLUMN=TO ({what})"), format!("`{text}`"))
+                .with_hint("for example float64:float32 or label=int32")
+        })?;
+        let cast = |(name, sign, to): (String, char, String)| match sign {
+            '=' => Self::column(name, dtype(&to)?),
+            _ => Self::every(dtype(&name)?, dtype(&to)?),
+        };
+        assignments.into_iter().map(cast).collect()
+    }
+}
+
+impl fmt::Display for Cast {
+    /// The form that [`parse`](Self::parse) reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.from {
+            From::DType(from) => write!(f, "{from}:{}", self.to),
+            From::Column(column) => write!(f, "{}={}", quote_name(column, &[',']), self.to),
         }
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 
-use super::mapping::{self, MappingOptions, Structure};
+use super::mapping::{self, MappingOptions};
 use super::{Projection, schema_of, unknown_column};
 use crate::error::{Error, Result};
+use crate::options::Structure;
 use crate::tf::spec::ElementSpec;
 
 /// A column and the components that it is made of.

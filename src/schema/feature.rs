@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+pub(crate) use crate::options::nearest;
 use crate::tf::dtype::DType;
 use crate::tf::example::Kind;
 use crate::tf::shape::Shape;
@@ -25,6 +26,18 @@ pub enum Encoding {
     /// As an encoded PNG, JPEG, BMP or GIF, in one bytes value; the shape is
     /// `[height, width, channels]`.
     Image,
+}
+
+impl fmt::Display for Encoding {
+    /// The word that options have for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Encoding::Values => "values",
+            Encoding::Raw => "raw",
+            Encoding::Tensor => "tensor",
+            Encoding::Image => "image",
+        })
+    }
 }
 
 /// What a record without the feature gives.
@@ -358,36 +371,6 @@ impl fmt::Display for FeatureSpec {
             Missing::Default(DefaultValue::Bytes(v)) => write!(f, "={}", String::from_utf8_lossy(v)),
         }
     }
-}
-
-/// The candidate that `name` was most likely meant to be, if one is near.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1) + 1;
-    candidates
-        .into_iter()
-        .map(|candidate| (edit_distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(64).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (cb, &up) in b.iter().zip(row.iter().skip(1)) {
-            let cost = (diagonal + usize::from(ca != *cb)).min(up + 1).min(left + 1);
-            diagonal = up;
-            left = cost;
-            next.push(cost);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 
 use super::ELEMENT_SPEC;
-use super::mapping::{BFloat16Storage, BoolStorage, MappingOptions, TF_KIND, value_type};
+use super::mapping::{MappingOptions, TF_KIND, value_type};
 use crate::error::{Error, Result};
+use crate::options::{BFloat16Storage, BoolStorage};
 use crate::tensor::extension::{FixedShapeTensor, TF_DTYPE, TF_SHAPE, VariableShapeTensor};
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Fields};
 use serde_json::json;
 
 use crate::error::{Error, Result};
+use crate::options::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
 use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor, item, list_size};
 pub(crate) use crate::tensor::extension::{TF_DTYPE, TF_SHAPE};
 use crate::tf::dtype::DType;
@@ -14,52 +15,6 @@ use crate::tf::spec::ElementSpec;
 
 /// Field metadata key: what the component is: `tensor`, `ragged`, `sparse`, `optional`, `dataset`.
 pub(crate) const TF_KIND: &str = "tf.kind";
-
-/// How tensors of a known shape (and of a known rank) are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum TensorLayout {
-    /// The canonical extension types over flat lists.
-    #[default]
-    Extension,
-    /// Lists of lists, fixed-size where the size is known; no extension type.
-    Nested,
-    /// One flat list a row (with its shape beside it where it varies); no extension type.
-    Flat,
-}
-
-/// How bool tensors are stored. Scalar bool components are always Boolean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum BoolStorage {
-    /// Arrow Boolean, one bit a value.
-    #[default]
-    Boolean,
-    /// UInt8, 0 or 1: the form that can be viewed without a copy.
-    UInt8,
-}
-
-/// How bfloat16 and float8 values are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum BFloat16Storage {
-    /// Widened to Float32, which is exact.
-    #[default]
-    Float32,
-    /// Their bits, as UInt16 (bfloat16) or UInt8 (float8).
-    Raw,
-}
-
-/// Whether structures are flattened to columns named by path, or kept as Arrow structs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Structure {
-    /// One column a component, named by its path.
-    #[default]
-    Flat,
-    /// One column a top-level part; inner structures are structs.
-    Nested,
-}
 
 /// The choices that the mapping leaves to the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::options::TensorLayout;
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use feature::{FeatureSpec, nearest};
-use mapping::{MappingOptions, TensorLayout};
+use mapping::MappingOptions;
 
 pub(crate) mod cast;
 pub(crate) mod element;

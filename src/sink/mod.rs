@@ -1,6 +1,5 @@
 //! Where batches go: files that appear whole or not at all, and streams.
 
-use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,17 +7,19 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
-use crate::schema::feature::Encoding;
 
 pub(crate) mod atomic;
 pub(crate) mod ipc;
 pub(crate) mod npy;
 #[cfg(feature = "npz")]
 pub(crate) mod npz;
+mod options;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 pub(crate) mod saved;
 pub(crate) mod tfrecord;
+
+pub use options::{Format, OutputCompression, SinkOptions};
 
 /// Takes batches of one schema. What it writes is there only after [`finish`](Sink::finish).
 pub trait Sink: Send {
@@ -33,170 +34,6 @@ pub trait Sink: Send {
     /// # Errors
     /// The output cannot be written, or something else has taken its place.
     fn finish(self: Box<Self>) -> Result<u64>;
-}
-
-/// A file format to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// Arrow IPC file: `.arrow`, `.feather`, `.ipc`.
-    IpcFile,
-    /// Arrow IPC stream: `.arrows`, or standard output.
-    IpcStream,
-    /// Parquet: `.parquet`.
-    Parquet,
-    /// NumPy array of one column: `.npy`.
-    Npy,
-    /// NumPy archive, one array a column: `.npz`.
-    Npz,
-    /// Folder with one NumPy array a column: `.npyd`.
-    Npyd,
-    /// Folder for `tf.data.Dataset.load`: no extension names it.
-    Saved,
-    /// TFRecord of `tf.train.Example`: `.tfrecord`, `.tfrecords`, `.tfrecord.gz`.
-    TfRecord,
-}
-
-impl Format {
-    /// The format that `path`'s extension names; `-` is a stream.
-    ///
-    /// # Errors
-    /// The extension names none.
-    pub fn from_path(path: &Path) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Format::IpcStream);
-        }
-        let name = path.to_string_lossy().to_ascii_lowercase();
-        if [".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"].iter().any(|end| name.ends_with(end))
-        {
-            return Ok(Format::TfRecord);
-        }
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        match extension.as_deref() {
-            Some("arrow" | "feather" | "ipc") => Ok(Format::IpcFile),
-            Some("arrows") => Ok(Format::IpcStream),
-            Some("parquet" | "pq") => Ok(Format::Parquet),
-            Some("npy") => Ok(Format::Npy),
-            Some("npz") => Ok(Format::Npz),
-            Some("npyd") => Ok(Format::Npyd),
-            _ => Err(Error::config("output format not recognised").expected(
-                "a name that ends in .parquet, .arrow, .feather, .ipc, .arrows, .npy, .npz, .npyd, .tfrecord or \
-                 .tfrecord.gz, or `-`",
-                path.to_string_lossy(),
-            )),
-        }
-    }
-}
-
-impl Format {
-    /// The format called `name`: an extension without its dot, or `saved`.
-    ///
-    /// # Errors
-    /// There is none of that name.
-    pub fn from_name(name: &str) -> Result<Self> {
-        let name = name.trim_start_matches('.');
-        if name == "saved" {
-            return Ok(Format::Saved);
-        }
-        Self::from_path(&Path::new("output").with_extension(name)).map_err(|_| {
-            Error::config("no such format").expected(
-                "parquet, arrow, feather, ipc, arrows, npy, npz, npyd, tfrecord, tfrecord.gz or saved",
-                format!("`{name}`"),
-            )
-        })
-    }
-}
-
-/// How the bytes of an output file are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OutputCompression {
-    /// Not at all.
-    None,
-    /// LZ4: IPC and Parquet.
-    Lz4,
-    /// Zstandard at a level, or at its default: IPC and Parquet.
-    Zstd(Option<i32>),
-    /// Snappy: Parquet, and `Dataset.save` folders.
-    Snappy,
-    /// GZIP at a level, or at its default: Parquet, TFRecord, `Dataset.save` folders, and the
-    /// deflated members of `.npz` archives.
-    Gzip(Option<i32>),
-    /// ZLIB at a level, or at its default: TFRecord.
-    Zlib(Option<i32>),
-}
-
-impl fmt::Display for OutputCompression {
-    /// The form that [`OutputCompression::parse`] reads.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, level) = match self {
-            OutputCompression::None => ("none", &None),
-            OutputCompression::Lz4 => ("lz4", &None),
-            OutputCompression::Zstd(level) => ("zstd", level),
-            OutputCompression::Snappy => ("snappy", &None),
-            OutputCompression::Gzip(level) => ("gzip", level),
-            OutputCompression::Zlib(level) => ("zlib", level),
-        };
-        f.write_str(name)?;
-        level.map_or(Ok(()), |level| write!(f, ":{level}"))
-    }
-}
-
-impl OutputCompression {
-    /// Reads `none`, `lz4`, `zstd`, `zstd:LEVEL`, `snappy`, `gzip`, `gzip:LEVEL`, `zlib` or
-    /// `zlib:LEVEL`.
-    ///
-    /// # Errors
-    /// The text is none of these.
-    pub fn parse(text: &str) -> Result<Self> {
-        let bad = || {
-            Error::config("no such compression").expected(
-                "none, lz4, zstd[:LEVEL], snappy, gzip[:LEVEL] or zlib[:LEVEL]",
-                format!("`{text}`"),
-            )
-        };
-        let (name, level) = match text.split_once(':') {
-            Some((name, level)) => (name, Some(level.parse::<i32>().map_err(|_| bad())?)),
-            None => (text, None),
-        };
-        match (name, level) {
-            ("none" | "uncompressed", None) => Ok(OutputCompression::None),
-            ("lz4", None) => Ok(OutputCompression::Lz4),
-            ("zstd", level) => Ok(OutputCompression::Zstd(level)),
-            ("snappy", None) => Ok(OutputCompression::Snappy),
-            ("gzip", level) => Ok(OutputCompression::Gzip(level)),
-            ("zlib", level) => Ok(OutputCompression::Zlib(level)),
-            _ => Err(bad()),
-        }
-    }
-}
-
-/// How an output is written.
-#[derive(Debug, Clone, Default)]
-pub struct SinkOptions {
-    /// The format; `None` is the one that the output's extension names.
-    pub format: Option<Format>,
-    /// The compression; `None` is the format's own default: Zstandard for Parquet, none for
-    /// others.
-    pub compression: Option<OutputCompression>,
-    /// Rows in a Parquet row group. `None`: 1,048,576, or fewer where a group would grow past
-    /// 24 MiB of Arrow arrays.
-    pub row_group_rows: Option<usize>,
-    /// Whether an existing output is replaced.
-    pub overwrite: bool,
-    /// The width of strings in NumPy arrays, in bytes: `S16`, say. `None`: strings are refused.
-    pub string_bytes: Option<usize>,
-    /// Whether an Arrow IPC file holds all rows in one batch, so that a mapped column is one array.
-    /// All rows are then held in memory, for a moment twice.
-    pub one_batch: bool,
-    /// Threads that encode. 0 and 1: the caller's own.
-    pub threads: usize,
-    /// TFRecord: so many files, `NAME-00000-of-00004.tfrecord` …, to which the rows are dealt in turn,
-    /// as `Dataset.shard` deals them. `None`: one file of the output's own name.
-    pub shards: Option<usize>,
-    /// TFRecord: how the tensors of some columns are encoded, by the column's path. Others are
-    /// encoded as values, or where a list of values could not hold them as bytes.
-    pub encodings: Vec<(String, Encoding)>,
 }
 
 /// Opens `path` for batches of `schema`, in the format that its extension names. `-` is standard

@@ -7,9 +7,10 @@ use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
-use super::report::{Failure, OnError};
+use super::report::Failure;
 use super::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
+use crate::options::OnError;
 use crate::schema::cast::{Cast, CastPlan};
 use crate::schema::mapping::MappingOptions;
 use crate::tf::spec::ElementSpec;

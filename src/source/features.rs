@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::options::{OpenOptions, RecordKind};
+use super::options::OpenOptions;
 use crate::error::{Error, Result};
+use crate::options::RecordKind;
 use crate::schema::feature::{FeatureSpec, Missing, nearest};
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::{FeaturePlan, unknown_column};

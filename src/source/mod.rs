@@ -17,9 +17,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
+use crate::options::OnError;
 use crate::tf::spec::ElementSpec;
 pub use partition::{InputFile, Partition, PartitionRange};
-use report::{Failure, OnError, Report};
+use report::{Failure, Report};
 
 #[cfg(feature = "array-record")]
 pub(crate) mod array_record;

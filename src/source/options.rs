@@ -1,6 +1,6 @@
 //! How input is to be understood, whatever its kind.
 
-use super::report::OnError;
+use crate::options::{Given, InferRecords, OnError, RecordKind};
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
@@ -9,42 +9,11 @@ use crate::schema::mapping::MappingOptions;
 /// The largest record that is read unless another limit is set: 1 GiB.
 pub const DEFAULT_MAX_RECORD_BYTES: u64 = 1 << 30;
 
-/// What the records of a TFRecord file are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum RecordKind {
-    /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
-    /// inference has feature lists.
-    #[default]
-    Auto,
-    /// Serialized `tf.train.Example`. A record with feature lists is an error: they would be lost.
-    Example,
-    /// Serialized `tf.train.SequenceExample`: the features of the context, and a list column for
-    /// each feature list.
-    Sequence,
-    /// Anything: one `record` column of their bytes.
-    Raw,
-}
-
-/// How many records are read to infer a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InferRecords {
-    /// The first so many.
-    First(u64),
-    /// Every one.
-    All,
-}
-
-impl Default for InferRecords {
-    fn default() -> Self {
-        InferRecords::First(10_000)
-    }
-}
-
 /// How input is to be understood, whatever its kind; each source takes what concerns it.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenOptions {
+    /// The options that were set, whatever to.
+    pub(crate) given: Given,
     pub(crate) record: RecordKind,
     pub(crate) infer: InferRecords,
     /// Specs that replace or add to what is inferred.
@@ -84,6 +53,7 @@ pub(crate) struct OpenOptions {
 impl Default for OpenOptions {
     fn default() -> Self {
         Self {
+            given: Given::default(),
             record: RecordKind::default(),
             infer: InferRecords::default(),
             features: Vec::new(),

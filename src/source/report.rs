@@ -7,22 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::options::OnError;
 use crate::text::Printable;
-
-/// What to do with a record that is damaged or does not fit the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum OnError {
-    /// Stop with an error.
-    #[default]
-    Fail,
-    /// Leave the row out and go on.
-    Skip,
-    /// Put a row of nulls in its place and go on.
-    ///
-    /// Where the length of a record is damaged, it is not known how many records were lost: one row
-    /// stands for everything up to the next sound record.
-    Null,
-}
 
 impl OnError {
     /// Whether reading goes on after `error`: after what is wrong with a record's bytes or values,

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks::{BufferPool, Frame, FrameReader, FrameRun};
-use super::options::RecordKind;
-use super::report::{Failure, OnError};
+use super::report::Failure;
 use super::{Decoded, ReadOptions, Unit};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::{OnError, RecordKind};
 use crate::schema::FeaturePlan;
 use crate::schema::infer::not_an_example;
 use crate::tf::example::{self, Checked};

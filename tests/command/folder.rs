@@ -165,7 +165,7 @@ fn resuming_refuses_what_has_changed_and_says_what() {
         (&["--columns", "label"], "columns was not set and is"),
         (&["--on-error", "skip"], "on_error was `fail` and is `skip`"),
         (&["--rows-per-file", "5"], "rows_per_file was not set and is 5"),
-        (&["--tensor-layout", "flat"], "mapping was"),
+        (&["--tensor-layout", "flat"], "tensor_layout was `extension` and is `flat`"),
         (&["--format", "arrow"], "format was `parquet` and is `arrow`"),
     ] {
         let message = convert(&[more, &["--resume"]].concat()).failure();

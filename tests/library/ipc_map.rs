@@ -70,7 +70,7 @@ fn one_batch_is_one_array() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.arrow");
     let batches: Vec<RecordBatch> = (0..3).map(|k| batch(k, 5 + k)).collect();
-    let options = SinkOptions { one_batch: true, ..SinkOptions::default() };
+    let options = SinkOptions::new().with_one_batch(true);
     let mut sink = open_sink(&path, batches[0].schema_ref(), &options).unwrap();
     for batch in &batches {
         sink.write(batch).unwrap();

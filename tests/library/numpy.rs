@@ -53,7 +53,7 @@ fn everything() -> RecordBatch {
         .with_array("c8", NdArray::from_shape_fn((5, 3), |(a, b)| Complex::new(i(a, b) as f32, -1.)))
         .with_array("c16", NdArray::from_shape_fn((5, 3), |(a, b)| Complex::new(i(a, b) as f64, -1.)))
         .with_bools("bits", &bits.view())
-        .with_bool_storage(BoolStorage::UInt8)
+        .with_bool(BoolStorage::UInt8)
         .with_bools("bytes", &bits.view())
         .with_array("scalar", NdArray::from_shape_fn(5, |i| i as i64))
         .with_array("complex/scalar", NdArray::from_shape_fn(5, |i| Complex::new(i as f32, 1.)))
@@ -70,7 +70,7 @@ fn numpy_loads_every_dtype() {
     let Some(python) = python() else { return };
     let dir = Dir::new();
     let all = everything();
-    let options = SinkOptions { string_bytes: Some(8), ..SinkOptions::default() };
+    let options = SinkOptions::new().with_string_bytes(8);
     // The last batch is shorter, one is empty, and both are slices.
     let parts = [all.slice(0, 3), all.slice(3, 0), all.slice(3, 2)];
     for (index, name) in all.schema().fields().iter().map(|field| field.name()).enumerate() {
@@ -85,7 +85,7 @@ fn numpy_loads_every_dtype() {
     {
         let bytes = write(&dir.path("stored.npz"), &parts, &options).unwrap();
         assert!(bytes >= fs::metadata(dir.path("stored.npz")).unwrap().len());
-        let deflated = SinkOptions { compression: Some(OutputCompression::Gzip(None)), ..options };
+        let deflated = options.with_compression(OutputCompression::Gzip(None));
         write(&dir.path("deflated.npz"), &parts, &deflated).unwrap();
     }
     run_python(python, "check_numpy.py", &[dir.path("")]);
@@ -124,7 +124,7 @@ fn what_numpy_cannot_hold_is_refused_with_a_way_out() {
         error
     };
     let options = SinkOptions::default();
-    let strings = SinkOptions { string_bytes: Some(2), ..SinkOptions::default() };
+    let strings = SinkOptions::new().with_string_bytes(2);
     let error = refused("x.npyd", &batch("x", Arc::new(lists)), &options).to_string();
     assert!(error.contains("column `x`") && error.contains("--exclude"), "{error}");
     let text = batch("x", Arc::new(StringArray::from(vec!["a", "abc"])));
@@ -138,7 +138,7 @@ fn what_numpy_cannot_hold_is_refused_with_a_way_out() {
     assert!(refused("x.npyd", &nulls, &options).to_string().contains("--feature"));
     let two = BatchBuilder::new().with_array("a", array![1]).with_array("b", array![1]).build().unwrap();
     assert!(refused("x.npy", &two, &options).to_string().contains("--columns"));
-    let level = SinkOptions { compression: Some(OutputCompression::Zstd(None)), ..SinkOptions::default() };
+    let level = SinkOptions::new().with_compression(OutputCompression::Zstd(None));
     for path in ["x.npyd", "x.npz"] {
         assert_eq!(refused(path, &two, &level).kind(), ErrorKind::Config);
         for name in ["../x", "/x", "a//b", "a/../b", ".", "a\\b", ""] {
@@ -157,7 +157,7 @@ fn outputs_are_replaced_only_when_asked_for() {
         write(&path, &[batch(1i32)], &SinkOptions::default()).unwrap();
         let error = write(&path, &[batch(2)], &SinkOptions::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        write(&path, &[batch(2)], &SinkOptions { overwrite: true, ..SinkOptions::default() }).unwrap();
+        write(&path, &[batch(2)], &SinkOptions::new().with_overwrite(true)).unwrap();
     }
     assert_eq!(dir.names(), ["x.npy", "x.npyd", "x.npz"]);
     let bytes = fs::read(dir.path("x.npyd").join("a/b.npy")).unwrap();
@@ -169,7 +169,7 @@ fn outputs_are_replaced_only_when_asked_for() {
 fn no_rows_at_all() {
     let dir = Dir::new();
     let none = everything().slice(0, 0);
-    let options = SinkOptions { string_bytes: Some(4), ..SinkOptions::default() };
+    let options = SinkOptions::new().with_string_bytes(4);
     write(&dir.path("x.npyd"), &[none], &options).unwrap();
     let header = fs::read(dir.path("x.npyd").join("deep.npy")).unwrap();
     assert!(String::from_utf8_lossy(&header).contains("(0, 2, 1, 3,)"));

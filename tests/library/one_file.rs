@@ -127,7 +127,7 @@ fn units_of_one_file_are_decoded_at_the_same_time() {
     assert_eq!(rows_of_two_threads(&digits, 100).num_rows(), 898);
     for name in ["many_small", "simple_zstd_g4", "transpose_zstd_g4"] {
         let file = format!("tests/golden/array_record/{name}.array_record");
-        let raw = ReaderBuilder::new([file]).with_record_kind(RecordKind::Raw);
+        let raw = ReaderBuilder::new([file]).with_record(RecordKind::Raw);
         assert!(rows_of_two_threads(&raw, 4).num_rows() > 4, "{name}");
     }
     for name in ["wide_tfrecord", "wide_array_record", "wide_parquet"] {

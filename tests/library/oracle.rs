@@ -285,7 +285,7 @@ fn list_spec(name: &str, dtype: DType) -> FeatureSpec {
 fn read(record: &[u8], specs: Vec<FeatureSpec>, kind: RecordKind) -> HashMap<String, ArrayRef> {
     let file = file(&[record.to_vec(), record.to_vec()]);
     let names: Vec<String> = specs.iter().map(|spec| spec.name.clone()).collect();
-    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record_kind(kind);
+    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record(kind);
     let mut reader = builder.with_features(specs).build().unwrap();
     let batch = reader.next().unwrap().unwrap();
     assert_eq!(batch.num_rows(), 2);
@@ -400,7 +400,7 @@ fn every_golden_case_is_read_as_protobuf_reads_it() {
 
 fn read_all(record: &[u8]) -> tfarrow::Result<Vec<arrow::array::RecordBatch>> {
     let file = file(&[record.to_vec()]);
-    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record_kind(RecordKind::Sequence);
+    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record(RecordKind::Sequence);
     builder.build()?.map(|batch| batch.map_err(Into::into)).collect()
 }
 

@@ -25,7 +25,7 @@ fn every_dtype_in_batches_of_different_length() {
         .with_array("c64", array![[Complex::new(1f32, 2.)], [Complex::new(3., 4.)], [Complex::new(5., 6.)]])
         .with_array("none", NdArray::<f32, _>::zeros((3, 0, 2)))
         .with_bools("bits", &array![[true, false], [false, false], [true, true]].view())
-        .with_bool_storage(BoolStorage::UInt8)
+        .with_bool(BoolStorage::UInt8)
         .with_bools("bytes", &array![[true], [false], [true]].view())
         .build()
         .unwrap();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
 use tfarrow::{
-    Error, ErrorKind, OutputCompression, Progress, ReaderBuilder, Report, Result, SinkOptions, Source,
-    convert, open_sink, remove_partial_outputs,
+    Error, ErrorKind, Progress, ReaderBuilder, Report, Result, Source, convert, open_sink,
+    remove_partial_outputs,
 };
 
 use crate::args::{Args, Command, Convert, Count, Head, Schema};
@@ -37,17 +37,7 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
     let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?.with_progress(progress.clone());
     let report = damage::report(args.report.as_deref(), args.overwrite)?;
     let builder = builder.with_report(report.clone());
-    let options = SinkOptions {
-        format: args.format.as_deref().map(tfarrow::Format::from_name).transpose()?,
-        compression: args.compression.as_deref().map(OutputCompression::parse).transpose()?,
-        row_group_rows: args.row_group_rows,
-        overwrite: args.overwrite,
-        string_bytes: args.string_bytes,
-        one_batch: args.one_batch,
-        threads,
-        shards: args.shards,
-        encodings: plan::encodings(&args.encoding)?,
-    };
+    let options = plan::sink(args)?.with_threads(threads);
     let output = if args.dry_run { None } else { args.output.as_deref() };
     if let Some(path) = output {
         if let Some(extension) = folder::extension(path, args)? {

@@ -9,6 +9,7 @@ use tfarrow::{
 use crate::args::Convert;
 use crate::commands::{megabytes, on_interrupt, summarise, tell_choice};
 use crate::damage::{self, Outcome};
+use crate::plan;
 use crate::progress::Bar;
 
 /// The extension of the part files, if `path` is to be a folder of them.
@@ -55,7 +56,7 @@ pub(crate) fn convert(
     let source = builder.build_source()?;
     let options = FolderOptions {
         extension,
-        threads: sink.threads,
+        threads: plan::threads(&args.reading),
         sink,
         resume: args.resume,
         settings: builder.settings(),

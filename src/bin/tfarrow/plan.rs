@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use tfarrow::{
-    BFloat16Storage, BoolStorage, Cast, Encoding, Error, ErrorKind, FeatureSpec, InferRecords, OnError,
-    ReaderBuilder, RecordKind, Result, Selection, TensorLayout, parse_features,
+    BFloat16Storage, BoolStorage, Cast, Error, ErrorKind, FeatureSpec, InferRecords, OnError, ReaderBuilder,
+    RecordKind, Result, Selection, SinkOptions, TensorLayout, parse_features,
 };
 
-use crate::args::{self, BFloat16, Bool, Inputs, Layout, Reading, Record, Storing, Structure};
+use crate::args::{self, BFloat16, Bool, Convert, Inputs, Layout, Reading, Record, Storing, Structure};
 
 fn invalid(option: &str, expected: &str, found: &str) -> Error {
     Error::new(ErrorKind::Config, format!("invalid {option}")).expected(expected, format!("`{found}`"))
@@ -18,7 +18,7 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
     let mut builder = ReaderBuilder::new(inputs.inputs.iter().cloned())
         .with_exclude(reading.exclude.iter().cloned())
         .with_infer_records(infer_records(&reading.infer_records)?)
-        .with_record_kind(match reading.record {
+        .with_record(match reading.record {
             Record::Auto => RecordKind::Auto,
             Record::Example => RecordKind::Example,
             Record::Sequence => RecordKind::Sequence,
@@ -51,7 +51,7 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             Layout::Nested => TensorLayout::Nested,
             Layout::Flat => TensorLayout::Flat,
         })
-        .with_bool_storage(match storing.bool {
+        .with_bool(match storing.bool {
             Bool::Boolean => BoolStorage::Boolean,
             Bool::Uint8 => BoolStorage::UInt8,
         })
@@ -106,20 +106,26 @@ fn features(path: &Path) -> Result<Vec<FeatureSpec>> {
     parse_features(&text).map_err(|e| e.in_source(name()))
 }
 
-/// How columns are encoded: `COLUMN=ENCODING` each.
-pub(crate) fn encodings(texts: &[String]) -> Result<Vec<(String, Encoding)>> {
-    let parse = |text: &String| {
-        let (column, encoding) = text.rsplit_once('=').filter(|(column, _)| !column.is_empty())?;
-        let encoding = match encoding {
-            "values" => Encoding::Values,
-            "raw" => Encoding::Raw,
-            "tensor" => Encoding::Tensor,
-            _ => return None,
-        };
-        Some((column.to_owned(), encoding))
-    };
-    let bad = |text: &String| invalid("--encoding", "COLUMN=values, COLUMN=raw or COLUMN=tensor", text);
-    texts.iter().map(|text| parse(text).ok_or_else(|| bad(text))).collect()
+/// How the output is to be written.
+pub(crate) fn sink(args: &Convert) -> Result<SinkOptions> {
+    let number = |n: Option<usize>| n.map(|n| n.to_string());
+    let flag = |given: bool| given.then(|| true.to_string());
+    let given = [
+        ("format", args.format.clone()),
+        ("compression", args.compression.clone()),
+        ("row_group_rows", number(args.row_group_rows)),
+        ("overwrite", flag(args.overwrite)),
+        ("string_bytes", number(args.string_bytes)),
+        ("one_batch", flag(args.one_batch)),
+        ("shards", number(args.shards)),
+    ];
+    let mut options = SinkOptions::new();
+    for (key, text) in given {
+        if let Some(text) = text {
+            options = options.set(key, &text)?;
+        }
+    }
+    args.encoding.iter().try_fold(options, |options, text| options.set("encoding", text))
 }
 
 /// The number of threads to use.

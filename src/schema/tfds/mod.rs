@@ -17,9 +17,10 @@ use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef};
 
 use self::planner::Planner;
 use self::spec::{exploded_spec, spec_of};
-use super::mapping::{self, MappingOptions, Structure};
+use super::mapping::{self, MappingOptions};
 use super::{FeaturePlan, Projection, schema_of, unknown_column};
 use crate::error::{Error, Result};
+use crate::options::Structure;
 use crate::tf::dtype::DType;
 use crate::tf::features::{Feature, FeatureKind};
 use crate::tf::shape::Shape;

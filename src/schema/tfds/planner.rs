@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::{Node, TFDS_CLASS_NAMES, TFDS_FEATURE, TfdsOptions, Transform, Wire, join, label_of};
 use crate::error::{Error, Result};
+use crate::options::TensorLayout;
 use crate::schema::feature::{FeatureSpec, Missing};
-use crate::schema::mapping::{self, MappingOptions, TensorLayout, with_metadata};
+use crate::schema::mapping::{self, MappingOptions, with_metadata};
 use crate::schema::{FeaturePlan, schema_of};
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;

@@ -13,10 +13,11 @@ use self::runs::{Run, Stream};
 use self::unit::RecordUnit;
 use super::blocks::BufferPool;
 use super::options::OpenOptions;
-use super::report::{Failure, OnError};
+use super::report::Failure;
 use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
+use crate::options::OnError;
 
 /// Takes batches as they are made.
 pub(crate) type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError};
 use super::runs::Run;
 use super::{RowDecoder, RunScratch, Shared};
 use crate::error::{Error, Result};
-use crate::source::report::{Failure, OnError};
+use crate::options::OnError;
+use crate::source::report::Failure;
 use crate::source::{Decoded, ReadOptions, Unit};
 
 /// A file, and the number of a record in it.

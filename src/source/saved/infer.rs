@@ -3,7 +3,7 @@
 use super::payload::Payload;
 use super::stream::Stream;
 use crate::error::{Error, Result};
-use crate::source::options::InferRecords;
+use crate::options::InferRecords;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;

@@ -8,8 +8,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::options::{BFloat16Storage, BoolStorage, TensorLayout};
 use crate::schema::Projection;
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, MappingOptions, TensorLayout};
+use crate::schema::mapping::MappingOptions;
 use crate::source::{Decoded, Selection};
 use crate::tf::shape::Shape;
 

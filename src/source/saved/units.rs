@@ -9,7 +9,7 @@ use super::payload::{Element, Payload};
 use super::stream::Stream;
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::report::OnError;
+use crate::options::OnError;
 use crate::source::{Decoded, ReadOptions, Unit, Units};
 use crate::tf::variant::{self, Value};
 

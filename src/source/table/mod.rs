@@ -22,10 +22,10 @@ use self::ipc::IpcTable;
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetTable;
 use super::input::Input;
-use super::options::{OpenOptions, RecordKind};
-use super::report::OnError;
+use super::options::OpenOptions;
 use super::{Cardinality, Decoded, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units};
 use crate::error::{Error, Result};
+use crate::options::{OnError, RecordKind};
 use crate::schema::mapping::MappingOptions;
 use crate::tf::spec::ElementSpec;
 use crate::wire::tfrecord;

@@ -8,9 +8,9 @@ use arrow::compute::concat_batches;
 use crate::column::nested::{self, RowError};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::OnError;
 use crate::schema::tfds::TfdsPlan;
 use crate::source::records::{Emit, Failed, RowDecoder};
-use crate::source::report::OnError;
 
 /// Bytes of batches that are held at a time, at most, where rows are many times as large as what
 /// they are decoded from. What they leave is decoded by one thread, so that few units should.

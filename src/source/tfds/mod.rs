@@ -14,11 +14,11 @@ use arrow::datatypes::SchemaRef;
 
 use self::decoder::TfdsDecoder;
 use super::input::Input;
-use super::options::{InferRecords, OpenOptions};
+use super::options::OpenOptions;
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
-use super::report::OnError;
 use super::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::{InferRecords, OnError};
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::tfds::{TfdsOptions, TfdsPlan};
 use crate::tf::features::info::{DatasetInfo, FileFormat, SplitInfo};

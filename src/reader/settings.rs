@@ -1,0 +1,242 @@
+//! Options by key: set from text, and told as they are.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::ReaderBuilder;
+use crate::error::{Error, Result};
+use crate::options::{self, InvalidValue, flag, number, split_names, split_pair};
+use crate::schema::cast::Cast;
+use crate::schema::feature::{FeatureSpec, Missing};
+use crate::schema::features_file::parse_features;
+use crate::schema::mapping::MappingOptions;
+use crate::source::Selection;
+use crate::source::options::OpenOptions;
+
+impl ReaderBuilder {
+    /// Sets the option `key` to what `text` says, as the command does: see
+    /// [`OPTIONS`](crate::options::OPTIONS) for the keys. Names and pairs (`columns`, `cast`, …) are
+    /// added to those that were set before; of others the last one counts.
+    ///
+    /// In a list, a name that holds a comma stands in double quotes, and so does in a pair a name
+    /// that holds the sign between the two.
+    ///
+    /// ```
+    /// use tfarrow::ReaderBuilder;
+    ///
+    /// let builder = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"])
+    ///     .set("columns", "label,pixels")?
+    ///     .set("batch_rows", "512")?
+    ///     .set("cast", "label=int8")?;
+    /// # builder.build_source()?;
+    /// # Ok::<(), tfarrow::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such option of reading, the text is no value of it, or a file that it names cannot
+    /// be read.
+    pub fn set(self, key: &str, text: &str) -> Result<Self> {
+        let names = |key| split_names(text).map_err(|what| invalid_names(key, what, text));
+        let Selection { skip, shard, take } = self.read.selection;
+        let select = |builder: Self, selection| Ok(builder.with_selection(selection));
+        match key {
+            "columns" => {
+                let mut columns = self.open.projection.columns.clone().unwrap_or_default();
+                columns.extend(names("columns")?);
+                Ok(self.with_columns(columns))
+            }
+            "exclude" => {
+                let mut columns = self.open.projection.exclude.clone();
+                columns.extend(names("exclude")?);
+                Ok(self.with_exclude(columns))
+            }
+            "rename" => {
+                let (old, new) = split_pair(text)
+                    .map_err(|what| InvalidValue::new("rename", format!("OLD=NEW ({what})"), text))?;
+                Ok(self.with_rename(old, new))
+            }
+            "feature" => Ok(self.with_feature(FeatureSpec::parse(text)?)),
+            "features" => self.with_features_file(text),
+            "infer_records" => Ok(self.with_infer_records(text.parse()?)),
+            "record" => Ok(self.with_record(text.parse()?)),
+            "split" => Ok(self.with_split(text)),
+            "explode" => Ok(self.with_explode(text)),
+            "lenient" => Ok(self.with_lenient(flag("lenient", text)?)),
+            "take" => {
+                let take = Some(number("take", text, 0)?);
+                select(self, Selection { skip, shard, take })
+            }
+            "skip" => {
+                let skip = number("skip", text, 0)?;
+                select(self, Selection { skip, shard, take })
+            }
+            "shard" => {
+                let shard = Some(options::shard(text)?);
+                select(self, Selection { skip, shard, take })
+            }
+            "libtensorflow" => Ok(self.with_libtensorflow(PathBuf::from(text))),
+            "tensorflow_threads" => {
+                let threads: usize = number("tensorflow_threads", text, 1)?;
+                Ok(self.with_tensorflow_threads(u8::try_from(threads).unwrap_or(u8::MAX)))
+            }
+            "batch_rows" => Ok(self.with_batch_rows(number("batch_rows", text, 1)?)),
+            "batch_bytes" => Ok(self.with_batch_bytes(number("batch_bytes", text, 1)?)),
+            "max_record_bytes" => Ok(self.with_max_record_bytes(number("max_record_bytes", text, 0)?)),
+            "check_crc" => Ok(self.with_check_crc(flag("check_crc", text)?)),
+            "on_error" => Ok(self.with_on_error(text.parse()?)),
+            "threads" => Ok(self.with_threads(number("threads", text, 1)?)),
+            "utf8" => Ok(self.with_utf8(names("utf8")?)),
+            "cast" => Ok(Cast::parse_list(text)?.into_iter().fold(self, Self::with_cast)),
+            "names" => Ok(self.with_names(names("names")?)),
+            "unbatch" => Ok(self.with_unbatch(flag("unbatch", text)?)),
+            "structure" => Ok(self.with_structure(text.parse()?)),
+            "tensor_layout" => Ok(self.with_tensor_layout(text.parse()?)),
+            "class_names" => Ok(self.with_class_names(flag("class_names", text)?)),
+            "decode_images" => Ok(self.with_decode_images(flag("decode_images", text)?)),
+            "bool" => Ok(self.with_bool(text.parse()?)),
+            "bfloat16" => Ok(self.with_bfloat16(text.parse()?)),
+            "rows_per_file" => Ok(self.with_part_rows(number("rows_per_file", text, 1)?)),
+            _ => Err(Error::unknown_option(key, "reading")),
+        }
+    }
+
+    /// Says what every feature holds by a file: a JSON object of names and types, TFDS's
+    /// `features.json`, or a `schema.pbtxt` of TensorFlow Metadata. Nothing is inferred, and other
+    /// features are left out.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is none of these.
+    pub fn with_features_file(self, path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let name = || path.to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|e| Error::io("cannot read features", e).in_source(name()))?;
+        let features = parse_features(&text).map_err(|e| e.in_source(name()))?;
+        // What was said of single features still counts.
+        let single = self.open.features.clone();
+        let single = if self.open.features_complete { Vec::new() } else { single };
+        Ok(single.into_iter().fold(self.with_features(features), Self::with_feature))
+    }
+
+    /// What the options say of the rows and columns that come out, by the options' keys: equal
+    /// settings and equal input give equal batches.
+    #[must_use]
+    pub fn settings(&self) -> Map<String, Value> {
+        // Every field is named, so that none that is added is forgotten.
+        let OpenOptions {
+            record,
+            infer,
+            features,
+            features_complete,
+            projection,
+            mapping,
+            casts,
+            max_record_bytes,
+            check_crc,
+            names,
+            unbatch,
+            split,
+            class_names,
+            decode_images,
+            lenient,
+            explode,
+            given: _,
+            on_error: _,
+            to_verify: _,
+            libtensorflow: _,
+            tensorflow_threads: _,
+        } = &self.open;
+        let MappingOptions { tensor_layout, bool_storage, bfloat16, structure, utf8, rename } = mapping;
+        // What a type's text leaves open is told apart, too.
+        let features: Vec<String> = features
+            .iter()
+            .map(|f| {
+                let required = if f.is_list() && f.missing == Missing::Error { ", required" } else { "" };
+                let lists = if f.feature_list { ", of steps" } else { "" };
+                format!("{}:{f}{required}{lists}", f.name)
+            })
+            .collect();
+        let settings = json!({
+            "record": record.to_string(),
+            "infer_records": infer.to_string(),
+            "features": features,
+            "features_complete": features_complete,
+            "columns": projection.columns,
+            "exclude": projection.exclude,
+            "rename": rename.iter().map(|(old, new)| [old, new]).collect::<Vec<_>>(),
+            "utf8": utf8,
+            "tensor_layout": tensor_layout.to_string(),
+            "bool": bool_storage.to_string(),
+            "bfloat16": bfloat16.to_string(),
+            "structure": structure.to_string(),
+            "cast": casts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "names": names,
+            "unbatch": unbatch,
+            "split": split,
+            "class_names": class_names,
+            "decode_images": decode_images,
+            "lenient": lenient,
+            "explode": explode,
+            "max_record_bytes": max_record_bytes,
+            "check_crc": check_crc,
+        });
+        match settings {
+            Value::Object(settings) => settings,
+            _ => Map::new(),
+        }
+    }
+}
+
+fn invalid_names(key: &'static str, what: &str, text: &str) -> InvalidValue {
+    InvalidValue::new(key, format!("names between commas ({what})"), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{OPTIONS, Topic};
+
+    #[test]
+    fn settings_tell_features_apart_whose_types_read_the_same() {
+        let settings = |change: fn(&mut FeatureSpec)| {
+            let mut spec = FeatureSpec::parse("x:int64[]").unwrap();
+            change(&mut spec);
+            ReaderBuilder::new(["a"]).with_feature(spec).settings()
+        };
+        let plain = settings(|_| ());
+        assert_eq!(plain["features"], json!(["x:int64[]"]));
+        assert_ne!(settings(|spec| spec.missing = Missing::Error), plain);
+        assert_ne!(settings(|spec| spec.feature_list = true), plain);
+    }
+
+    #[test]
+    fn every_option_of_reading_can_be_set() {
+        for option in
+            OPTIONS.iter().filter(|o| matches!(o.topic, Topic::Reading | Topic::Storing | Topic::Library))
+        {
+            let error = ReaderBuilder::new(["a"]).set(option.key, "\u{0}").err();
+            let unknown = error.is_some_and(|e| e.to_string().contains("no option"));
+            assert!(!unknown, "{}", option.key);
+        }
+        let error = ReaderBuilder::new(["a"]).set("batch_row", "1").unwrap_err().to_string();
+        assert!(error.contains("did you mean `batch_rows`?"), "{error}");
+    }
+
+    #[test]
+    fn what_is_set_is_known_to_be_set() {
+        let builder = ReaderBuilder::new(["a"]).set("bool", "boolean").unwrap().set("take", "3").unwrap();
+        let given: Vec<_> = builder.open.given.options().map(|option| option.key).collect();
+        assert_eq!(given, ["take", "bool"]);
+    }
+
+    #[test]
+    fn names_are_added_to_those_before() {
+        let builder =
+            ReaderBuilder::new(["a"]).set("columns", r#""a,b""#).unwrap().set("columns", "c").unwrap();
+        assert_eq!(builder.settings()["columns"], json!(["a,b", "c"]));
+        let builder = builder.set("cast", r#""a,b"=int8,float64:float32"#).unwrap();
+        assert_eq!(builder.settings()["cast"], json!([r#""a,b"=int8"#, "float64:float32"]));
+        assert!(ReaderBuilder::new(["a"]).set("columns", "a,").is_err());
+    }
+}
