@@ -12,13 +12,8 @@ use crate::options::{
     BFloat16Storage, BoolStorage, InferRecords, OnError, RecordKind, Structure, TensorLayout,
 };
 use crate::schema::cast::Cast;
-<<<<<<< HEAD
-use crate::schema::feature::{FeatureSpec, Missing};
-use crate::schema::mapping::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
-use crate::source::elements::{Elements, ElementsSource};
-=======
 use crate::schema::feature::FeatureSpec;
->>>>>>> 4c4ad68 (Have one table of options, which are set by key)
+use crate::source::elements::{Elements, ElementsSource};
 use crate::source::live::Dataset;
 use crate::source::open;
 use crate::source::options::OpenOptions;
@@ -46,14 +41,9 @@ use crate::tf::spec::ElementSpec;
 pub struct ReaderBuilder {
     inputs: Vec<String>,
     dataset: Option<Dataset>,
-<<<<<<< HEAD
     elements: Option<(ElementSpec, Arc<dyn Elements>)>,
-    open: OpenOptions,
-    read: ReadOptions,
-=======
     pub(super) open: OpenOptions,
     pub(super) read: ReadOptions,
->>>>>>> 4c4ad68 (Have one table of options, which are set by key)
     threads: usize,
 }
 
