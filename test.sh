@@ -5,7 +5,8 @@
 #
 # Needs Rust and CPython 3.11 to 3.13. The first run makes a Python environment with TensorFlow,
 # pandas, polars, pyarrow and DuckDB (tests/python/setup_venv.sh); later runs find it. To use your
-# own, set TFARROW_TEST_PYTHON to its interpreter.
+# own, set TFARROW_TEST_PYTHON to its interpreter. Likewise for two readers of older versions, Spark
+# among them, which needs Java (tests/python/readers); TFARROW_TEST_READERS="" leaves them out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -21,6 +22,10 @@ export TFARROW_TEST_PYTHON
 export TFARROW_REQUIRE_PYTHON=1 # a test that needs Python fails without it, rather than being skipped
 export TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES=
 echo "$TFARROW_TEST_PYTHON"
+
+section "Readers of older versions"
+export TFARROW_TEST_READERS=${TFARROW_TEST_READERS-spark-3.5 duckdb-1.1}
+for reader in $TFARROW_TEST_READERS; do tests/python/setup_venv.sh "$reader"; done
 
 section "Library, program, integration tests, examples and documentation tests"
 cargo test --locked --no-fail-fast

@@ -133,7 +133,10 @@ pub use convert::{FolderOptions, FolderSummary, Summary, convert, convert_to_fol
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
-pub use options::{BFloat16Storage, BoolStorage, InferRecords, OnError, RecordKind, Structure, TensorLayout};
+pub use options::{
+    BFloat16Storage, BoolStorage, InferRecords, OnError, ParquetEncodings, RecordKind, Structure,
+    TensorLayout,
+};
 pub use reader::conformance;
 pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};

@@ -16,7 +16,8 @@ pub(crate) use names::{quote_name, split_assignments, split_names, split_pair};
 pub(crate) use nearest::nearest;
 pub use table::OPTIONS;
 pub use values::{
-    BFloat16Storage, BoolStorage, InferRecords, InvalidValue, OnError, RecordKind, Structure, TensorLayout,
+    BFloat16Storage, BoolStorage, InferRecords, InvalidValue, OnError, ParquetEncodings, RecordKind,
+    Structure, TensorLayout,
 };
 pub(crate) use values::{flag, number, shard};
 

@@ -1,8 +1,8 @@
 //! The table.
 
 use super::{
-    BFloat16Storage, BoolStorage, Form, InputKind, OnError, OptionInfo, OutputKind, RecordKind, Structure,
-    TensorLayout, Topic,
+    BFloat16Storage, BoolStorage, Form, InputKind, OnError, OptionInfo, OutputKind, ParquetEncodings,
+    RecordKind, Structure, TensorLayout, Topic,
 };
 
 use Topic::{Converting, Library, Reading, Storing, Writing};
@@ -445,6 +445,18 @@ pub const OPTIONS: &[OptionInfo] = &[
         ANY,
         &[OutputKind::Parquet],
         "Rows in a Parquet row group",
+    ),
+    with_default(
+        "compatible",
+        option(
+            Writing,
+            "parquet_encodings",
+            Form::Choice(ParquetEncodings::WORDS),
+            ANY,
+            &[OutputKind::Parquet],
+            "Which encodings a Parquet file may use: those that every reader of the last three years opens, or \
+             the smallest",
+        ),
     ),
     option(
         Writing,

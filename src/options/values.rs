@@ -136,6 +136,20 @@ words! {
 }
 
 words! {
+    /// Which encodings and types a Parquet file may use.
+    #[non_exhaustive]
+    ParquetEncodings of "parquet_encodings" {
+        /// What every mainstream reader of the last three years opens: plain values and dictionaries;
+        /// TensorFlow's `half` as Float32, which holds every one of its values.
+        #[default]
+        Compatible = "compatible",
+        /// The smallest: BYTE_STREAM_SPLIT, DELTA_BINARY_PACKED and FLOAT16 too. Spark reads such files
+        /// from version 4.3 on, DuckDB from 2.0, pyarrow from 17.
+        Compact = "compact",
+    }
+}
+
+words! {
     /// How bfloat16 and float8 values are stored.
     #[non_exhaustive]
     BFloat16Storage of "bfloat16" {

@@ -19,6 +19,8 @@ pub(crate) mod element;
 pub(crate) mod feature;
 pub(crate) mod features_file;
 pub(crate) mod from_arrow;
+#[cfg(feature = "parquet")]
+pub(crate) mod half;
 pub(crate) mod infer;
 pub(crate) mod mapping;
 pub(crate) mod tfds;

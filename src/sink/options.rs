@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::options::{Given, InvalidValue, flag, number, split_assignments};
+use crate::options::{Given, InvalidValue, ParquetEncodings, flag, number, split_assignments};
 use crate::schema::feature::Encoding;
 
 /// A file format to write.
@@ -154,6 +154,7 @@ pub struct SinkOptions {
     pub(crate) format: Option<Format>,
     pub(crate) compression: Option<OutputCompression>,
     pub(crate) row_group_rows: Option<usize>,
+    pub(crate) parquet_encodings: ParquetEncodings,
     pub(crate) overwrite: bool,
     pub(crate) string_bytes: Option<usize>,
     pub(crate) one_batch: bool,
@@ -187,6 +188,13 @@ impl SinkOptions {
     pub fn with_row_group_rows(mut self, rows: usize) -> Self {
         self.given.set("row_group_rows");
         self.row_group_rows = Some(rows.max(1));
+        self
+    }
+
+    /// Which encodings a Parquet file may use. Default: those that every reader opens.
+    pub fn with_parquet_encodings(mut self, encodings: ParquetEncodings) -> Self {
+        self.given.set("parquet_encodings");
+        self.parquet_encodings = encodings;
         self
     }
 
@@ -251,6 +259,7 @@ impl SinkOptions {
             "format" => Ok(self.with_format(Format::from_name(text)?)),
             "compression" => Ok(self.with_compression(OutputCompression::parse(text)?)),
             "row_group_rows" => Ok(self.with_row_group_rows(number("row_group_rows", text, 1)?)),
+            "parquet_encodings" => Ok(self.with_parquet_encodings(text.parse()?)),
             "overwrite" => Ok(self.with_overwrite(flag("overwrite", text)?)),
             "string_bytes" => Ok(self.with_string_bytes(number("string_bytes", text, 1)?)),
             "one_batch" => Ok(self.with_one_batch(flag("one_batch", text)?)),
@@ -273,6 +282,7 @@ impl SinkOptions {
             format: _,
             compression,
             row_group_rows,
+            parquet_encodings,
             overwrite: _,
             string_bytes,
             one_batch,
@@ -284,6 +294,7 @@ impl SinkOptions {
         let settings = json!({
             "compression": compression.map(|compression| compression.to_string()),
             "row_group_rows": row_group_rows,
+            "parquet_encodings": parquet_encodings.to_string(),
             "string_bytes": string_bytes,
             "one_batch": one_batch,
             "shards": shards,

@@ -2,6 +2,7 @@
 # Makes the Python environment of the tests, once, and prints the path of its interpreter.
 #
 #   tests/python/setup_venv.sh            # .venv in the repository, or the shared cache if it is there
+#   tests/python/setup_venv.sh duckdb-1.1 # one of the readers of readers/, always in the shared cache
 #   TFARROW_VENV=DIR tests/python/setup_venv.sh
 #   PYTHON=python3.12 tests/python/setup_venv.sh
 #
@@ -12,14 +13,18 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
+reader=${1:-}
 requirements=$here/requirements.txt
+[ -z "$reader" ] || requirements=$here/readers/$reader.txt
 say() { printf '%s\n' "$*" >&2; }
 
 checksum() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-16; }
 hash=$(checksum <"$requirements")
-cached=${XDG_CACHE_HOME:-$HOME/.cache}/tfarrow/venv-$hash
+cached=${XDG_CACHE_HOME:-$HOME/.cache}/tfarrow/${reader:-venv}-$hash
 
-if [ -n "${TFARROW_VENV:-}" ]; then
+if [ -n "$reader" ]; then
+  venv=$cached
+elif [ -n "${TFARROW_VENV:-}" ]; then
   venv=$TFARROW_VENV
 elif [ "${CI:-}" = true ] || [ -f "$cached/.complete" ]; then
   venv=$cached
@@ -45,7 +50,7 @@ find_python() {
 # stamp and is made again.
 build() {
   python=$(find_python)
-  say "setup_venv.sh: making $venv with $("$python" --version) (a few minutes, about 2 GB)"
+  say "setup_venv.sh: making $venv with $("$python" --version) (a few minutes, up to 2 GB)"
   rm -rf "$venv"
   mkdir -p "$(dirname "$venv")"
   "$python" -m venv "$venv"

@@ -29,7 +29,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Convert a dataset to Parquet, Arrow IPC, or a stream
-    Convert(Convert),
+    Convert(Box<Convert>),
     /// Show what the dataset holds and which columns it becomes
     Schema(Schema),
     /// Show the first rows as a table
@@ -227,6 +227,11 @@ pub(crate) struct Convert {
     /// Rows in a Parquet row group
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) row_group_rows: Option<usize>,
+
+    /// Which encodings a Parquet file may use: those that every reader of the last three years opens, or
+    /// the smallest [default: compatible]
+    #[arg(long, value_name = "compatible|compact")]
+    pub(crate) parquet_encodings: Option<String>,
 
     /// Width of strings in NumPy arrays, in bytes [default: strings are refused]
     #[arg(long, value_name = "N", value_parser = at_least_one)]

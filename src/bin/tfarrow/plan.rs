@@ -114,6 +114,7 @@ pub(crate) fn sink(args: &Convert) -> Result<SinkOptions> {
         ("format", args.format.clone()),
         ("compression", args.compression.clone()),
         ("row_group_rows", number(args.row_group_rows)),
+        ("parquet_encodings", args.parquet_encodings.clone()),
         ("overwrite", flag(args.overwrite)),
         ("string_bytes", number(args.string_bytes)),
         ("one_batch", flag(args.one_batch)),

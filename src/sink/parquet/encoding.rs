@@ -13,18 +13,20 @@ use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 
 use super::parquet_error;
 use crate::error::Result;
+use crate::options::ParquetEncodings;
 
 /// Values of a column that are looked at.
 const SAMPLE_VALUES: usize = 16 << 10;
 /// A dictionary is used where a value occurs so many times on average.
 const REPEATS: usize = 8;
 
-/// Sets the encodings of every column from the rows in `sample`.
+/// Sets the encodings of every column, of those that `encodings` allows, from the rows in `sample`.
 pub(super) fn choose(
     mut properties: WriterPropertiesBuilder,
     schema: &Schema,
     sample: &[RecordBatch],
     compression: Compression,
+    encodings: ParquetEncodings,
 ) -> Result<WriterPropertiesBuilder> {
     let descriptor = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
     let mut leaves: Vec<Leaf> = Vec::new();
@@ -48,9 +50,13 @@ pub(super) fn choose(
         if matches!(leaf.data_type, DataType::Boolean | DataType::Dictionary(..)) {
             continue;
         }
+        let (dictionary, encoding) = match encodings {
+            ParquetEncodings::Compatible => (leaf.repeats(), Encoding::PLAIN),
+            ParquetEncodings::Compact => (leaf.repeats_compactly(compressed), leaf.compact(compressed)),
+        };
         properties = properties
-            .set_column_dictionary_enabled(path.clone(), leaf.repeats(compressed))
-            .set_column_encoding(path.clone(), leaf.encoding(compressed));
+            .set_column_dictionary_enabled(path.clone(), dictionary)
+            .set_column_encoding(path.clone(), encoding);
     }
     Ok(properties)
 }
@@ -65,7 +71,17 @@ struct Leaf {
 }
 
 impl Leaf {
-    fn repeats(&self, compressed: bool) -> bool {
+    /// Whether a dictionary pays where the values stand as they are otherwise.
+    fn repeats(&self) -> bool {
+        match self.data_type {
+            // Plain, they would be stored as 32-bit integers.
+            DataType::Int8 | DataType::UInt8 => true,
+            DataType::Float16 | DataType::Float32 | DataType::Float64 if self.nested => false,
+            _ => self.distinct.len().saturating_mul(REPEATS) <= self.values,
+        }
+    }
+
+    fn repeats_compactly(&self, compressed: bool) -> bool {
         match self.data_type {
             // These are stored as 32-bit integers: compression takes the zeros out at less cost
             // than a dictionary.
@@ -77,8 +93,8 @@ impl Leaf {
         }
     }
 
-    /// The encoding where a dictionary is not used, or grew too large.
-    fn encoding(&self, compressed: bool) -> Encoding {
+    /// The smallest encoding where a dictionary is not used, or grew too large.
+    fn compact(&self, compressed: bool) -> Encoding {
         match self.data_type {
             DataType::Float32 | DataType::Float64 if compressed => Encoding::BYTE_STREAM_SPLIT,
             DataType::Int8 | DataType::UInt8 | DataType::Int16 | DataType::UInt16
@@ -196,16 +212,22 @@ mod tests {
         let batch =
             RecordBatch::try_from_iter([("label", label), ("id", id), ("word", word), ("text", text)])
                 .unwrap();
-        let properties = choose(
-            WriterProperties::builder(),
-            &batch.schema(),
-            std::slice::from_ref(&batch),
-            Compression::UNCOMPRESSED,
-        );
-        let properties = properties.unwrap().build();
-        let dictionary = |name: &str| properties.dictionary_enabled(&ColumnPath::from(name));
-        assert_eq!([dictionary("label"), dictionary("word")], [true, true]);
-        assert_eq!([dictionary("id"), dictionary("text")], [false, false]);
-        assert_eq!(properties.encoding(&ColumnPath::from("id")), Some(Encoding::DELTA_BINARY_PACKED));
+        let chosen = |encodings| {
+            let (schema, sample) = (batch.schema(), std::slice::from_ref(&batch));
+            choose(WriterProperties::builder(), &schema, sample, Compression::UNCOMPRESSED, encodings)
+                .unwrap()
+                .build()
+        };
+        for encodings in [ParquetEncodings::Compatible, ParquetEncodings::Compact] {
+            let properties = chosen(encodings);
+            let dictionary = |name: &str| properties.dictionary_enabled(&ColumnPath::from(name));
+            assert_eq!([dictionary("label"), dictionary("word")], [true, true]);
+            assert_eq!([dictionary("id"), dictionary("text")], [false, false]);
+            let expected = match encodings {
+                ParquetEncodings::Compatible => Encoding::PLAIN,
+                ParquetEncodings::Compact => Encoding::DELTA_BINARY_PACKED,
+            };
+            assert_eq!(properties.encoding(&ColumnPath::from("id")), Some(expected));
+        }
     }
 }

@@ -5,7 +5,7 @@ mod row_group;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
@@ -18,6 +18,8 @@ use parquet::file::writer::SerializedFileWriter;
 use super::atomic::AtomicFile;
 use super::{OutputCompression, Sink, SinkOptions, describe};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::ParquetEncodings;
+use crate::schema::half;
 use row_group::Encoders;
 
 /// Rows in a row group at most, unless set.
@@ -59,12 +61,16 @@ fn parquet_error(error: ParquetError) -> Error {
 
 /// Writes a Parquet file.
 ///
+/// `half` is stored as Float32 unless encodings are to be compact: readers that do not know it
+/// refuse the whole file.
+///
 /// The rows of a row group are held until it is full and then encoded, by one of several threads
 /// if there are any. The file does not depend on their number.
 pub(crate) struct ParquetSink {
     schema: SchemaRef,
     properties: WriterPropertiesBuilder,
     compression: Compression,
+    encodings: ParquetEncodings,
     row_group_rows: usize,
     threads: usize,
     /// The file, until the encodings are chosen and the writer takes it.
@@ -96,9 +102,13 @@ impl ParquetSink {
             .set_key_value_metadata(Some(key_values))
             .set_created_by(concat!("tfarrow ", env!("CARGO_PKG_VERSION")).to_owned());
         Ok(Self {
-            schema: Arc::new(schema.clone()),
+            schema: Arc::new(match options.parquet_encodings {
+                ParquetEncodings::Compatible => half::widened(schema),
+                ParquetEncodings::Compact => schema.clone(),
+            }),
             properties,
             compression,
+            encodings: options.parquet_encodings,
             row_group_rows: options.row_group_rows.unwrap_or(ROW_GROUP_ROWS).max(1),
             threads: options.threads,
             file: Some(file),
@@ -109,12 +119,25 @@ impl ParquetSink {
         })
     }
 
+    /// `batch` with its columns in the types in which they are stored.
+    fn as_stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = self.schema.fields().iter().zip(batch.columns());
+        let columns = columns.map(|(field, column)| match field.data_type() == column.data_type() {
+            true => Ok(column.clone()),
+            false => arrow::compute::cast(column, field.data_type()),
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let columns = columns.collect::<Result<_, _>>()?;
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+
     /// The writer, opened with encodings that suit the rows held.
     fn writer(&mut self) -> Result<&mut Writer> {
         if let Some(file) = self.file.take() {
             let properties = self.properties.clone();
+            let (sample, compression) = (&self.held, self.compression);
             let properties =
-                encoding::choose(properties, &self.schema, &self.held, self.compression)?.build();
+                encoding::choose(properties, &self.schema, sample, compression, self.encodings)?.build();
             let options = ArrowWriterOptions::new().with_properties(properties);
             let writer = ArrowWriter::try_new_with_options(file, self.schema.clone(), options)
                 .map_err(parquet_error)?;
@@ -147,7 +170,7 @@ impl ParquetSink {
 
 impl Sink for ParquetSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut rest = batch.clone();
+        let mut rest = self.as_stored(batch)?;
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(self.row_group_rows - self.held_rows);
             let part = if rows == rest.num_rows() { rest.clone() } else { rest.slice(0, rows) };

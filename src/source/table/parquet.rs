@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::{Part, count};
 use crate::error::{Error, Result};
+use crate::schema::half;
 use crate::source::input::{Input, changed};
 use crate::source::{PartitionRange, ReadOptions};
 
@@ -28,6 +29,8 @@ pub(super) struct ParquetTable {
     name: Arc<str>,
     bytes: u64,
     metadata: ArrowReaderMetadata,
+    /// The columns, halves as what they were.
+    schema: SchemaRef,
     mask: ProjectionMask,
 }
 
@@ -48,11 +51,19 @@ impl ParquetTable {
         let file = File::open(path).map_err(cannot)?;
         let bytes = file.metadata().map_err(cannot)?.len();
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
-        Ok(Self { path: path.clone(), name: input.name(), bytes, metadata, mask: ProjectionMask::all() })
+        let schema = Arc::new(half::narrowed(metadata.schema()));
+        Ok(Self {
+            path: path.clone(),
+            name: input.name(),
+            bytes,
+            metadata,
+            schema,
+            mask: ProjectionMask::all(),
+        })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
-        self.metadata.schema()
+        &self.schema
     }
 
     /// Every row group, with its compressed bytes.
