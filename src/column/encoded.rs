@@ -12,9 +12,8 @@ use super::feature::{missing_feature, wrong_kind};
 use super::image;
 use crate::error::{Error, Result};
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
-use crate::schema::infer::not_an_example;
 use crate::tf::dtype::DType;
-use crate::tf::example::{self, Kind};
+use crate::tf::example::{self, Kind, unsound_example};
 use crate::tf::shape::Shape;
 use crate::tf::tensor_proto::{Dims, Strings, Tensor};
 use crate::wire::proto::WireError;
@@ -123,7 +122,7 @@ impl EncodedColumn {
             values = (Some(value), values.1 + 1);
             Ok::<_, WireError>(())
         })
-        .map_err(|e| not_an_example(e).in_column(self.name()))?;
+        .map_err(|e| unsound_example(e).in_column(self.name()))?;
         match values {
             (value, 1) => Ok(value),
             (_, 0) if !self.is_required() => Ok(None),

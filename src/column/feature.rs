@@ -8,9 +8,8 @@ use super::assemble::{wrap_fixed, wrap_list, wrap_variable_shape};
 use super::values::{Scratch, ValueError, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::feature::{DefaultValue, FeatureSpec, Missing};
-use crate::schema::infer::not_an_example;
 use crate::tf::dtype::DType;
-use crate::tf::example::Kind;
+use crate::tf::example::{Kind, unsound_example};
 use crate::tf::shape::Shape;
 
 /// How many values a record has.
@@ -333,7 +332,7 @@ impl FeatureColumn {
     #[cold]
     fn value_error(&self, error: ValueError) -> Error {
         let error = match error {
-            ValueError::Wire(error) => not_an_example(error),
+            ValueError::Wire(error) => unsound_example(error),
             ValueError::DoesNotFit(value) => Error::mismatch("value out of range")
                 .expected(self.spec.dtype.name(), value)
                 .with_hint(format!(

@@ -11,8 +11,8 @@ use super::values::Values;
 use crate::error::{Error, Result};
 use crate::schema::FeaturePlan;
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
-use crate::schema::infer::{not_an_example, unexpected_feature_lists};
-use crate::tf::example::{self, Feature, FeatureVisitor, Kind, PlainEntry, VisitError};
+use crate::schema::infer::unexpected_feature_lists;
+use crate::tf::example::{self, Feature, FeatureVisitor, Kind, PlainEntry, VisitError, unsound_example};
 use crate::tf::shape::Shape;
 
 /// How many keys that are not asked for are remembered, so that hostile input cannot fill memory.
@@ -286,7 +286,7 @@ impl ExampleDecoder {
         self.lists.position = 0;
         match example::visit_example(record, self) {
             Ok(()) => {}
-            Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
+            Err(VisitError::Wire(error)) => return Err(unsound_example(error)),
             Err(VisitError::Visitor(error)) => self.append_last(record, error)?,
         }
         let rows = self.rows + 1;
@@ -330,7 +330,7 @@ impl ExampleDecoder {
     fn feature_list(&mut self, name: &[u8], list: &[u8]) -> Result<()> {
         let ignore = self.plan.ignore_others;
         let column = self.lists.next(name, || match ignore || !has_values(list) {
-            true => Ok(ignore),
+            true => example::check_name(name).map(|_| ignore),
             false => Err(unknown_feature(name)),
         })?;
         match column.and_then(|column| self.columns.get_mut(column)) {
@@ -369,9 +369,12 @@ impl ExampleDecoder {
 /// A feature that the schema does not know, where every feature is asked for.
 #[cold]
 fn unknown_feature(name: &[u8]) -> Error {
-    let name = String::from_utf8_lossy(name);
+    let name = match example::check_name(name) {
+        Ok(name) => name,
+        Err(error) => return error,
+    };
     Error::mismatch("feature that was in no record read for the schema")
-        .in_column(&*name)
+        .in_column(name)
         .with_hint(format!("pass --infer-records all, --feature '{name}:TYPE', or --columns to leave it out"))
 }
 
@@ -400,7 +403,7 @@ impl FeatureVisitor for ExampleDecoder {
     fn feature(&mut self, name: &[u8], feature: Feature<'_>) -> Result<()> {
         let ignore = self.plan.ignore_others;
         let column = self.features.next(name, || match ignore || feature.kind == Kind::None {
-            true => Ok(ignore),
+            true => example::check_name(name).map(|_| ignore),
             false => Err(unknown_feature(name)),
         })?;
         match column.and_then(|column| self.columns.get_mut(column)) {
@@ -428,17 +431,22 @@ impl FeatureVisitor for ExampleDecoder {
         Ok(taken)
     }
 
-    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<bool, VisitError<Error>> {
         if !self.plan.sequence {
             return match example::holds_feature_lists(lists) {
                 true => Err(VisitError::Visitor(unexpected_feature_lists())),
-                false => Ok(()),
+                false => Ok(false),
             };
         }
-        if self.plan.ignore_others && self.lists.wanted == 0 {
-            return Ok(());
+        if !self.plan.ignore_others || self.lists.wanted > 0 {
+            example::for_each_feature_list(lists, |name, list| self.feature_list(name, list))?;
         }
-        example::for_each_feature_list(lists, |name, list| self.feature_list(name, list))
+        Ok(example::has_entries(lists))
+    }
+
+    #[cold]
+    fn no_features(&mut self, record: &[u8]) -> Result<()> {
+        Err(example::other_fields(record))
     }
 }
 
@@ -461,17 +469,22 @@ impl FeatureVisitor for LastOnly {
         Ok(())
     }
 
-    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<bool, VisitError<Error>> {
         if !self.sequence {
             return match example::holds_feature_lists(lists) {
                 true => Err(VisitError::Visitor(unexpected_feature_lists())),
-                false => Ok(()),
+                false => Ok(false),
             };
         }
         example::for_each_feature_list(lists, |key, list| {
             self.repeated |= self.lists.insert(key.to_vec(), list.to_vec()).is_some();
             Ok(())
-        })
+        })?;
+        Ok(example::has_entries(lists))
+    }
+
+    fn no_features(&mut self, record: &[u8]) -> Result<()> {
+        Err(example::other_fields(record))
     }
 }
 

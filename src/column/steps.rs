@@ -10,8 +10,7 @@ use super::lists::too_long;
 use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::schema::feature::FeatureSpec;
-use crate::schema::infer::not_an_example;
-use crate::tf::example::{self, Feature, VisitError};
+use crate::tf::example::{self, Feature, VisitError, unsound_example};
 
 /// What the steps of a batch may take in memory.
 const MAX_BYTES: usize = 2 << 30;
@@ -96,7 +95,7 @@ impl StepsColumn {
             if steps.byte_len(end) > MAX_BYTES { Err(too_long()) } else { Ok(()) }
         })
         .map_err(|e| match e {
-            VisitError::Wire(e) => not_an_example(e).in_column(self.name.as_str()),
+            VisitError::Wire(e) => unsound_example(e).in_column(self.name.as_str()),
             VisitError::Visitor(e) => e.in_column(self.name.as_str()),
         })?;
         self.offsets.push(i32::try_from(end).map_err(|_| too_long().in_column(self.name.as_str()))?);

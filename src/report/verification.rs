@@ -19,6 +19,9 @@ pub struct PartVerified {
     pub records: u64,
     /// What `records` counts, in the plural.
     pub what: String,
+    /// Whether they were looked into. Of records of another kind than this crate knows only the
+    /// checksums were checked.
+    pub looked_into: bool,
     /// How many places are damaged.
     pub damaged: u64,
     /// The first of them.
@@ -67,6 +70,7 @@ impl Verification {
                 bytes: partition.bytes,
                 records: 0,
                 what: source.row_name().to_owned(),
+                looked_into: true,
                 damaged: 0,
                 damage: Vec::new(),
             };
@@ -78,7 +82,9 @@ impl Verification {
                 Ok(())
             };
             match source.verify(index, &options, &mut add) {
-                Ok(Verified { records, what }) => (part.records, part.what) = (records, what),
+                Ok(Verified { records, what, looked_into }) => {
+                    (part.records, part.what, part.looked_into) = (records, what, looked_into);
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => add(error.into())?,
                 Err(error) => return Err(error),
             }
@@ -101,7 +107,8 @@ impl Verification {
     }
 
     /// All of it as a JSON object with the members `records`, `damaged` and `files`, each with
-    /// `name`, `bytes`, `records`, `what`, `damaged` and `damage`: see [`Failure::to_json`].
+    /// `name`, `bytes`, `records`, `what`, `looked_into`, `damaged` and `damage`: see
+    /// [`Failure::to_json`].
     #[must_use]
     pub fn to_json(&self) -> Value {
         let files: Vec<Value> = self.parts.iter().map(PartVerified::to_json).collect();
@@ -113,7 +120,9 @@ impl Verification {
     pub fn to_text(&self) -> String {
         let what = self.parts.iter().find(|part| part.records > 0).or(self.parts.first());
         let counted = counted(self.records(), what.map_or("records", |part| &part.what));
-        format!("{counted} of {}: {}\n", printable(&self.container()), verdict(self.damaged()))
+        let looked_into = self.parts.iter().all(|part| part.looked_into);
+        let verdict = verdict(self.damaged(), looked_into);
+        format!("{counted} of {}: {verdict}\n", printable(&self.container()))
     }
 
     /// What the records are in, with its number.
@@ -147,6 +156,7 @@ impl PartVerified {
             "bytes": self.bytes,
             "records": self.records,
             "what": self.what,
+            "looked_into": self.looked_into,
             "damaged": self.damaged,
             "damage": self.damage.iter().map(Failure::to_json).collect::<Vec<_>>(),
         })
@@ -156,7 +166,8 @@ impl PartVerified {
     #[must_use]
     pub fn to_text(&self) -> String {
         let counted = counted(self.records, &self.what);
-        let mut out = format!("{}: {counted}: {}\n", printable(&self.name), verdict(self.damaged));
+        let verdict = verdict(self.damaged, self.looked_into);
+        let mut out = format!("{}: {counted}: {verdict}\n", printable(&self.name));
         for failure in &self.damage {
             // The file was named already: where in it, then what.
             let mut place = failure.location.clone();
@@ -182,8 +193,13 @@ fn counted(count: u64, plural: &str) -> String {
     format!("1 {}{of}{rest}", noun.strip_suffix('s').unwrap_or(noun))
 }
 
-fn verdict(damaged: u64) -> String {
-    if damaged == 0 { "sound".to_owned() } else { format!("{damaged} damaged") }
+fn verdict(damaged: u64, looked_into: bool) -> String {
+    match damaged {
+        0 if looked_into => "sound".to_owned(),
+        // What they hold may be anything.
+        0 => "checksums hold, contents unknown".to_owned(),
+        _ => format!("{damaged} damaged"),
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +212,7 @@ mod tests {
             bytes: None,
             records,
             what: what.to_owned(),
+            looked_into: true,
             damaged: 0,
             damage: Vec::new(),
         }
@@ -217,6 +234,14 @@ mod tests {
         assert_eq!(
             sentence("TFDS dataset x/1.0.0", &shards),
             "3 examples of 1 TFDS dataset x/1.0.0: sound\n"
+        );
+        let mut other = part("a", 1, "records of another kind");
+        other.looked_into = false;
+        let unknown = "checksums hold, contents unknown";
+        assert_eq!(other.to_text(), format!("a: 1 record of another kind: {unknown}\n"));
+        assert_eq!(
+            sentence("TFRecord files of raw records", &[other]),
+            format!("1 record of another kind of 1 TFRecord file: {unknown}\n")
         );
     }
 

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use super::feature::FeatureSpec;
 use crate::error::{Error, Result};
 use crate::tf::dtype::DType;
-use crate::tf::example::{self, Feature, FeatureVisitor, Kind, VisitError};
+use crate::tf::example::{self, Feature, FeatureVisitor, Kind, VisitError, unsound_example};
 use crate::tf::shape::Shape;
 use crate::wire::proto::WireError;
 
 /// How many distinct features a dataset may have.
 const MAX_FEATURES: usize = 100_000;
+
+/// The bytes of a record of empty features, at most.
+const MAX_EMPTY: usize = 2;
 
 /// What was seen of one feature or feature list.
 #[derive(Debug, Clone)]
@@ -73,6 +76,8 @@ pub(crate) struct Inference<'a> {
     mode: Lists,
     settled: Option<&'a Settled<'a>>,
     records: u64,
+    /// What the first record without features has beside them.
+    bare: Option<String>,
     ints: Vec<i64>,
     floats: Vec<f32>,
 }
@@ -93,6 +98,11 @@ impl<'a> Inference<'a> {
         self.mode == Lists::Read
     }
 
+    /// Whether any record held a feature or a feature list.
+    pub(crate) fn has_names(&self) -> bool {
+        !self.features.seen.is_empty() || !self.lists.seen.is_empty()
+    }
+
     /// The names of all features or of all feature lists.
     pub(crate) fn names(&self, feature_lists: bool) -> impl Iterator<Item = &str> {
         let table = if feature_lists { &self.lists } else { &self.features };
@@ -109,7 +119,7 @@ impl<'a> Inference<'a> {
         self.lists.record.clear();
         match example::visit_example(record, self) {
             Ok(()) => {}
-            Err(VisitError::Wire(error)) => return Err(not_an_example(error)),
+            Err(VisitError::Wire(error)) => return Err(unsound_example(error)),
             Err(VisitError::Visitor(error)) => return Err(error),
         }
         // A record that contradicts earlier ones leaves no trace.
@@ -118,7 +128,26 @@ impl<'a> Inference<'a> {
         self.features.settle(false);
         self.lists.settle(true);
         self.records += 1;
+        if record.len() > MAX_EMPTY && self.bare.is_none() && !self.has_names() {
+            self.bare = Some(example::fields(record));
+        }
         Ok(())
+    }
+
+    /// Refuses records of which no column can be made, though they hold something.
+    ///
+    /// # Errors
+    /// There are such records, or no feature of them holds a value.
+    pub(crate) fn check_columns(&self) -> Result<()> {
+        if let Some(name) = self.names(false).chain(self.names(true)).next() {
+            let records = self.records;
+            let what = format!("no feature holds a value in {records} records, so that none has a type");
+            return Err(Error::mismatch(what).in_column(name).with_hint(format!(
+                "pass --infer-records all to look at every record, or --feature '{name}:int64?' if that is its \
+                 type"
+            )));
+        }
+        self.bare.as_ref().map_or(Ok(()), |fields| Err(example::not_an_example(fields)))
     }
 
     /// The specs that fit every record observed: features in the order of their names, then
@@ -208,8 +237,9 @@ impl<'a> Inference<'a> {
             Ok(())
         });
         steps.map_err(|e| match e {
-            VisitError::Wire(e) => not_an_example(e).in_column(&*String::from_utf8_lossy(key)),
-            VisitError::Visitor(e) => not_an_example(e).in_column(&*String::from_utf8_lossy(key)),
+            VisitError::Wire(e) | VisitError::Visitor(e) => {
+                unsound_example(e).in_column(&*String::from_utf8_lossy(key))
+            }
         })?;
         self.lists.observe(all);
         Ok(())
@@ -287,11 +317,7 @@ impl Table {
             }
             return Ok(slot);
         }
-        let Ok(name) = std::str::from_utf8(key) else {
-            return Err(
-                Error::corrupt("feature name is not UTF-8").expected("text", key.escape_ascii().to_string())
-            );
-        };
+        let name = example::check_name(key)?;
         if self.seen.len() >= MAX_FEATURES {
             return Err(Error::limit("too many features")
                 .expected(format!("at most {MAX_FEATURES}"), "more")
@@ -322,7 +348,7 @@ impl FeatureVisitor for Inference<'_> {
             true => (0, true),
             false => self
                 .count(feature)
-                .map_err(|e| not_an_example(e).in_column(&*String::from_utf8_lossy(key)))?,
+                .map_err(|e| unsound_example(e).in_column(&*String::from_utf8_lossy(key)))?,
         };
         self.features.observe(Observation {
             slot,
@@ -335,16 +361,21 @@ impl FeatureVisitor for Inference<'_> {
         Ok(())
     }
 
-    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Error>> {
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<bool, VisitError<Error>> {
         if self.mode != Lists::Read && !example::holds_feature_lists(lists) {
-            return Ok(());
+            return Ok(false);
         }
         match self.mode {
             Lists::Refuse => return Err(VisitError::Visitor(unexpected_feature_lists())),
             Lists::Find => self.mode = Lists::Read,
             Lists::Read => {}
         }
-        example::for_each_feature_list(lists, |key, list| self.feature_list(key, list))
+        example::for_each_feature_list(lists, |key, list| self.feature_list(key, list))?;
+        Ok(example::has_entries(lists))
+    }
+
+    fn no_features(&mut self, record: &[u8]) -> Result<()> {
+        Err(example::other_fields(record))
     }
 }
 
@@ -361,12 +392,6 @@ fn changes_kind(name: &str, before: Kind, now: Kind) -> Error {
 pub(crate) fn unexpected_feature_lists() -> Error {
     Error::mismatch("record has feature lists, as a SequenceExample has them, and was taken for an Example")
         .with_hint("pass --record sequence")
-}
-
-/// The error of a record that is no `tf.train.Example`.
-pub(crate) fn not_an_example(error: WireError) -> Error {
-    Error::corrupt(format!("record is not a tf.train.Example: {}", error.fault))
-        .with_hint("pass --record raw for records of other kinds")
 }
 
 #[cfg(test)]

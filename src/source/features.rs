@@ -53,6 +53,9 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
             None => features.push(spec),
         }
     }
+    if features.is_empty() && !options.features_complete {
+        inference.check_columns()?;
+    }
     let mut features = with_paths(features);
     features.sort_by(|a, b| a.0.cmp(&b.0));
     let paths: Vec<&str> = features.iter().map(|(path, _)| path.as_str()).collect();

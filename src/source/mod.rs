@@ -172,6 +172,9 @@ pub struct Verified {
     pub records: u64,
     /// What they are, in the plural, and so how far they were looked into.
     pub what: String,
+    /// Whether they were looked into. Of records of a kind that is not known only the checksums were
+    /// checked.
+    pub looked_into: bool,
 }
 
 /// A dataset that can be read as record batches.
@@ -263,7 +266,7 @@ pub trait Source: fmt::Debug + Send + Sync {
         if let Some(error) = stopped {
             damage(error.into())?;
         }
-        Ok(Verified { records, what: self.row_name().to_owned() })
+        Ok(Verified { records, what: self.row_name().to_owned(), looked_into: true })
     }
 }
 

@@ -144,7 +144,7 @@ pub(crate) fn count_all(names: &[String], options: &OpenOptions, read: &ReadOpti
                 }
                 _ => RecordFile::Frames(input),
             };
-            pieces.push(Piece { file, skip: 0, records: None, to_end: false, first_element: 0 });
+            pieces.push(Piece::whole(file));
         }
     }
     records::count(pieces, options, read)

@@ -9,8 +9,9 @@ use super::blocks::{BufferPool, Frame, FrameReader};
 use super::features;
 use super::input::Input;
 use super::options::OpenOptions;
+use super::records::{self, RecordFile};
 use super::report::Failure;
-use super::tfrecord_unit::{Check, Piece, Shared, TfRecordUnit, data_error, extend};
+use super::tfrecord_unit::{Piece, Shared, TfRecordUnit, data_error, extend};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
 use crate::options::{InferRecords, OnError, RecordKind};
@@ -157,7 +158,7 @@ fn infer(
             replay = Some(Replay { pieces, reader: more.then_some(reader) });
         }
     }
-    if inference.records() > 0 || !options.features.is_empty() {
+    if inference.has_names() || !options.features.is_empty() {
         return Ok(replay);
     }
     // Nothing is known of what the columns should be: the first fault says why.
@@ -211,18 +212,10 @@ impl Source for TfRecordSource {
         options: &ReadOptions,
         damage: &mut dyn FnMut(Failure) -> Result<()>,
     ) -> Result<Verified> {
-        let options = ReadOptions { on_error: OnError::Skip, ..options.clone() };
-        let mut units = self.read(partition..partition + 1, &options);
-        let mut check = Check { kind: None, records: 0 };
-        while let Some(unit) = units.next()? {
-            for piece in unit.pieces {
-                match piece {
-                    Piece::Run(run) => check.run(&run, damage)?,
-                    Piece::Fault(error) => damage(error.into())?,
-                }
-            }
-        }
-        Ok(Verified { records: check.records, what: check.what().to_owned() })
+        let inputs = self.inputs.get(partition..=partition).unwrap_or_default().iter();
+        let whole = |input: &Input| records::Piece::whole(RecordFile::Frames(input.clone()));
+        let pieces: Vec<_> = inputs.map(whole).collect();
+        records::verify(&pieces, self.shared.max_record_bytes, &options.progress, damage)
     }
 }
 

@@ -3,15 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks::{BufferPool, Frame, FrameReader, FrameRun};
-use super::report::Failure;
 use super::{Decoded, ReadOptions, Unit};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, RecordKind};
 use crate::schema::FeaturePlan;
-use crate::schema::infer::not_an_example;
-use crate::tf::example::{self, Checked};
-use crate::wire::proto::WireError;
 use crate::wire::tfrecord;
 
 /// What reading and decoding have in common.
@@ -191,58 +187,5 @@ impl Unit for TfRecordUnit {
         // A decoder that failed is in the middle of a batch and is not used again.
         decoders.lock().unwrap_or_else(PoisonError::into_inner).push(decoder);
         Ok(more.then_some(self as Box<dyn Unit>))
-    }
-}
-
-/// Looks into records without knowing what they should hold.
-pub(super) struct Check {
-    /// What they are, as the first record that says something decides; none if they are nothing
-    /// that is known.
-    pub(super) kind: Option<Option<Checked>>,
-    /// Sound records.
-    pub(super) records: u64,
-}
-
-impl Check {
-    pub(super) fn run(
-        &mut self,
-        run: &FrameRun,
-        damage: &mut dyn FnMut(Failure) -> Result<()>,
-    ) -> Result<()> {
-        for frame in run.split() {
-            let error = match tfrecord::record_of(frame.bytes(), true) {
-                Err(fault) => Some(data_error(fault, &frame)),
-                Ok(record) => self.record(record).map(|error| {
-                    not_an_example(error)
-                        .at_offset(frame.offset)
-                        .at_record(frame.first_record)
-                        .in_source(frame.source.clone())
-                }),
-            };
-            match error {
-                Some(error) => damage(error.into())?,
-                None => self.records += 1,
-            }
-        }
-        Ok(())
-    }
-
-    fn record(&mut self, record: &[u8]) -> Option<WireError> {
-        match (self.kind, example::check(record)) {
-            (None, Ok(kind)) if kind != Checked::Empty => self.kind = Some(Some(kind)),
-            (None, Err(_)) => self.kind = Some(None),
-            (Some(Some(_)), Err(error)) => return Some(error),
-            _ => {}
-        }
-        None
-    }
-
-    /// What the records are, in words.
-    pub(super) fn what(&self) -> &'static str {
-        match self.kind.flatten() {
-            Some(Checked::Example) => "records of tf.train.Example",
-            Some(Checked::SequenceExample) => "records of tf.train.SequenceExample",
-            _ => "records",
-        }
     }
 }

@@ -4,8 +4,17 @@
 //! The messages are defined by `tensorflow/core/example/{example,feature}.proto`. The rules are
 //! protobuf's: fields in any order, unknown fields skipped, packed and unpacked lists, a repeated
 //! message field merged. A map key that occurs twice is visited twice; the last one counts.
+//!
+//! Many messages of other kinds can be read by these rules, as messages of unknown fields: what is
+//! an Example, and what is not, stands in [`check`].
+
+mod check;
 
 use std::borrow::Cow;
+
+pub(crate) use self::check::{
+    Checked, check, check_name, fields, not_an_example, other_fields, unsound_example,
+};
 
 use crate::wire::proto::{self, Cursor, FIXED32, Fault, LEN, VARINT, WireError};
 
@@ -71,8 +80,11 @@ pub(crate) trait FeatureVisitor {
     }
 
     /// What stands in field 2: the serialized `FeatureLists` of a `SequenceExample`, or an unknown
-    /// field of an `Example`.
-    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<Self::Error>>;
+    /// field of an `Example`. Returns which it was.
+    fn feature_lists(&mut self, lists: &[u8]) -> Result<bool, VisitError<Self::Error>>;
+
+    /// The record that was visited has bytes, but neither features nor feature lists.
+    fn no_features(&mut self, record: &[u8]) -> Result<(), Self::Error>;
 }
 
 /// Visits every feature of a serialized `tf.train.Example`, or of the context of a
@@ -85,16 +97,18 @@ pub(crate) fn visit_example<V: FeatureVisitor>(
     visitor: &mut V,
 ) -> Result<(), VisitError<V::Error>> {
     let mut cursor = Cursor::new(record);
+    let mut is_example = record.is_empty();
     while !cursor.is_empty() {
         let (field, wire_type) = cursor.tag().map_err(VisitError::Wire)?;
         if field == 1 && wire_type == LEN {
             let features = cursor.bytes().map_err(VisitError::Wire)?;
             let base = cursor.position() - features.len();
             visit_features(features, base, visitor)?;
+            is_example |= has_entries(features);
         } else if field == 2 && wire_type == LEN {
             let lists = cursor.bytes().map_err(VisitError::Wire)?;
             let base = cursor.position() - lists.len();
-            visitor.feature_lists(lists).map_err(|e| match e {
+            is_example |= visitor.feature_lists(lists).map_err(|e| match e {
                 VisitError::Wire(e) => VisitError::Wire(e.rebase(base)),
                 other => other,
             })?;
@@ -102,7 +116,32 @@ pub(crate) fn visit_example<V: FeatureVisitor>(
             cursor.skip(field, wire_type).map_err(VisitError::Wire)?;
         }
     }
-    Ok(())
+    if is_example { Ok(()) } else { visitor.no_features(record).map_err(VisitError::Visitor) }
+}
+
+/// The tag of an entry of `Features` or `FeatureLists`.
+const ENTRY: u8 = 1 << 3 | 2;
+
+/// Whether serialized `Features` or `FeatureLists` hold an entry, or nothing at all: what holds other
+/// fields alone is of another kind.
+#[inline]
+pub(crate) fn has_entries(map: &[u8]) -> bool {
+    map.first().is_none_or(|tag| *tag == ENTRY) || has_later_entry(map)
+}
+
+/// As [`has_entries`], of what begins with an unknown field, as no writer makes it.
+#[cold]
+fn has_later_entry(map: &[u8]) -> bool {
+    let mut cursor = Cursor::new(map);
+    while let Ok((field, wire_type)) = cursor.tag() {
+        if field == 1 && wire_type == LEN {
+            return true;
+        }
+        if cursor.skip(field, wire_type).is_err() {
+            break;
+        }
+    }
+    false
 }
 
 /// Visits every feature of a serialized `Features` that begins at byte `base` of its record.
@@ -130,71 +169,6 @@ pub(crate) fn visit_features<V: FeatureVisitor>(
         let base = base + (entry.len() - value.len().min(entry.len()));
         let value = feature(&value).map_err(|e| VisitError::Wire(e.rebase(base)))?;
         visitor.feature(key, Feature { kind: value.0, list: &value.1 }).map_err(VisitError::Visitor)?;
-    }
-}
-
-/// What a record that was [checked](check) is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Checked {
-    /// A message without anything in it.
-    Empty,
-    Example,
-    SequenceExample,
-}
-
-/// Checks that `record` is a sound `tf.train.Example` or `SequenceExample`, down to the last value.
-///
-/// # Errors
-/// It is not.
-pub(crate) fn check(record: &[u8]) -> Result<Checked, WireError> {
-    let mut check = Check::default();
-    match visit_example(record, &mut check) {
-        Ok(()) if check.lists => Ok(Checked::SequenceExample),
-        Ok(()) if check.features => Ok(Checked::Example),
-        Ok(()) => Ok(Checked::Empty),
-        Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
-    }
-}
-
-#[derive(Default)]
-struct Check {
-    features: bool,
-    lists: bool,
-    floats: Vec<f32>,
-    ints: Vec<i64>,
-}
-
-impl Check {
-    fn values(&mut self, feature: Feature<'_>) -> Result<(), WireError> {
-        self.floats.clear();
-        self.ints.clear();
-        match feature.kind {
-            Kind::None => Ok(()),
-            Kind::Bytes => for_each_bytes(feature.list, |_| Ok::<_, WireError>(())),
-            Kind::Float => extend_floats(feature.list, &mut self.floats),
-            Kind::Int64 => extend_int64s(feature.list, &mut self.ints),
-        }
-    }
-}
-
-impl FeatureVisitor for Check {
-    type Error = WireError;
-
-    fn feature(&mut self, _: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
-        self.features = true;
-        self.values(feature)
-    }
-
-    fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<WireError>> {
-        // Of an Example this is an unknown field, which may hold anything.
-        if !holds_feature_lists(lists) {
-            return Ok(());
-        }
-        self.lists = true;
-        for_each_feature_list(lists, |_, list| match for_each_step(list, |step| self.values(step)) {
-            Ok(()) => Ok(()),
-            Err(VisitError::Wire(error) | VisitError::Visitor(error)) => Err(error),
-        })
     }
 }
 
@@ -251,12 +225,13 @@ pub(crate) fn holds_feature_lists(lists: &[u8]) -> bool {
     let sound = for_each_feature_list(lists, |key, list| {
         found = true;
         let steps = for_each_step(list, |_| Ok::<_, ()>(()));
-        if steps.is_ok() && std::str::from_utf8(key).is_ok() { Ok(()) } else { Err(()) }
+        if steps.is_ok() && check_name(key).is_ok() { Ok(()) } else { Err(()) }
     });
     sound.is_ok() && found
 }
 
-/// Key and value of a `map<string, message>` entry. A missing key is empty, as is a missing value.
+/// Key and value of a `map<string, message>` entry. A missing key is empty, as is a missing value;
+/// what has neither, but other fields, is no entry, nor is what has a number in their place.
 #[inline]
 pub(crate) fn map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireError> {
     let mut cursor = Cursor::new(entry);
@@ -348,17 +323,21 @@ impl PlainEntry {
 
 #[cold]
 fn unusual_map_entry(entry: &[u8]) -> Result<(&[u8], Cow<'_, [u8]>), WireError> {
-    let mut key: &[u8] = b"";
+    let mut key: Option<&[u8]> = None;
     let mut value: Option<Cow<'_, [u8]>> = None;
     let mut cursor = Cursor::new(entry);
     while !cursor.is_empty() {
         match cursor.tag()? {
-            (1, LEN) => key = cursor.bytes()?,
+            (1, LEN) => key = Some(cursor.bytes()?),
             (2, LEN) => merge(&mut value, cursor.bytes()?),
+            (1 | 2, _) => return Err(WireError::new(cursor.position(), Fault::NotAnEntry)),
             (field, wire_type) => cursor.skip(field, wire_type)?,
         }
     }
-    Ok((key, value.unwrap_or_default()))
+    if key.is_none() && value.is_none() && !entry.is_empty() {
+        return Err(WireError::new(0, Fault::NotAnEntry));
+    }
+    Ok((key.unwrap_or_default(), value.unwrap_or_default()))
 }
 
 /// Merges two messages: the serialized forms one after the other.
@@ -611,13 +590,17 @@ mod tests {
 
     impl FeatureVisitor for Collect {
         type Error = WireError;
-        fn feature_lists(&mut self, lists: &[u8]) -> Result<(), VisitError<WireError>> {
+        fn feature_lists(&mut self, lists: &[u8]) -> Result<bool, VisitError<WireError>> {
             for_each_feature_list(lists, |key, list| {
                 let key = String::from_utf8_lossy(key).into_owned();
                 for_each_step(list, |step| self.feature(key.as_bytes(), step)).map_err(|e| match e {
                     VisitError::Wire(e) | VisitError::Visitor(e) => e,
                 })
-            })
+            })?;
+            Ok(true)
+        }
+        fn no_features(&mut self, _: &[u8]) -> Result<(), WireError> {
+            Ok(())
         }
         fn feature(&mut self, key: &[u8], feature: Feature<'_>) -> Result<(), WireError> {
             let mut values = Vec::new();

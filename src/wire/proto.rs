@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     BadGroup,
     /// A string that is not UTF-8.
     NotUtf8,
+    /// An entry of a map that has bytes, but neither a key nor a value of their types.
+    NotAnEntry,
 }
 
 impl fmt::Display for Fault {
@@ -43,6 +45,7 @@ impl fmt::Display for Fault {
             Fault::RaggedPacked => "packed values do not fill their length",
             Fault::BadGroup => "a group is not closed or nests too deeply",
             Fault::NotUtf8 => "a string is not UTF-8",
+            Fault::NotAnEntry => "an entry of a map has no key and value",
         })
     }
 }

@@ -14,6 +14,7 @@ mod hostile;
 mod interrupted;
 mod limits;
 mod memory;
+mod other_records;
 mod printed;
 mod quirks;
 mod record_damage;

@@ -292,6 +292,22 @@ fn read(record: &[u8], specs: Vec<FeatureSpec>, kind: RecordKind) -> HashMap<Str
     names.into_iter().map(|name| (name.clone(), batch.column_by_name(&name).unwrap().clone())).collect()
 }
 
+/// Why a record that protobuf reads is none that anybody writes, if it is not.
+fn refused(record: &[u8]) -> Option<String> {
+    let file = file(&[record.to_vec()]);
+    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record_kind(RecordKind::Sequence);
+    let known = |error: &tfarrow::Error| {
+        let kinds = ["no key and value", "a feature's name is a message itself", "and no features"];
+        Some(error.message()).filter(|why| kinds.iter().any(|kind| why.contains(kind)))
+    };
+    let specs = [FeatureSpec::parse("nobody asks for this:int64?").unwrap()];
+    let mut reader = match builder.with_features(specs).build() {
+        Ok(reader) => reader,
+        Err(error) => return known(&error),
+    };
+    known(&tfarrow::Error::from(reader.next()?.err()?))
+}
+
 /// Compares every feature of a record.
 fn compare_features(record: &[u8], decoded: &SequenceExample) -> Result<(), TestCaseError> {
     let features = decoded.context.clone().unwrap_or_default().feature;
@@ -436,8 +452,10 @@ proptest! {
             }
         }
         if let Ok(decoded) = SequenceExample::decode(record.as_slice()) {
-            compare_features(&record, &decoded)?;
-            compare_feature_lists(&record, &decoded)?;
+            if refused(&record).is_none() {
+                compare_features(&record, &decoded)?;
+                compare_feature_lists(&record, &decoded)?;
+            }
         } else {
             // prost is stricter than others about fields of an unexpected wire type; what counts
             // is that this ends.

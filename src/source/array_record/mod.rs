@@ -12,8 +12,9 @@ use self::file::ArrayRecordFile;
 use super::features;
 use super::input::Input;
 use super::options::OpenOptions;
-use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
-use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units};
+use super::records::{self, Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
+use super::report::Failure;
+use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units, Verified};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
 use crate::options::{InferRecords, RecordKind};
@@ -138,10 +139,16 @@ fn infer(pieces: &[Piece], options: &OpenOptions) -> Result<FeaturePlan> {
         InferRecords::All => u64::MAX,
     };
     if limit > 0 && (!options.features_complete || options.record != RecordKind::Example) {
-        sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
-            inference.observe(record)?;
-            Ok(inference.records() < limit)
-        })?;
+        let fault =
+            sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
+                inference.observe(record)?;
+                Ok(inference.records() < limit)
+            })?;
+        // Nothing is known of what the columns should be: the first fault says why.
+        match fault {
+            Some(fault) if !inference.has_names() && options.features.is_empty() => return Err(fault),
+            _ => {}
+        }
     }
     features::plan(options, &inference, "array_record")
 }
@@ -177,6 +184,16 @@ impl Source for ArrayRecordSource {
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         Ok(Box::new(RecordUnits::new(&self.shared, clip(&self.pieces, partitions), options)))
+    }
+
+    fn verify(
+        &self,
+        partition: usize,
+        options: &ReadOptions,
+        damage: &mut dyn FnMut(Failure) -> Result<()>,
+    ) -> Result<Verified> {
+        let pieces = clip(&self.pieces, partition..partition + 1);
+        records::verify(&pieces, self.shared.max_record_bytes, &options.progress, damage)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Records of files in order, cut into units of a batch each, whatever the files' format.
 
+mod check;
 mod runs;
 mod unit;
 
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 
+pub(crate) use self::check::verify;
 pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
 use self::runs::{Run, Stream};
 use self::unit::RecordUnit;
@@ -121,7 +123,7 @@ impl Shared {
 }
 
 /// Gives the first records of `pieces` to `take`, until it returns `false`. What `on_error` tolerates
-/// is passed over: it is told of when it is read again.
+/// is passed over, and is told of when it is read again; the first of it comes back.
 ///
 /// # Errors
 /// A file cannot be read or is damaged, or `take` fails.
@@ -131,11 +133,12 @@ pub(crate) fn sample(
     max_record_bytes: u64,
     on_error: OnError,
     mut take: impl FnMut(&[u8]) -> Result<bool>,
-) -> Result<()> {
+) -> Result<Option<Error>> {
     const RUN_RECORDS: usize = 64;
     const RUN_BYTES: usize = 1 << 20;
     let shared = Shared::new(check_crc, max_record_bytes, |_| Err(Error::config("nothing to decode")));
     let mut scratch = RunScratch::default();
+    let mut first_fault = None;
     for piece in pieces {
         let mut stream = piece.file.open(&shared, &Arc::default())?;
         stream.skip(piece.skip)?;
@@ -144,33 +147,43 @@ pub(crate) fn sample(
             let run = match stream.next_run(clamp(left).min(RUN_RECORDS), RUN_BYTES) {
                 Ok(Some(run)) => run,
                 Ok(None) => break,
-                Err(error) if on_error.tolerates(&error) => match stream.pass_over()? {
-                    true => continue,
-                    false => break,
-                },
+                Err(error) if on_error.tolerates(&error) => {
+                    first_fault.get_or_insert(error);
+                    match stream.pass_over()? {
+                        true => continue,
+                        false => break,
+                    }
+                }
                 Err(error) => return Err(error),
             };
             left = left.saturating_sub(run.records() as u64);
-            let mut index = 0;
             let mut more = true;
-            let read = run.for_each(check_crc, &mut scratch, &mut |record| {
-                let (source, number) = run.place(index);
-                index += 1;
-                if more {
-                    more = take(record).map_err(|e| e.at_record(number).in_source(source))?;
+            for run in run.split() {
+                let mut index = 0;
+                let read = run.for_each(check_crc, &mut scratch, &mut |record| {
+                    let (source, number) = run.place(index);
+                    index += 1;
+                    if more {
+                        match take(record).map_err(|e| e.at_record(number).in_source(source)) {
+                            Err(error) if on_error.tolerates(&error) => {
+                                drop(first_fault.get_or_insert(error))
+                            }
+                            other => more = other?,
+                        }
+                    }
+                    Ok(())
+                });
+                match read {
+                    Err(error) if on_error.tolerates(&error) => drop(first_fault.get_or_insert(error)),
+                    other => other?,
                 }
-                Ok(())
-            });
-            match read {
-                Err(error) if on_error.tolerates(&error) => {}
-                other => other?,
-            }
-            if !more {
-                return Ok(());
+                if !more {
+                    return Ok(first_fault);
+                }
             }
         }
     }
-    Ok(())
+    Ok(first_fault)
 }
 
 /// Counts records, which are read and checked.
@@ -248,14 +261,6 @@ impl Open {
     fn left(&self) -> u64 {
         self.piece.records.map_or(u64::MAX, |records| records.saturating_sub(self.passed))
     }
-
-    #[cold]
-    fn short(&self, found: u64) -> Error {
-        Error::mismatch("file with fewer records than its metadata says")
-            .expected(self.piece.records.unwrap_or(0).to_string(), found.to_string())
-            .in_source(self.piece.file.name())
-            .with_hint("pass --lenient to read what is there")
-    }
 }
 
 impl RecordUnits {
@@ -317,7 +322,7 @@ impl RecordUnits {
             let skipped = stream.skip(piece.skip)?;
             let open = Open { piece, stream, passed: 0, lossy: false };
             if skipped < open.piece.skip {
-                return Err(open.short(skipped));
+                return Err(open.piece.short(skipped));
             }
             self.current = Some(open);
             return Ok(true);
@@ -329,7 +334,7 @@ impl RecordUnits {
     fn close(&mut self, at_end: bool) -> Result<()> {
         let Some(mut open) = self.current.take().filter(|open| !open.lossy) else { return Ok(()) };
         if at_end && open.piece.records.is_some() && open.left() > 0 {
-            return Err(open.short(open.passed));
+            return Err(open.piece.short(open.passed));
         }
         if open.piece.to_end && !at_end && open.stream.skip(1)? > 0 {
             return Err(Error::mismatch("file with more records than its metadata says")

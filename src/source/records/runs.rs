@@ -82,6 +82,22 @@ pub(crate) struct Piece {
     pub(crate) first_element: u64,
 }
 
+impl Piece {
+    /// All records of `file`.
+    pub(crate) fn whole(file: RecordFile) -> Self {
+        Self { file, skip: 0, records: None, to_end: false, first_element: 0 }
+    }
+
+    /// The error of a file that ends after `found` records.
+    #[cold]
+    pub(super) fn short(&self, found: u64) -> Error {
+        Error::mismatch("file with fewer records than its metadata says")
+            .expected(self.records.unwrap_or(0).to_string(), found.to_string())
+            .in_source(self.file.name())
+            .with_hint("pass --lenient to read what is there")
+    }
+}
+
 /// An open file.
 pub(super) enum Stream {
     Frames(Box<FrameReader>),
@@ -201,6 +217,17 @@ impl Run {
             #[cfg(feature = "parquet")]
             Run::Values(run) => (run.source(), run.first_record() + index),
         }
+    }
+
+    /// Says where the record `index` of the run is.
+    #[cold]
+    pub(super) fn locate(&self, index: u64, error: Error) -> Error {
+        let error = match self {
+            Run::Frames(run) if index == 0 => error.at_offset(run.offset),
+            _ => error,
+        };
+        let (source, record) = self.place(index);
+        error.at_record(record).in_source(source)
     }
 
     /// Gives every record to `take`; errors name the place.

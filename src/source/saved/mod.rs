@@ -341,7 +341,7 @@ impl Source for SavedSource {
                 damage(self.shared.wrong_number(expected, found).into())?;
             }
         }
-        Ok(Verified { records: elements, what: "elements".to_owned() })
+        Ok(Verified { records: elements, what: "elements".to_owned(), looked_into: true })
     }
 }
 
