@@ -14,7 +14,7 @@ use super::report::Failure;
 use super::tfrecord_unit::{Piece, Shared, TfRecordUnit, data_error, extend};
 use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
-use crate::options::{InferRecords, OnError, RecordKind};
+use crate::options::{InferRecords, RecordKind};
 use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
 use crate::tf::spec::ElementSpec;

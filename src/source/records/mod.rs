@@ -166,7 +166,7 @@ pub(crate) fn sample(
                     if more {
                         match take(record).map_err(|e| e.at_record(number).in_source(source)) {
                             Err(error) if on_error.tolerates(&error) => {
-                                drop(first_fault.get_or_insert(error))
+                                first_fault.get_or_insert(error);
                             }
                             other => more = other?,
                         }
@@ -174,7 +174,9 @@ pub(crate) fn sample(
                     Ok(())
                 });
                 match read {
-                    Err(error) if on_error.tolerates(&error) => drop(first_fault.get_or_insert(error)),
+                    Err(error) if on_error.tolerates(&error) => {
+                        first_fault.get_or_insert(error);
+                    }
                     other => other?,
                 }
                 if !more {
