@@ -295,7 +295,7 @@ fn read(record: &[u8], specs: Vec<FeatureSpec>, kind: RecordKind) -> HashMap<Str
 /// Why a record that protobuf reads is none that anybody writes, if it is not.
 fn refused(record: &[u8]) -> Option<String> {
     let file = file(&[record.to_vec()]);
-    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record_kind(RecordKind::Sequence);
+    let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record(RecordKind::Sequence);
     let known = |error: &tfarrow::Error| {
         let kinds = ["no key and value", "a feature's name is a message itself", "and no features"];
         Some(error.message()).filter(|why| kinds.iter().any(|kind| why.contains(kind)))
