@@ -10,7 +10,7 @@ use arrow::array::AsArray;
 use tfarrow::{Batches, Cardinality, ReaderBuilder, RecordKind, Result, Selection};
 
 fn run(count: u64, files: &[String]) -> Result<()> {
-    let builder = ReaderBuilder::new(files.iter().cloned()).with_record(RecordKind::Raw);
+    let builder = ReaderBuilder::new(files).with_record(RecordKind::Raw);
     let source = builder.build_source()?;
     let Cardinality::Known(rows) = source.cardinality() else { return Ok(()) };
     let start = Instant::now();

@@ -116,6 +116,7 @@ mod ffi;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod input;
 pub mod options;
 mod reader;
 pub mod report;
@@ -150,6 +151,7 @@ pub use source::ipc_map::{IpcMap, MappedBatch};
 pub mod elements {
     pub use crate::source::elements::{Component, Deliveries, Delivery, Elements, Values};
 }
+pub use source::kinds::input_kinds;
 pub use source::live::PYTHON_HELPER;
 /// Pipelines built in Rust and run by TensorFlow.
 #[cfg(feature = "tensorflow")]

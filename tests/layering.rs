@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest. `docs/DESIGN.md` says what each is for.
-const LAYERS: [&str; 15] = [
-    "text", "options", "error", "wire", "tf", "tensor", "schema", "column", "source", "reader", "sink",
-    "convert", "report", "ffi", "fuzzing",
+const LAYERS: [&str; 16] = [
+    "text", "options", "error", "input", "wire", "tf", "tensor", "schema", "column", "source", "reader",
+    "sink", "convert", "report", "ffi", "fuzzing",
 ];
 
 /// Words that must not occur in the code of a layer.
@@ -60,6 +60,29 @@ fn layers_do_not_mention_what_is_not_theirs() {
                 }
             }
         }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What reaches files without [`input`](LAYERS): what is read of a user's data is read through that.
+/// Sinks and conversions have files of their own.
+#[test]
+fn input_alone_opens_lists_and_looks_at_files() {
+    const WORDS: [&str; 3] = ["std::fs", "fs::", "read_dir("];
+    const LAYERS: [&str; 6] = ["wire", "tf", "schema", "column", "source", "reader"];
+    // Where TensorFlow itself is looked for, and files that options name.
+    const OTHERS: [&str; 2] = ["src/source/live/enabled/library.rs", "src/reader/settings.rs"];
+    let mut wrong = Vec::new();
+    for file in sources("src") {
+        let path = file.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        let in_layer = layer_of(&file).is_some_and(|layer| LAYERS.contains(&&*layer));
+        if !in_layer || OTHERS.contains(&&*path) || path.contains("/tests/") {
+            continue;
+        }
+        let code = code_of(&file);
+        wrong.extend(
+            WORDS.iter().filter(|word| code.contains(**word)).map(|word| format!("{path}: `{word}`")),
+        );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

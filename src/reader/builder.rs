@@ -1,24 +1,28 @@
 //! The front door: name the input, set options, iterate over batches.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::Batches;
 use crate::error::{Error, Result};
+use crate::input::{Input, IntoInputs, Names, Store};
 use crate::options::{
     BFloat16Storage, BoolStorage, InferRecords, OnError, RecordKind, Structure, TensorLayout,
 };
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
 use crate::source::elements::{Elements, ElementsSource};
+use crate::source::kinds;
 use crate::source::live::Dataset;
 use crate::source::open;
 use crate::source::options::OpenOptions;
 use crate::source::report::Report;
-use crate::source::{Cardinality, Progress, ReadOptions, Selection, Source};
+use crate::source::{Progress, ReadOptions, Selection, Source};
 use crate::tf::spec::ElementSpec;
 
 /// Names the input of a [`Reader`] and how to read it.
@@ -39,7 +43,7 @@ use crate::tf::spec::ElementSpec;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
-    inputs: Vec<String>,
+    inputs: Names,
     dataset: Option<Dataset>,
     elements: Option<(ElementSpec, Arc<dyn Elements>)>,
     pub(super) open: OpenOptions,
@@ -48,12 +52,39 @@ pub struct ReaderBuilder {
 }
 
 impl ReaderBuilder {
-    /// Reads these inputs, one after the other: paths, globs (their matches in shard order), or
-    /// `-` for standard input.
+    /// Reads these inputs, one after the other: one name or a list of them, each a `&str`, `String`,
+    /// `&Path` or `PathBuf`. A name is a path, a glob (its matches in shard order, hidden files left
+    /// out), a folder, a URL, or `-` for standard input.
     #[must_use]
-    pub fn new<S: Into<String>>(inputs: impl IntoIterator<Item = S>) -> Self {
+    pub fn new(inputs: impl IntoInputs) -> Self {
+        Self::of(Names::new(inputs))
+    }
+
+    /// Reads bytes in memory: a whole file of any kind. A `Vec<u8>` and `bytes::Bytes` are taken as
+    /// they are, a `&[u8]` is copied.
+    ///
+    /// ```
+    /// # use tfarrow::ReaderBuilder;
+    /// let bytes = std::fs::read("examples/data/digits/digits.tfrecord-00000-of-00002")?;
+    /// assert_eq!(ReaderBuilder::from_bytes(bytes).count()?, 898);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn from_bytes(bytes: impl Into<Buffer>) -> Self {
+        let bytes: Buffer = bytes.into();
+        Self::of(Names::of(Input::open_file("bytes", Arc::new(bytes))))
+    }
+
+    /// Reads a stream: a file of any kind. It can be read once. What needs other than its order, such as
+    /// Parquet and Arrow, is read to its end first, past 16 MiB into a temporary file.
+    #[must_use]
+    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
+        Self::of(Names::of(Input::stream("stream", Box::new(reader))))
+    }
+
+    fn of(inputs: Names) -> Self {
         Self {
-            inputs: inputs.into_iter().map(Into::into).collect(),
+            inputs,
             dataset: None,
             elements: None,
             open: OpenOptions::default(),
@@ -73,6 +104,13 @@ impl ReaderBuilder {
     #[must_use]
     pub fn from_elements(spec: ElementSpec, elements: Arc<dyn Elements>) -> Self {
         Self { elements: Some((spec, elements)), ..Self::new([""; 0]) }
+    }
+
+    /// Reads names that begin with `scheme://` from `store`, which is given what stands behind that.
+    #[must_use]
+    pub fn with_store(mut self, scheme: impl Into<String>, store: Arc<dyn Store>) -> Self {
+        self.inputs.set_store(scheme.into(), store);
+        self
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.
@@ -340,13 +378,20 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
-        if let Some((spec, elements)) = &self.elements {
-            let source = ElementsSource::new(spec, elements.clone(), &self.open)?;
-            return open::with_casts(Arc::new(source), &self.open);
-        }
-        match &self.dataset {
-            Some(dataset) => open::with_casts(dataset.source(&self.open)?, &self.open),
+        match self.made()? {
+            Some(source) => open::with_casts(source, &self.open),
             None => open::open(&self.inputs, &self.open),
+        }
+    }
+
+    /// What is no input by name: a pipeline built in Rust, or elements that the caller delivers.
+    fn made(&self) -> Result<Option<Arc<dyn Source>>> {
+        match (&self.dataset, &self.elements) {
+            (Some(dataset), _) => dataset.source(&self.open).map(Some),
+            (_, Some((spec, elements))) => {
+                Ok(Some(Arc::new(ElementsSource::new(spec, elements.clone(), &self.open)?)))
+            }
+            (None, None) => Ok(None),
         }
     }
 
@@ -382,13 +427,10 @@ impl ReaderBuilder {
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
-        if self.dataset.is_some() || self.elements.is_some() || open::is_pipeline(&self.inputs) {
-            return self.count_pipeline();
+        match self.made()? {
+            Some(source) => kinds::count_source(source.as_ref(), &self.read),
+            None => open::count(&self.inputs, &self.open, &self.read),
         }
-        if let Some(saved) = open::open_saved(&self.inputs, &self.open)? {
-            return saved.count(&self.read.progress);
-        }
-        open::count(&self.inputs, &self.open, &self.read.progress)
     }
 
     /// As [`count`](Self::count), but every record is read, its CRC or hash is checked, and there
@@ -397,13 +439,10 @@ impl ReaderBuilder {
     /// # Errors
     /// As [`count`](Self::count), or a record is damaged, or there are more or fewer.
     pub fn count_checked(&self) -> Result<u64> {
-        let claimed = self.count()?;
-        let found = open::count_all(&self.inputs, &self.open, &self.read)?;
-        if found != claimed {
-            return Err(Error::mismatch("input with another number of records than its metadata says")
-                .expected(claimed.to_string(), found.to_string()));
+        match self.made()? {
+            Some(source) => kinds::count_source(source.as_ref(), &self.read),
+            None => open::count_checked(&self.inputs, &self.open, &self.read),
         }
-        Ok(found)
     }
 
     /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not
@@ -416,19 +455,6 @@ impl ReaderBuilder {
         open.to_verify = true;
         open.on_error = OnError::Skip;
         open::open(&self.inputs, &open)
-    }
-
-    /// A pipeline knows its cardinality, or must be run to its end.
-    fn count_pipeline(&self) -> Result<u64> {
-        let source = self.build_source()?;
-        match source.cardinality() {
-            Cardinality::Known(rows) => Ok(rows),
-            _ => {
-                let options = ReadOptions { selection: Selection::default(), ..self.read.clone() };
-                let batches = Batches::new(source, &options, self.threads)?;
-                batches.map(|batch| Ok(batch?.num_rows() as u64)).sum()
-            }
-        }
     }
 
     /// Opens the input and begins to read it.

@@ -156,7 +156,7 @@ mod tests {
             &["tests/golden/examples/sharded.tfrecord-*-of-*"],
             &["tests/golden/examples/gzip_members.tfrecord", "tests/golden/examples/gzip_members.tfrecord"],
         ] {
-            let builder = ReaderBuilder::new(inputs.iter().copied());
+            let builder = ReaderBuilder::new(inputs);
             super::check(&builder.build_source().unwrap()).unwrap();
             let raw = builder.with_record(RecordKind::Raw);
             super::check(&raw.build_source().unwrap()).unwrap();

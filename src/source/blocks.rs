@@ -8,9 +8,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Progress;
-use super::input::Input;
+use super::foreign::foreign;
 use super::snappy_reader::SnappyReader;
 use crate::error::{Error, Result};
+use crate::input::Input;
 use crate::wire::compress::{self, Compression};
 use crate::wire::tfrecord::{self, FrameFault};
 
@@ -196,9 +197,29 @@ impl FrameReader {
         max_record_bytes: u64,
         progress: &Arc<Progress>,
     ) -> Result<Self> {
-        let (inner, mut stream_bytes) = input.open()?;
+        Self::new(input.name(), input.open()?, pool, max_record_bytes, progress)
+    }
+
+    /// As [`open`](Self::open), but a stream that can be read once is read again afterwards.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_to_sample(
+        input: &Input,
+        pool: &Arc<BufferPool>,
+        max_record_bytes: u64,
+    ) -> Result<Self> {
+        Self::new(input.name(), input.open_to_sample()?, pool, max_record_bytes, &Arc::default())
+    }
+
+    fn new(
+        source: Arc<str>,
+        (inner, mut stream_bytes): (Box<dyn Read + Send>, Option<u64>),
+        pool: &Arc<BufferPool>,
+        max_record_bytes: u64,
+        progress: &Arc<Progress>,
+    ) -> Result<Self> {
         let mut reader: Box<dyn Read + Send> = Box::new(Counted { inner, progress: progress.clone() });
-        let source = input.name();
         let mut bytes = pool.take();
         let mut filled = 0;
         let mut end_of_input = false;
@@ -441,7 +462,12 @@ impl FrameReader {
 
     #[cold]
     fn frame_error(&self, fault: FrameFault) -> Error {
-        self.place(fault.into_error(self.offset == 0))
+        let error = fault.into_error(self.offset == 0);
+        let first = self.block.bytes.get(self.at..self.filled).filter(|_| self.offset == 0);
+        self.place(match first.and_then(|first| foreign(first.get(..512).unwrap_or(first))) {
+            Some(kind) => error.with_hint(format!("this is {}: {}", kind.name, kind.hint)),
+            None => error,
+        })
     }
 
     #[cold]
@@ -516,7 +542,7 @@ mod tests {
     fn records_of(bytes: &[u8], cap: u64) -> Result<Vec<Vec<u8>>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        let input = Input::File(file.path().to_path_buf());
+        let input = Input::local(file.path());
         let mut reader = FrameReader::open(&input, &Arc::default(), cap, &Arc::default())?;
         let mut records = Vec::new();
         while let Some(frame) = reader.next_frame()? {

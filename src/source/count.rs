@@ -1,14 +1,11 @@
 //! Counting records: hopping from frame to frame.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::Progress;
 use super::blocks::{BufferPool, FrameReader};
-use super::input::{Input, changed};
 use crate::error::{Error, Result};
-use crate::wire::compress::{self, Compression};
+use crate::input::{Input, Opened, changed};
 use crate::wire::tfrecord::{self, FrameFault, HEADER_BYTES};
 
 /// Bytes read at a time where frames are small.
@@ -19,22 +16,24 @@ const HOP_BYTES: usize = 4 << 10;
 const LARGE_FRAME: u64 = 64 << 10;
 
 /// The number of records in `input`: its frames are hopped over; lengths are checked, data is not.
-/// Of a plain file, the data of large frames is not even read.
+/// Of a file that is `plain`, not compressed, the data of large frames is not even read.
 ///
 /// # Errors
 /// The stream is damaged or cannot be read.
-pub(crate) fn count_records(input: &Input, max_record_bytes: u64, progress: &Arc<Progress>) -> Result<u64> {
-    if let Input::File(path) = input {
-        let error = |e| Error::io("cannot open input", e).in_source(input.name());
-        let mut file = File::open(path).map_err(error)?;
-        let metadata = file.metadata().map_err(error)?;
-        let mut first = Vec::new();
-        (&mut file).take(compress::SNIFF_BYTES as u64).read_to_end(&mut first).map_err(error)?;
-        let plain = compress::sniff(&first).unwrap_or(Compression::None) == Compression::None;
-        if metadata.is_file() && metadata.len() > 0 && plain {
-            let hops = Hops { file, bytes: metadata.len(), max_record_bytes, at: 0, records: 0 };
-            let records = hops.count().map_err(|e| e.in_source(input.name()))?;
-            progress.add_bytes(metadata.len());
+pub(crate) fn count_records(
+    input: &Input,
+    plain: bool,
+    max_record_bytes: u64,
+    progress: &Arc<Progress>,
+) -> Result<u64> {
+    if plain && !input.is_once() {
+        let file = input.opened(None)?;
+        // What the kernel makes up on reading says 0.
+        if file.bytes() > 0 {
+            let bytes = file.bytes();
+            let hops = Hops { file, bytes, max_record_bytes, at: 0, records: 0 };
+            let records = hops.count(input).map_err(|e| e.in_source(input.name()))?;
+            progress.add_bytes(bytes);
             return Ok(records);
         }
     }
@@ -49,7 +48,7 @@ pub(crate) fn count_records(input: &Input, max_record_bytes: u64, progress: &Arc
 
 /// A plain file that is hopped through.
 struct Hops {
-    file: File,
+    file: Opened,
     bytes: u64,
     max_record_bytes: u64,
     /// Where the next frame begins.
@@ -58,7 +57,7 @@ struct Hops {
 }
 
 impl Hops {
-    fn count(mut self) -> Result<u64> {
+    fn count(mut self, input: &Input) -> Result<u64> {
         let mut buffer = vec![0; READ_BYTES];
         let mut wanted = READ_BYTES;
         while self.at < self.bytes {
@@ -89,7 +88,7 @@ impl Hops {
             };
             wanted = if last >= LARGE_FRAME { HOP_BYTES } else { READ_BYTES };
         }
-        let found = self.file.metadata().map_err(|e| self.error(e))?.len();
+        let found = input.stat_now().bytes.unwrap_or(self.bytes);
         if found != self.bytes {
             return Err(self.error(std::io::Error::other(changed(self.bytes, found))));
         }
@@ -98,23 +97,10 @@ impl Hops {
 
     /// Fills `buffer` from where the next frame begins, as far as the file goes.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let read = self.file.seek(SeekFrom::Start(self.at)).and_then(|_| {
-            let mut filled = 0;
-            while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
-                match self.file.read(free) {
-                    Ok(0) => break,
-                    Ok(n) => filled += n,
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
-                }
-            }
-            let expected = self.bytes - self.at;
-            if (filled as u64) < expected.min(buffer.len() as u64) {
-                return Err(std::io::Error::other(changed(self.bytes, self.at + filled as u64)));
-            }
-            Ok(filled)
-        });
-        read.map_err(|e| self.error(e))
+        let left = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
+        let filled = left.min(buffer.len());
+        let read = self.file.read_exact_at(self.at, buffer.get_mut(..filled).unwrap_or_default());
+        read.map_err(|e| e.at_record(self.records)).map(|()| filled)
     }
 
     fn error(&self, error: std::io::Error) -> Error {
@@ -134,7 +120,7 @@ mod tests {
     fn count(bytes: &[u8]) -> Result<u64> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), bytes).unwrap();
-        count_records(&Input::File(file.path().to_path_buf()), 1 << 30, &Arc::default())
+        count_records(&Input::local(file.path()), true, 1 << 30, &Arc::default())
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Memory-mapped Arrow IPC files: batches whose buffers are the file itself.
 #![allow(unsafe_code)]
 
-use std::fs::File;
 use std::ops::{Deref, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -15,6 +14,7 @@ use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, root_as_footer};
 
 use crate::error::{Error, Result};
+use crate::input::open_local;
 
 /// The magic bytes at the end of an IPC file and the length of the footer before them.
 const TRAILER_BYTES: usize = 10;
@@ -77,7 +77,7 @@ impl IpcMap {
         let path = path.as_ref();
         let name: Arc<str> = path.display().to_string().into();
         let open = || {
-            let file = File::open(path).map_err(|e| Error::io("cannot open", e))?;
+            let file = open_local(path).map_err(|e| Error::io("cannot open", e))?;
             // SAFETY: that the file does not change is this function's own condition.
             let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
             let buffer = Buffer::from(bytes::Bytes::from_owner(map));

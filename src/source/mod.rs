@@ -29,10 +29,13 @@ mod cast;
 pub(crate) mod count;
 pub(crate) mod elements;
 mod features;
-pub(crate) mod input;
+mod foreign;
+pub(crate) mod kinds;
 pub(crate) mod live;
 pub(crate) mod open;
 pub(crate) mod options;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod partition;
 pub(crate) mod records;
 pub(crate) mod report;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+
+use crate::input::Input;
 
 /// A part of a source that can be read on its own: a file, a shard, a range of chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,17 +38,27 @@ pub enum PartitionRange {
 }
 
 /// A file that a partition is read from, and the state that it was in when the source was opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InputFile {
-    /// Its path, or what else it was named by.
+    /// Its path or URL, or what else it was named by.
     pub name: Arc<str>,
     /// Its size in bytes, where known.
     pub bytes: Option<u64>,
     /// What changes whenever its content does, where known: of a local file, the time at which it
     /// was modified.
     pub version: Option<Arc<str>>,
+    /// Where to look for what it is now.
+    input: Option<Input>,
 }
+
+impl PartialEq for InputFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.bytes, &self.version) == (&other.name, other.bytes, &other.version)
+    }
+}
+
+impl Eq for InputFile {}
 
 impl Partition {
     /// A partition that is called `name` and reads all of `inputs`. Its bytes are theirs, where the
@@ -93,27 +103,19 @@ impl InputFile {
     /// What is called `name`, of which nothing else is known.
     #[must_use]
     pub fn named(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), bytes: None, version: None }
+        Self { name: name.into(), bytes: None, version: None, input: None }
     }
 
-    /// The local file `path` as it is now.
-    pub(crate) fn local(path: &Path) -> Self {
-        let name: Arc<str> = path.to_string_lossy().into();
-        let Ok(metadata) = std::fs::metadata(path) else { return Self::named(name) };
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        Self {
-            name,
-            bytes: metadata.is_file().then_some(metadata.len()),
-            version: modified.map(|since| format!("modified at {} ns", since.as_nanos()).into()),
-        }
+    /// What `input` is, as far as that is known; it is asked for if nobody did before.
+    pub(crate) fn of(input: &Input) -> Self {
+        let stat = input.stat();
+        Self { name: input.name(), bytes: stat.bytes, version: stat.version, input: Some(input.clone()) }
     }
 
     /// The same file as it is now.
     pub(crate) fn now(&self) -> Self {
-        match (self.bytes, &self.version) {
-            // What has no state to compare is no file.
-            (None, None) => self.clone(),
-            _ => Self::local(Path::new(&*self.name)),
-        }
+        let Some(input) = &self.input else { return self.clone() };
+        let stat = input.stat_now();
+        Self { bytes: stat.bytes, version: stat.version, ..self.clone() }
     }
 }

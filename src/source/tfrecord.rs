@@ -1,19 +1,19 @@
 //! TFRecord files of `tf.train.Example` or `SequenceExample`, or of records kept as bytes.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 
 use super::blocks::{BufferPool, Frame, FrameReader};
 use super::features;
-use super::input::Input;
 use super::options::OpenOptions;
 use super::records::{self, RecordFile};
 use super::report::Failure;
 use super::tfrecord_unit::{Piece, Shared, TfRecordUnit, data_error, extend};
-use super::{Cardinality, Partition, ReadOptions, Source, Unit, Units, Verified};
+use super::{Cardinality, InputFile, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
+use crate::input::Input;
 use crate::options::{InferRecords, RecordKind};
 use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
@@ -29,21 +29,6 @@ pub(crate) struct TfRecordSource {
     inputs: Vec<Input>,
     partitions: Vec<Partition>,
     compressed: bool,
-    /// Standard input can be read once: what inference read of it is kept here.
-    replay: Mutex<Option<Replay>>,
-}
-
-/// A stream that inference began to read, and what it read.
-struct Replay {
-    pieces: Vec<Piece>,
-    /// None when the stream is at its end.
-    reader: Option<FrameReader>,
-}
-
-impl std::fmt::Debug for Replay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Replay").field("pieces", &self.pieces.len()).finish_non_exhaustive()
-    }
 }
 
 impl TfRecordSource {
@@ -55,7 +40,6 @@ impl TfRecordSource {
     /// the features.
     pub(crate) fn open(inputs: Vec<Input>, options: &OpenOptions) -> Result<Self> {
         let pool: Arc<BufferPool> = Arc::default();
-        let mut replay = None;
         let mut compressed = false;
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let plan = match record {
@@ -64,13 +48,13 @@ impl TfRecordSource {
                 let settled = |name: &str| features::is_settled(options, name);
                 let mut inference = Inference::new(features::lists(options), &settled);
                 if !options.features_complete || options.record != RecordKind::Example {
-                    replay = infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
+                    infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }
                 features::plan(options, &inference, "tfrecord")?
             }
         };
         let partitions =
-            inputs.iter().map(|input| Partition::new(input.name(), vec![input.state()])).collect();
+            inputs.iter().map(|input| Partition::new(input.name(), vec![InputFile::of(input)])).collect();
         let shared = Shared {
             plan: Arc::new(plan),
             record,
@@ -90,21 +74,18 @@ impl TfRecordSource {
             inputs,
             partitions,
             compressed,
-            replay: Mutex::new(replay),
         })
     }
 }
 
-/// Observes the first records of `inputs`. Standard input cannot be read again, so its frames come
-/// back for later.
+/// Observes the first records of `inputs`, which are read again later.
 fn infer(
     inputs: &[Input],
     options: &OpenOptions,
     pool: &Arc<BufferPool>,
     inference: &mut Inference<'_>,
     compressed: &mut bool,
-) -> Result<Option<Replay>> {
-    let mut replay = None;
+) -> Result<()> {
     let mut first_fault = None;
     let enough = |inference: &Inference<'_>| match options.infer {
         _ if options.features_complete => inference.records() >= features::PROBE_RECORDS,
@@ -115,10 +96,8 @@ fn infer(
         if enough(inference) {
             break;
         }
-        let mut reader = FrameReader::open(input, pool, options.max_record_bytes, &Arc::default())?;
+        let mut reader = FrameReader::open_to_sample(input, pool, options.max_record_bytes)?;
         *compressed |= reader.compression() != Compression::None;
-        let keep = *input == Input::Stdin;
-        let mut pieces: Vec<Piece> = Vec::new();
         let mut more = true;
         while more && !enough(inference) {
             let frame = match reader.next_frame() {
@@ -126,11 +105,7 @@ fn infer(
                 Ok(None) => break,
                 Err(error) if options.on_error.tolerates(&error) => {
                     more = reader.resync()?;
-                    if keep {
-                        pieces.push(Piece::Fault(error));
-                    } else {
-                        first_fault.get_or_insert(error);
-                    }
+                    first_fault.get_or_insert(error);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -150,26 +125,12 @@ fn infer(
                 }
                 other => other?,
             }
-            if keep && !extend(pieces.last_mut(), &reader, &frame) {
-                pieces.push(Piece::Run(run));
-            }
         }
-        if keep {
-            replay = Some(Replay { pieces, reader: more.then_some(reader) });
-        }
-    }
-    if inference.has_names() || !options.features.is_empty() {
-        return Ok(replay);
     }
     // Nothing is known of what the columns should be: the first fault says why.
-    let replayed =
-        replay.iter_mut().flat_map(|replay| replay.pieces.drain(..)).find_map(|piece| match piece {
-            Piece::Fault(error) => Some(error),
-            Piece::Run(_) => None,
-        });
-    match replayed.or(first_fault) {
+    match first_fault.filter(|_| !inference.has_names() && options.features.is_empty()) {
         Some(fault) => Err(fault),
-        None => Ok(replay),
+        None => Ok(()),
     }
 }
 
@@ -223,17 +184,11 @@ impl TfRecordSource {
     fn read(&self, partitions: Range<usize>, options: &ReadOptions) -> TfRecordUnits {
         let end = partitions.end.min(self.inputs.len());
         let inputs: Vec<Input> = self.inputs.get(partitions.start.min(end)..end).unwrap_or_default().to_vec();
-        let mut replay = None;
-        if inputs.contains(&Input::Stdin) {
-            replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
         TfRecordUnits {
             shared: self.shared.clone(),
             options: options.clone(),
             inputs: inputs.into_iter(),
-            replay,
             reader: None,
-            pending: Vec::new(),
             element: 0,
             taken: 0,
             done: false,
@@ -246,10 +201,7 @@ struct TfRecordUnits {
     shared: Arc<Shared>,
     options: ReadOptions,
     inputs: std::vec::IntoIter<Input>,
-    replay: Option<Replay>,
     reader: Option<FrameReader>,
-    /// What inference read, the next one last.
-    pending: Vec<Piece>,
     /// Elements seen so far.
     element: u64,
     /// Elements selected so far.
@@ -275,14 +227,6 @@ impl TfRecordUnits {
     /// The reader of the next file; `false` if there is none.
     fn open_next(&mut self) -> Result<bool> {
         let Some(input) = self.inputs.next() else { return Ok(false) };
-        if input == Input::Stdin
-            && let Some(replay) = self.replay.take()
-        {
-            self.pending = replay.pieces;
-            self.pending.reverse();
-            self.reader = replay.reader;
-            return Ok(true);
-        }
         let shared = &self.shared;
         let reader =
             FrameReader::open(&input, &shared.pool, shared.max_record_bytes, &self.options.progress)?;
@@ -304,25 +248,6 @@ impl TfRecordUnits {
                 && self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
             {
                 break;
-            }
-            match self.pending.pop() {
-                Some(Piece::Run(run)) if run.records > 1 => {
-                    // One run a frame, so that each can be selected.
-                    self.pending.extend(run.split().into_iter().rev().map(Piece::Run));
-                    continue;
-                }
-                Some(piece) => {
-                    if let Piece::Run(run) = &piece {
-                        bytes += run.bytes().len();
-                    }
-                    if self.select() {
-                        self.taken += 1;
-                        unit.rows += 1;
-                        unit.pieces.push(piece);
-                    }
-                    continue;
-                }
-                None => {}
             }
             let Some(reader) = &mut self.reader else {
                 if !self.open_next()? {

@@ -180,7 +180,7 @@ fn damage_is_passed_over_for_inference() {
     // Without a single sound record there is nothing to make columns of.
     let message =
         tfarrow(&["convert", &golden("damaged/not_tfrecord.tfrecord"), "-o", "-", "--on-error", "skip"]);
-    assert_names(&message.failure(), &["not_tfrecord.tfrecord", "is this a TFRecord file?"]);
+    assert_names(&message.failure(), &["not_tfrecord.tfrecord", "input is text of separated values (CSV)"]);
 }
 
 #[test]

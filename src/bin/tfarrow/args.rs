@@ -46,7 +46,7 @@ pub(crate) enum Command {
 pub(crate) struct Inputs {
     /// Files, quoted globs ('train-*.tfrecord'), or - for standard input
     #[arg(required = true, value_name = "INPUT")]
-    pub(crate) inputs: Vec<String>,
+    pub(crate) inputs: Vec<std::ffi::OsString>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -144,8 +144,7 @@ fn run_head(args: &Head) -> Result<Outcome> {
 }
 
 fn run_count(args: &Count) -> Result<()> {
-    let mut builder =
-        ReaderBuilder::new(args.inputs.inputs.iter().cloned()).with_max_record_bytes(args.max_record_bytes);
+    let mut builder = ReaderBuilder::new(&args.inputs.inputs).with_max_record_bytes(args.max_record_bytes);
     if let Some(split) = &args.split {
         builder = builder.with_split(split);
     }

@@ -70,7 +70,7 @@ pub(crate) fn summary(report: &Report) -> String {
 
 /// `tfarrow verify`.
 pub(crate) fn verify(args: &Verify) -> Result<Outcome> {
-    let source = ReaderBuilder::new(args.inputs.inputs.iter().cloned())
+    let source = ReaderBuilder::new(&args.inputs.inputs)
         .with_max_record_bytes(args.max_record_bytes)
         .build_to_verify()?;
     let listed = if args.json { LISTED } else { SHOWN };

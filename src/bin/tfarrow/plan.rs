@@ -15,7 +15,7 @@ fn invalid(option: &str, expected: &str, found: &str) -> Error {
 
 /// The reader that the options describe.
 pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> Result<ReaderBuilder> {
-    let mut builder = ReaderBuilder::new(inputs.inputs.iter().cloned())
+    let mut builder = ReaderBuilder::new(&inputs.inputs)
         .with_exclude(reading.exclude.iter().cloned())
         .with_infer_records(infer_records(&reading.infer_records)?)
         .with_record(match reading.record {

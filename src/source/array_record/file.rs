@@ -1,11 +1,9 @@
 //! An ArrayRecord file: its index is read when it is opened, its chunks when they are needed.
 
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::input::{Forward, Input, Opened, Stat};
 use crate::source::blocks::{Block, BufferPool};
 use crate::source::{InputFile, Progress};
 use crate::wire::riegeli::array_record::{self, Index};
@@ -17,16 +15,10 @@ const READ_BYTES: u64 = 1 << 20;
 /// An ArrayRecord file and where its records are.
 #[derive(Debug)]
 pub(crate) struct ArrayRecordFile {
-    path: PathBuf,
+    input: Input,
     name: Arc<str>,
+    stat: Stat,
     pub(crate) index: Index,
-}
-
-/// Whether the file at `path` begins as ArrayRecord files do.
-pub(crate) fn is_array_record(path: &Path) -> bool {
-    let mut first = [0; SIGNATURE.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
-    read.is_ok() && array_record::is_signature(&first)
 }
 
 impl ArrayRecordFile {
@@ -34,10 +26,11 @@ impl ArrayRecordFile {
     ///
     /// # Errors
     /// The file cannot be read, or is no whole ArrayRecord file.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let name: Arc<str> = path.to_string_lossy().into();
-        let index = read_index(path).map_err(|e| e.in_source(name.clone()))?;
-        Ok(Self { path: path.to_path_buf(), name, index })
+    pub(crate) fn open(input: &Input) -> Result<Self> {
+        let name = input.name();
+        let opened = input.opened(None)?;
+        let index = read_index(&opened).map_err(|e| e.in_source(name.clone()))?;
+        Ok(Self { input: input.clone(), name, stat: opened.stat, index })
     }
 
     /// What to call it in messages.
@@ -45,9 +38,9 @@ impl ArrayRecordFile {
         self.name.clone()
     }
 
-    /// The file as it is now.
+    /// The file as a partition's input.
     pub(crate) fn input(&self) -> InputFile {
-        InputFile::local(&self.path)
+        InputFile::of(&self.input)
     }
 
     /// Bytes of its records' chunks from the record `from` up to `to`.
@@ -61,33 +54,36 @@ impl ArrayRecordFile {
     }
 }
 
-fn read_index(path: &Path) -> Result<Index> {
-    let io = |e| Error::io("cannot read input", e);
-    let mut file = File::open(path).map_err(|e| Error::io("cannot open input", e))?;
-    let file_bytes = file.metadata().map_err(io)?.len();
+fn read_index(file: &Opened) -> Result<Index> {
     let mut first = [0; SIGNATURE.len()];
-    if file.read_exact(&mut first).is_err() || !array_record::is_signature(&first) {
-        return Err(Error::corrupt("not an ArrayRecord file")
+    let not_one = || {
+        Error::corrupt("not an ArrayRecord file")
             .expected("the signature of Riegeli files", "other bytes")
-            .at_offset(0));
+            .at_offset(0)
+    };
+    if file.bytes() < first.len() as u64 {
+        return Err(not_one());
     }
-    let last = array_record::postscript_offset(file_bytes)?;
-    let block = read_range(&mut file, last, BLOCK_BYTES)?;
+    file.read_exact_at(0, &mut first)?;
+    if !array_record::is_signature(&first) {
+        return Err(not_one());
+    }
+    let last = array_record::postscript_offset(file.bytes())?;
+    let block = read_range(file, last, BLOCK_BYTES)?;
     let footer = array_record::footer_offset(&block, last)?;
     // Padding may follow the footer, but no more than a block of it.
-    let raw = read_range(&mut file, footer, last - footer)?;
+    let raw = read_range(file, footer, last - footer)?;
     array_record::read_index(&raw, footer)
 }
 
-/// Reads `len` bytes from `begin` on. The caller knows that the file has them.
-fn read_range(file: &mut File, begin: u64, len: u64) -> Result<Vec<u8>> {
-    let io = |e| Error::io("cannot read input", e).at_offset(begin);
-    file.seek(SeekFrom::Start(begin)).map_err(io)?;
-    let mut bytes = Vec::new();
-    let read = file.take(len).read_to_end(&mut bytes).map_err(io)?;
-    if read as u64 != len {
-        return Err(Error::corrupt("truncated file").expected(len.to_string(), read.to_string()));
+/// Reads `len` bytes from `begin` on.
+fn read_range(file: &Opened, begin: u64, len: u64) -> Result<Vec<u8>> {
+    let present = file.bytes().saturating_sub(begin);
+    if present < len {
+        return Err(Error::corrupt("truncated file").expected(len.to_string(), present.to_string()));
     }
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read_exact_at(begin, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -187,9 +183,7 @@ impl ChunkRun {
 #[derive(Debug)]
 pub(crate) struct ChunkStream {
     of: Arc<ArrayRecordFile>,
-    file: File,
-    /// Where the file's cursor is.
-    at: u64,
+    chunks: Forward,
     pool: Arc<BufferPool>,
     progress: Arc<Progress>,
     max_record_bytes: u64,
@@ -206,12 +200,10 @@ impl ChunkStream {
         max_record_bytes: u64,
         progress: &Arc<Progress>,
     ) -> Result<Self> {
-        let file =
-            File::open(&of.path).map_err(|e| Error::io("cannot open input", e).in_source(of.name()))?;
+        let opened = of.input.opened(Some(&of.stat))?;
         Ok(Self {
             of: of.clone(),
-            file,
-            at: 0,
+            chunks: opened.forward(0..of.index.offset(of.index.chunks())),
             pool: pool.clone(),
             progress: progress.clone(),
             max_record_bytes,
@@ -284,12 +276,9 @@ impl ChunkStream {
                 .in_source(self.of.name()));
         }
         let io = |e| Error::io("cannot read input", e).at_offset(begin).in_source(self.of.name());
-        if self.at != begin {
-            self.file.seek(SeekFrom::Start(begin)).map_err(io)?;
-        }
+        self.chunks.seek(begin).map_err(io)?;
         let bytes = usize::try_from(len).unwrap_or(usize::MAX);
-        let block = Block::read(&mut self.file, bytes, &self.pool).map_err(io)?;
-        self.at = begin.saturating_add(len);
+        let block = Block::read(&mut self.chunks, bytes, &self.pool).map_err(io)?;
         self.progress.add_bytes(len);
         Ok((Arc::new(block), first..end))
     }

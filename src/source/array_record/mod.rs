@@ -3,20 +3,19 @@
 pub(crate) mod file;
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use self::file::ArrayRecordFile;
 use super::features;
-use super::input::Input;
 use super::options::OpenOptions;
 use super::records::{self, Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
 use super::report::Failure;
 use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units, Verified};
 use crate::column::record::RecordDecoder;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::input::{Input, side_by_side};
 use crate::options::{InferRecords, RecordKind};
 use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
@@ -38,20 +37,7 @@ pub(crate) struct ArrayRecordSource {
 
 /// The indexes of `inputs`, which must all be ArrayRecord files.
 pub(crate) fn open_files(inputs: &[Input]) -> Result<Vec<Arc<ArrayRecordFile>>> {
-    let open = |input: &Input| match input {
-        Input::File(path) => ArrayRecordFile::open(path).map(Arc::new),
-        Input::Stdin => Err(Error::unsupported("ArrayRecord from standard input")
-            .with_hint("name a file: its index is at its end")),
-    };
-    inputs.iter().map(open).collect()
-}
-
-/// Whether `input` is an ArrayRecord file.
-pub(crate) fn is_array_record(input: &Input) -> bool {
-    match input {
-        Input::File(path) => file::is_array_record(Path::new(path)),
-        Input::Stdin => false,
-    }
+    side_by_side(inputs, |input| ArrayRecordFile::open(input).map(Arc::new))
 }
 
 impl ArrayRecordSource {
@@ -206,7 +192,7 @@ mod tests {
     #[test]
     fn partitions_cover_a_file_in_order() {
         let path = format!("{GOLDEN}/many_small.array_record");
-        let file = Arc::new(ArrayRecordFile::open(Path::new(&path)).unwrap());
+        let file = Arc::new(ArrayRecordFile::open(&Input::local(path)).unwrap());
         let (mut pieces, mut partitions) = (Vec::new(), Vec::new());
         assert_eq!(split(&file, 10_000, 7, &mut pieces, &mut partitions), 2007);
         assert!(partitions.len() > 5, "{}", partitions.len());
@@ -225,7 +211,7 @@ mod tests {
     fn records_are_found_by_number() {
         for (name, per_chunk) in [("simple_zstd_g4", 4), ("many_small", 1)] {
             let path = format!("{GOLDEN}/{name}.array_record");
-            let index = ArrayRecordFile::open(Path::new(&path)).unwrap().index;
+            let index = ArrayRecordFile::open(&Input::local(path)).unwrap().index;
             for record in 0..index.records {
                 let chunk = index.chunk_of(record);
                 assert_eq!(chunk as u64, record / per_chunk);

@@ -4,7 +4,7 @@
 //! dataset; `element_spec.json`, the structure of its elements; and large constants beside them in
 //! `constants.json` and the files that it names.
 
-use std::path::Path;
+use crate::input::Place;
 
 #[cfg(feature = "tensorflow")]
 mod enabled;
@@ -27,6 +27,6 @@ const GRAPH: &str = "graph.pb";
 const ELEMENT_SPEC: &str = "element_spec.json";
 
 /// Whether `path` is a pipeline folder.
-pub(crate) fn looks_like_pipeline(path: &Path) -> bool {
+pub(crate) fn looks_like_pipeline(path: &Place) -> bool {
     path.join(GRAPH).is_file() && path.join(ELEMENT_SPEC).is_file()
 }

@@ -140,7 +140,7 @@ pub(crate) fn sample(
     let mut scratch = RunScratch::default();
     let mut first_fault = None;
     for piece in pieces {
-        let mut stream = piece.file.open(&shared, &Arc::default())?;
+        let mut stream = piece.file.open_to_sample(&shared)?;
         stream.skip(piece.skip)?;
         let mut left = piece.records.unwrap_or(u64::MAX);
         while left > 0 {

@@ -1,14 +1,12 @@
 //! Files of records of any format, read in runs that are decoded later.
 
-#[cfg(feature = "array-record")]
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Shared;
 use crate::error::{Error, Result};
-use crate::source::Progress;
+use crate::input::Input;
 use crate::source::blocks::{FrameReader, FrameRun};
-use crate::source::input::Input;
+use crate::source::{InputFile, Progress};
 use crate::wire::tfrecord;
 
 #[cfg(feature = "array-record")]
@@ -26,7 +24,7 @@ pub(crate) enum RecordFile {
     Chunks(Arc<ArrayRecordFile>),
     /// ArrayRecord whose index is read when it is opened.
     #[cfg(feature = "array-record")]
-    ChunksAt(PathBuf),
+    ChunksAt(Input),
     /// Parquet with one binary column.
     #[cfg(feature = "parquet")]
     Values(Arc<ParquetShard>),
@@ -40,9 +38,34 @@ impl RecordFile {
             #[cfg(feature = "array-record")]
             RecordFile::Chunks(file) => file.name(),
             #[cfg(feature = "array-record")]
-            RecordFile::ChunksAt(path) => path.to_string_lossy().into(),
+            RecordFile::ChunksAt(input) => input.name(),
             #[cfg(feature = "parquet")]
             RecordFile::Values(shard) => shard.name(),
+        }
+    }
+
+    /// What it is read from, for a partition.
+    pub(crate) fn inputs(&self) -> Vec<InputFile> {
+        match self {
+            RecordFile::Frames(input) => vec![InputFile::of(input)],
+            #[cfg(feature = "array-record")]
+            RecordFile::Chunks(file) => vec![file.input()],
+            #[cfg(feature = "array-record")]
+            RecordFile::ChunksAt(input) => vec![InputFile::of(input)],
+            #[cfg(feature = "parquet")]
+            RecordFile::Values(shard) => vec![InputFile::of(shard.input())],
+        }
+    }
+
+    /// As [`open`](Self::open), but a stream that can be read once is read again afterwards.
+    pub(super) fn open_to_sample(&self, shared: &Shared) -> Result<Stream> {
+        match self {
+            RecordFile::Frames(input) => {
+                let reader = FrameReader::open_to_sample(input, &shared.pool, shared.max_record_bytes)?;
+                Ok(Stream::Frames(Box::new(reader)))
+            }
+            #[allow(unreachable_patterns)]
+            other => other.open(shared, &Arc::default()),
         }
     }
 
@@ -58,8 +81,8 @@ impl RecordFile {
                 Stream::Chunks(ChunkStream::open(file, &shared.pool, shared.max_record_bytes, progress)?)
             }
             #[cfg(feature = "array-record")]
-            RecordFile::ChunksAt(path) => {
-                let file = Arc::new(ArrayRecordFile::open(path)?);
+            RecordFile::ChunksAt(input) => {
+                let file = Arc::new(ArrayRecordFile::open(input)?);
                 Stream::Chunks(ChunkStream::open(&file, &shared.pool, shared.max_record_bytes, progress)?)
             }
             #[cfg(feature = "parquet")]

@@ -6,20 +6,22 @@
 //! ones as they are; strings as varint lengths, their CRC, and the bytes; variants each as a
 //! varint length, the message and a CRC. The container is `tensorflow/core/util/tensor_bundle`.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{BufReader, Read};
 use std::sync::Arc;
 
-use super::layout::with_suffix;
 use super::payload::{Owned, OwnedPart, Stored};
 use super::stream::StreamOptions;
 use crate::error::{Error, Result};
+use crate::input::{Forward, Opened, Place};
 use crate::source::Progress;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::{Dims, Strings, Tensor, dtype_of, malformed, parse_shape};
 use crate::wire::crc::{mask, masked_crc32c};
 use crate::wire::proto::{Cursor, FIXED32, LEN, VARINT};
 use crate::wire::table;
+
+/// The largest index to read.
+const MAX_INDEX_BYTES: u64 = 1 << 32;
 
 /// One component of one element, as the index has it.
 #[derive(Debug, Clone)]
@@ -43,11 +45,10 @@ pub(super) struct CacheIndex {
 
 impl CacheIndex {
     /// Reads `<prefix>.index`.
-    pub(super) fn read(prefix: &Path) -> Result<Self> {
-        let path = with_suffix(prefix, ".index");
-        let name = path.to_string_lossy().into_owned();
-        let bytes =
-            std::fs::read(&path).map_err(|e| Error::io("cannot read index", e).in_source(name.as_str()))?;
+    pub(super) fn read(prefix: &Place) -> Result<Self> {
+        let path = prefix.with_suffix(".index");
+        let name = path.name();
+        let bytes = path.open(None)?.read_to_end(MAX_INDEX_BYTES)?;
         let mut index = CacheIndex { entries: Vec::new(), components: 0, shards: 1 };
         let mut element = 0u64;
         let mut component = 0u64;
@@ -74,13 +75,11 @@ impl CacheIndex {
             Ok(())
         })
         .map_err(|e| {
-            Error::corrupt(format!("damaged index: {}", e.what)).at_offset(e.at).in_source(name.as_str())
+            Error::corrupt(format!("damaged index: {}", e.what)).at_offset(e.at).in_source(name.clone())
         })?;
         let components = *components.get_or_insert(component);
         if component != components {
-            return Err(
-                Error::corrupt("the last element of the index is incomplete").in_source(name.as_str())
-            );
+            return Err(Error::corrupt("the last element of the index is incomplete").in_source(name.clone()));
         }
         index.components = usize::try_from(components).unwrap_or(0);
         Ok(index)
@@ -155,25 +154,28 @@ fn entry(value: &[u8]) -> Result<Entry> {
 /// Reads the elements of cache files.
 pub(super) struct CacheReader {
     index: Arc<CacheIndex>,
-    prefix: PathBuf,
+    prefix: Place,
     source: Arc<str>,
     progress: Arc<Progress>,
     max_record_bytes: u64,
-    /// The data file that is open, its shard, size and place.
-    file: Option<(u64, BufReader<std::fs::File>, u64, u64)>,
+    /// The data file that is open, and its shard.
+    file: Option<(u64, Opened)>,
+    /// The bytes of that file from a place on.
+    bytes: Option<(u64, BufReader<Forward>)>,
     number: u64,
 }
 
 impl CacheReader {
     /// Opens the files that begin with `prefix`.
-    pub(super) fn open(prefix: &Path, options: &StreamOptions) -> Result<Self> {
+    pub(super) fn open(prefix: &Place, options: &StreamOptions) -> Result<Self> {
         Ok(Self {
             index: Arc::new(CacheIndex::read(prefix)?),
-            prefix: prefix.to_path_buf(),
-            source: prefix.to_string_lossy().into(),
+            prefix: prefix.clone(),
+            source: prefix.name(),
             progress: options.progress.clone(),
             max_record_bytes: options.max_record_bytes,
             file: None,
+            bytes: None,
             number: 0,
         })
     }
@@ -214,20 +216,17 @@ impl CacheReader {
 
     fn read(&mut self, entry: &Entry, out: &mut Vec<u8>) -> Result<()> {
         let fail = |e| Error::io("cannot read data", e);
-        if self.file.as_ref().is_none_or(|(shard, ..)| *shard != entry.shard) {
+        if self.file.as_ref().is_none_or(|(shard, _)| *shard != entry.shard) {
             let suffix = format!(".data-{:05}-of-{:05}", entry.shard, self.index.shards);
-            let path = with_suffix(&self.prefix, &suffix);
-            let place = |e: Error| e.in_source(path.to_string_lossy().as_ref());
-            let file = std::fs::File::open(&path).map_err(|e| place(fail(e)))?;
-            let size = file.metadata().map_err(|e| place(fail(e)))?.len();
-            self.file = Some((entry.shard, BufReader::with_capacity(1 << 18, file), size, 0));
+            self.file = Some((entry.shard, self.prefix.with_suffix(&suffix).open(None)?));
+            self.bytes = None;
         }
-        let Some((_, file, size, at)) = &mut self.file else { return Ok(()) };
-        let end = entry.offset.checked_add(entry.bytes).filter(|end| *end <= *size);
+        let Some((_, file)) = &self.file else { return Ok(()) };
+        let end = entry.offset.checked_add(entry.bytes).filter(|end| *end <= file.bytes());
         let Some(end) = end else {
             return Err(Error::corrupt("the data file is cut short").expected(
                 format!("at least {} bytes", entry.offset.saturating_add(entry.bytes)),
-                size.to_string(),
+                file.bytes().to_string(),
             ));
         };
         if entry.bytes > self.max_record_bytes {
@@ -235,11 +234,16 @@ impl CacheReader {
                 .expected(format!("at most {} bytes", self.max_record_bytes), entry.bytes.to_string())
                 .with_hint("raise --max-record-bytes if the file is sound"));
         }
-        if *at != entry.offset {
-            file.seek(SeekFrom::Start(entry.offset)).map_err(fail)?;
-        }
         let begin = out.len();
-        file.take(entry.bytes).read_to_end(out).map_err(fail)?;
+        let (at, bytes) = match &mut self.bytes {
+            Some((at, bytes)) if *at == entry.offset => (at, bytes),
+            other => {
+                let rest = file.forward(entry.offset..file.bytes());
+                let (at, bytes) = other.insert((entry.offset, BufReader::with_capacity(1 << 18, rest)));
+                (at, bytes)
+            }
+        };
+        bytes.take(entry.bytes).read_to_end(out).map_err(fail)?;
         *at = end;
         self.progress.add_bytes(entry.bytes);
         let bytes = out.get(begin..).unwrap_or_default();

@@ -1,8 +1,7 @@
 //! Finds out what a folder of stored elements is made of, without reading its data.
 
-use std::path::{Path, PathBuf};
-
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{FileKind, Input, Place};
 use crate::source::InputFile;
 use crate::tf::dtype::DType;
 use crate::tf::snapshot::{DistributedMetadata, Metadata};
@@ -11,6 +10,9 @@ use crate::tf::structured_value;
 
 /// The largest metadata file to read.
 const MAX_METADATA_BYTES: u64 = 64 << 20;
+
+const METADATA: &str = "snapshot.metadata";
+const SPEC: &str = "dataset_spec.pb";
 
 /// How the elements are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub(super) enum Form {
 pub(super) struct Shard {
     /// What to call it.
     pub(super) name: String,
-    /// Its files.
-    pub(super) files: Vec<PathBuf>,
+    /// Its files; none of a cache.
+    pub(super) files: Vec<Input>,
     /// What its bytes lie in: its files, or those of a cache.
     pub(super) inputs: Vec<InputFile>,
     /// The number of its elements, where its name says it.
@@ -45,6 +47,8 @@ pub(super) struct Layout {
     pub(super) kind: &'static str,
     /// How the elements are stored.
     pub(super) form: Form,
+    /// Of a cache, its files without their suffixes.
+    pub(super) prefix: Option<Place>,
     /// The shards, in the order of their rows.
     pub(super) shards: Vec<Shard>,
     /// The spec of the elements, where it is stored.
@@ -55,147 +59,107 @@ pub(super) struct Layout {
     pub(super) elements: Option<u64>,
 }
 
-/// Whether `path` is, or holds, something that [`find`] knows.
-pub(crate) fn looks_like_saved(path: &Path) -> bool {
-    if path.is_dir() {
-        return path.join("snapshot.metadata").is_file()
-            || path.join("dataset_spec.pb").is_file()
-            || !snapshot_folders(path).is_empty();
-    }
-    cache_prefix(path).is_some()
-}
-
-/// The path without `.index`, if `path` names cache files, with or without it.
-pub(super) fn cache_prefix(path: &Path) -> Option<PathBuf> {
-    let text = path.to_string_lossy();
-    let prefix = match text.strip_suffix(".index") {
-        Some(prefix) => PathBuf::from(prefix),
-        None => path.to_path_buf(),
-    };
-    let index = with_suffix(&prefix, ".index");
-    (index.is_file() && crate::wire::table::is_table(&last_bytes(&index)?)).then_some(prefix)
-}
-
-fn last_bytes(path: &Path) -> Option<Vec<u8>> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::File::open(path).ok()?;
-    file.seek(SeekFrom::End(-48)).ok()?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    Some(bytes)
-}
-
-/// `path` with `suffix` behind its last component.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(suffix);
-    PathBuf::from(text)
-}
-
-/// The folders of `Dataset.snapshot` inside `path`, one a pipeline.
-fn snapshot_folders(path: &Path) -> Vec<PathBuf> {
-    let entries = list(path).unwrap_or_default();
-    entries
-        .into_iter()
-        .map(|name| path.join(name))
-        .filter(|p| p.join("snapshot.metadata").is_file())
-        .collect()
-}
-
-/// The names of what is in `folder`, sorted.
-fn list(folder: &Path) -> Result<Vec<String>> {
-    let fail = |e| Error::io("cannot list folder", e).in_source(folder.to_string_lossy().as_ref());
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        names.extend(entry.map_err(fail)?.file_name().into_string().ok());
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// The layout of what `path` names.
+/// The stored dataset that `path` is or holds; `None` if it is none.
 ///
 /// # Errors
-/// It is none of the known forms, is not finished, lacks a part, or was written by a version that
-/// is not known.
-pub(super) fn find(path: &Path) -> Result<Layout> {
-    let name = path.to_string_lossy().into_owned();
-    let place = |e: Error| e.in_source(name.as_str());
-    if !path.is_dir() {
-        let prefix = cache_prefix(path).ok_or_else(|| place(Error::unsupported("not a stored dataset")))?;
-        return Ok(Layout {
-            name,
-            kind: "Dataset.cache files",
-            form: Form::Cache,
-            shards: vec![Shard {
-                name: prefix.to_string_lossy().into_owned(),
-                inputs: [".index", ".data-00000-of-00001"]
-                    .map(|suffix| InputFile::local(&with_suffix(&prefix, suffix)))
-                    .into(),
-                files: vec![prefix],
-                elements: None,
-            }],
-            spec: None,
-            dtypes: Vec::new(),
-            elements: None,
-        });
+/// It holds the snapshots of several pipelines.
+pub(crate) fn find_folder(path: &Place) -> Result<Option<Place>> {
+    if path.join(METADATA).is_file() || path.join(SPEC).is_file() {
+        return Ok(Some(path.clone()));
     }
-    if path.join("snapshot.metadata").is_file() || path.join("dataset_spec.pb").is_file() {
-        return in_folder(path).map_err(place);
-    }
-    match snapshot_folders(path).as_slice() {
-        [folder] => in_folder(folder).map_err(place),
-        [] => Err(place(Error::unsupported("not a stored dataset"))),
+    let folders = path.list().unwrap_or_default().into_iter();
+    let folders =
+        folders.filter(|(folder, stat)| stat.kind == FileKind::Folder && folder.join(METADATA).is_file());
+    match folders.collect::<Vec<_>>().as_slice() {
+        [] => Ok(None),
+        [(folder, _)] => Ok(Some(folder.clone())),
         several => {
-            let names: Vec<_> = several.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
-            Err(place(
-                Error::config("folder holds the snapshots of several pipelines")
-                    .with_hint(format!("name one of them: {}", names.join(", "))),
-            ))
+            let names: Vec<_> = several.iter().map(|(folder, _)| folder.name()).collect();
+            Err(Error::config("folder holds the snapshots of several pipelines")
+                .in_source(path.name())
+                .with_hint(format!("name one of them: {}", names.join(", "))))
         }
     }
 }
 
-/// A small file's content; `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    let size = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("cannot read metadata", error)),
+/// The path without `.index`, if `path` names cache files, with or without it.
+pub(crate) fn find_cache(path: &Place) -> Option<Place> {
+    const FOOTER_BYTES: u64 = 48;
+    let text = path.path().as_os_str();
+    let prefix = match text.to_string_lossy().strip_suffix(".index") {
+        Some(prefix) => path.sibling(prefix),
+        None => path.clone(),
     };
-    if size > MAX_METADATA_BYTES {
-        return Err(Error::limit("metadata file too large")
-            .expected(format!("at most {MAX_METADATA_BYTES} bytes"), size.to_string())
-            .in_source(path.to_string_lossy().as_ref()));
-    }
-    std::fs::read(path).map(Some).map_err(|e| Error::io("cannot read metadata", e))
+    let index = prefix.with_suffix(".index");
+    let stat = index.stat().ok().flatten().filter(|stat| stat.kind == FileKind::File)?;
+    let begin = stat.bytes?.checked_sub(FOOTER_BYTES)?;
+    let mut last = [0; 48];
+    index.open(Some(&stat)).ok()?.read_exact_at(begin, &mut last).ok()?;
+    crate::wire::table::is_table(&last).then_some(prefix)
 }
 
-fn in_folder(folder: &Path) -> Result<Layout> {
-    let metadata_path = folder.join("snapshot.metadata");
+/// The names of what is in `folder`, sorted.
+fn list(folder: &Place) -> Result<Vec<String>> {
+    Ok(folder.list()?.iter().map(|(place, _)| place.file_name()).collect())
+}
+
+/// What cache files are made of.
+pub(super) fn of_cache(prefix: &Place) -> Layout {
+    let state = |suffix| {
+        let place = prefix.with_suffix(suffix);
+        let stat = place.stat().ok().flatten();
+        InputFile::of(&place.input(stat))
+    };
+    let shard = Shard {
+        name: prefix.name().to_string(),
+        files: Vec::new(),
+        inputs: [".index", ".data-00000-of-00001"].map(state).into(),
+        elements: None,
+    };
+    Layout {
+        name: prefix.name().to_string(),
+        kind: "Dataset.cache files",
+        form: Form::Cache,
+        prefix: Some(prefix.clone()),
+        shards: vec![shard],
+        spec: None,
+        dtypes: Vec::new(),
+        elements: None,
+    }
+}
+
+/// The layout of the folder of a stored dataset.
+///
+/// # Errors
+/// It is not finished, lacks a part, or was written by a version that is not known.
+pub(super) fn of_folder(folder: &Place) -> Result<Layout> {
+    in_folder(folder).map_err(|e| e.in_source(folder.name()))
+}
+
+fn in_folder(folder: &Place) -> Result<Layout> {
+    let read = |place: &Place| place.read(MAX_METADATA_BYTES);
+    let metadata_path = folder.join(METADATA);
     let Some(metadata) = read(&metadata_path)? else {
         return Err(Error::new(
             ErrorKind::NotFound,
             "`snapshot.metadata` is missing: the save is not finished",
         ));
     };
-    let spec = match read(&folder.join("dataset_spec.pb"))? {
-        Some(bytes) => Some((
-            structured_value::parse(&bytes)
-                .map_err(|e| e.in_source(folder.join("dataset_spec.pb").to_string_lossy().as_ref()))?,
-            bytes,
-        )),
+    let spec_path = folder.join(SPEC);
+    let spec = match read(&spec_path)? {
+        Some(bytes) => {
+            Some((structured_value::parse(&bytes).map_err(|e| e.in_source(spec_path.name()))?, bytes))
+        }
         None => None,
     };
     let is_text = metadata.starts_with(b"element_spec") || metadata.starts_with(b"compression");
-    if is_text || folder.join("chunks").is_dir() {
+    if is_text || folder.join("chunks").is_folder() {
         return distributed(folder, &metadata, spec);
     }
     if metadata.is_empty() {
         return Err(Error::corrupt("`snapshot.metadata` is empty: the save is not finished"));
     }
-    let metadata =
-        Metadata::parse(&metadata).map_err(|e| e.in_source(metadata_path.to_string_lossy().as_ref()))?;
+    let metadata = Metadata::parse(&metadata).map_err(|e| e.in_source(metadata_path.name()))?;
     if !(1..=2).contains(&metadata.version) {
         let what =
             if metadata.version > 2 { "stored by a newer version" } else { "stored by an early version" };
@@ -211,8 +175,10 @@ fn in_folder(folder: &Path) -> Result<Layout> {
     let is_save = metadata.graph_hash.is_empty();
     // The empty folder of an empty dataset is easily lost: neither git nor object stores keep it.
     let is_empty = is_save && metadata.num_elements == 0;
-    if !run.is_dir() && !is_empty {
-        let others: Vec<_> = list(folder)?.into_iter().filter(|name| folder.join(name).is_dir()).collect();
+    let has_run = run.is_folder();
+    if !has_run && !is_empty {
+        let folders = folder.list()?.into_iter().filter(|(_, stat)| stat.kind == FileKind::Folder);
+        let others: Vec<_> = folders.map(|(folder, _)| folder.file_name()).collect();
         return Err(Error::new(
             ErrorKind::NotFound,
             format!("the data folder `{}` is missing", metadata.run_id),
@@ -232,7 +198,7 @@ fn in_folder(folder: &Path) -> Result<Layout> {
     }
     let shards = match legacy {
         true => vec![legacy_shard(&run)?],
-        false if run.is_dir() => shards(&run)?,
+        false if has_run => shards(&run)?,
         false => Vec::new(),
     };
     let elements = match u64::try_from(metadata.num_elements) {
@@ -241,13 +207,14 @@ fn in_folder(folder: &Path) -> Result<Layout> {
         Ok(n) => Some(n),
     };
     Ok(Layout {
-        name: folder.to_string_lossy().into_owned(),
+        name: folder.name().to_string(),
         kind: match (legacy, is_save) {
             (true, _) => "Dataset.snapshot folder (version 1)",
             (false, true) => "Dataset.save folder",
             (false, false) => "Dataset.snapshot folder",
         },
         form: if legacy { Form::Legacy } else { Form::Frames },
+        prefix: None,
         shards,
         spec,
         dtypes: metadata.dtypes,
@@ -278,32 +245,33 @@ fn is_number(name: &str) -> bool {
 }
 
 /// The numbered `.snapshot` files of `folder`, which must be all of them.
-fn numbered_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let names = list(folder)?;
-    let mut files: Vec<(u64, &str)> = names
-        .iter()
-        .filter_map(|name| {
+fn numbered_files(folder: &Place) -> Result<Vec<Input>> {
+    let mut files: Vec<(u64, Input)> = folder
+        .list()?
+        .into_iter()
+        .filter_map(|(place, stat)| {
+            let name = place.file_name();
             let number = name.strip_suffix(".snapshot").filter(|number| is_number(number))?;
-            Some((number.parse().ok()?, name.as_str()))
+            Some((number.parse().ok()?, place.input(Some(stat))))
         })
         .collect();
-    files.sort_unstable();
+    files.sort_by_key(|(number, _)| *number);
     let missing = (0..).zip(&files).find(|(expected, (found, _))| expected != found);
-    if let Some((expected, _)) = missing.or_else(|| files.is_empty().then_some((0, &(0, "")))) {
+    if let Some(expected) = missing.map(|(expected, _)| expected).or(files.is_empty().then_some(0)) {
         return Err(Error::new(
             ErrorKind::NotFound,
             format!("the data file `{expected:08}.snapshot` is missing"),
         )
-        .in_source(folder.to_string_lossy().as_ref()));
+        .in_source(folder.name()));
     }
-    Ok(files.into_iter().map(|(_, name)| folder.join(name)).collect())
+    Ok(files.into_iter().map(|(_, file)| file).collect())
 }
 
-fn states(files: &[PathBuf]) -> Vec<InputFile> {
-    files.iter().map(|file| InputFile::local(file)).collect()
+fn states(files: &[Input]) -> Vec<InputFile> {
+    files.iter().map(InputFile::of).collect()
 }
 
-fn shards(run: &Path) -> Result<Vec<Shard>> {
+fn shards(run: &Place) -> Result<Vec<Shard>> {
     // Sorted as text, as TensorFlow sorts them. What is not named as it names shards is not its.
     let names = list(run)?.into_iter().filter(|name| name.strip_suffix(".shard").is_some_and(is_number));
     names
@@ -311,21 +279,21 @@ fn shards(run: &Path) -> Result<Vec<Shard>> {
             let folder = run.join(name);
             let files = numbered_files(&folder)?;
             let name = match files.as_slice() {
-                [file] => file.to_string_lossy().into_owned(),
-                _ => folder.to_string_lossy().into_owned(),
+                [file] => file.name(),
+                _ => folder.name(),
             };
-            Ok(Shard { name, inputs: states(&files), files, elements: None })
+            Ok(Shard { name: name.to_string(), inputs: states(&files), files, elements: None })
         })
         .collect()
 }
 
-fn legacy_shard(run: &Path) -> Result<Shard> {
+fn legacy_shard(run: &Place) -> Result<Shard> {
     let files = numbered_files(run)?;
-    Ok(Shard { name: run.to_string_lossy().into_owned(), inputs: states(&files), files, elements: None })
+    Ok(Shard { name: run.name().to_string(), inputs: states(&files), files, elements: None })
 }
 
-fn distributed(folder: &Path, metadata: &[u8], spec: Option<(ElementSpec, Vec<u8>)>) -> Result<Layout> {
-    if let Some(error) = read(&folder.join("ERROR"))? {
+fn distributed(folder: &Place, metadata: &[u8], spec: Option<(ElementSpec, Vec<u8>)>) -> Result<Layout> {
+    if let Some(error) = folder.join("ERROR").read(MAX_METADATA_BYTES)? {
         let error = String::from_utf8_lossy(&error);
         let shown: String = error.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
         return Err(Error::corrupt(format!("the distributed save failed: {shown}")));
@@ -342,29 +310,30 @@ fn distributed(folder: &Path, metadata: &[u8], spec: Option<(ElementSpec, Vec<u8
         None => structured_value::parse(&metadata.element_spec)?,
     };
     let chunks = folder.join("chunks");
-    let names = if chunks.is_dir() { list(&chunks)? } else { Vec::new() };
-    let mut numbered: Vec<([u64; 3], String)> = names
+    let chunks = if chunks.is_folder() { chunks.list()? } else { Vec::new() };
+    let mut numbered: Vec<([u64; 3], Input)> = chunks
         .into_iter()
-        .filter_map(|name| {
+        .filter_map(|(chunk, stat)| {
+            let name = chunk.file_name();
             let mut numbers = name.strip_prefix("chunk_")?.split('_').map(|part| part.parse().ok());
             let key = [numbers.next()??, numbers.next()??, numbers.next()??];
-            numbers.next().is_none().then_some((key, name))
+            numbers.next().is_none().then(|| (key, chunk.input(Some(stat))))
         })
         .collect();
-    numbered.sort_unstable();
+    numbered.sort_by_key(|(key, _)| *key);
     let shards: Vec<Shard> = numbered
         .into_iter()
-        .map(|([_, _, elements], name)| {
-            let files = vec![chunks.join(name)];
-            let name = files.iter().map(|file| file.to_string_lossy().into_owned()).collect();
+        .map(|([_, _, elements], chunk)| {
+            let (name, files) = (chunk.name().to_string(), vec![chunk]);
             Shard { name, inputs: states(&files), files, elements: Some(elements) }
         })
         .collect();
     let elements = shards.iter().filter_map(|shard| shard.elements).fold(0, u64::saturating_add);
     Ok(Layout {
-        name: folder.to_string_lossy().into_owned(),
+        name: folder.name().to_string(),
         kind: "distributed save",
         form: Form::Frames,
+        prefix: None,
         shards,
         spec: Some(spec),
         dtypes: Vec::new(),

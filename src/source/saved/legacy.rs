@@ -6,12 +6,12 @@
 //! components one after the other, plain values or, where there is no such thing, a `TensorProto`.
 
 use std::io::{BufReader, Read};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::payload::{Owned, OwnedPart, Stored};
 use super::stream::StreamOptions;
 use crate::error::{Error, Result};
+use crate::input::Input;
 use crate::source::Progress;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::{Dims, malformed, parse_shape};
@@ -33,10 +33,10 @@ pub(super) struct LegacyReader {
 
 impl LegacyReader {
     /// Opens a file.
-    pub(super) fn open(path: &Path, options: &StreamOptions) -> Result<Self> {
-        let source: Arc<str> = path.to_string_lossy().into();
-        let fail = |e| Error::io("cannot open input", e).in_source(source.clone());
-        let mut file = BufReader::with_capacity(1 << 18, std::fs::File::open(path).map_err(fail)?);
+    pub(super) fn open(input: &Input, options: &StreamOptions) -> Result<Self> {
+        let source = input.name();
+        let fail = |e| Error::io("cannot read input", e).in_source(source.clone());
+        let mut file = BufReader::with_capacity(1 << 18, input.open()?.0);
         let first = std::io::BufRead::fill_buf(&mut file).map_err(fail)?;
         let gzip = first.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn Read + Send> = match gzip {

@@ -13,7 +13,6 @@ mod stream;
 mod units;
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
@@ -26,12 +25,13 @@ use super::report::Failure;
 use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units, Verified};
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, Result};
+use crate::input::Place;
 use crate::schema::element::ElementPlan;
 use crate::tf::dtype::DType;
 use crate::tf::spec::ElementSpec;
 use crate::tf::unbatch::unbatched;
 
-pub(crate) use self::layout::looks_like_saved;
+pub(crate) use self::layout::{find_cache, find_folder};
 
 /// A stored dataset.
 #[derive(Debug)]
@@ -64,15 +64,21 @@ struct Shared {
     builders: Mutex<Vec<ElementBuilder>>,
 }
 
-/// Opens the stored dataset that `path` names.
+/// Opens the folder of a stored dataset, which was [found](find_folder).
 ///
 /// # Errors
 /// The folder is not complete, contradicts itself, or was written by a version that is not known;
 /// or an option does not fit the dataset.
-pub(crate) fn open_saved(path: &Path, options: &OpenOptions) -> Result<SavedSource> {
-    let layout = layout::find(path)?;
-    let name = layout.name.clone();
-    open(layout, options).map_err(|e| e.in_source(name))
+pub(crate) fn open_folder(folder: &Place, options: &OpenOptions) -> Result<SavedSource> {
+    open(layout::of_folder(folder)?, options).map_err(|e| e.in_source(folder.name()))
+}
+
+/// Opens cache files, which were [found](find_cache) by their prefix.
+///
+/// # Errors
+/// As [`open_folder`].
+pub(crate) fn open_cache(prefix: &Place, options: &OpenOptions) -> Result<SavedSource> {
+    open(layout::of_cache(prefix), options).map_err(|e| e.in_source(prefix.name()))
 }
 
 fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
@@ -81,6 +87,7 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
     }
     let mut stream = StreamOptions {
         form: layout.form,
+        prefix: layout.prefix.clone(),
         components: layout.dtypes.len(),
         dtypes: layout.dtypes.clone(),
         max_record_bytes: options.max_record_bytes,
@@ -147,7 +154,7 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
 
 /// Reads the dtypes and the number of elements from a cache's index.
 fn describe_cache(layout: &mut Layout) -> Result<()> {
-    let Some(prefix) = layout.shards.first().and_then(|shard| shard.files.first()) else { return Ok(()) };
+    let Some(prefix) = &layout.prefix else { return Ok(()) };
     let index = cache::CacheIndex::read(prefix)?;
     layout.dtypes = index.dtypes();
     layout.elements = Some(index.elements());

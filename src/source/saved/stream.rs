@@ -1,6 +1,5 @@
 //! Reads the elements of a shard, one after the other.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cache::CacheReader;
@@ -8,9 +7,9 @@ use super::layout::{Form, Shard};
 use super::legacy::LegacyReader;
 use super::payload::Payload;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, Place};
 use crate::source::Progress;
 use crate::source::blocks::{BufferPool, Frame, FrameReader};
-use crate::source::input::Input;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::Tensor;
 use crate::wire::tfrecord;
@@ -19,6 +18,8 @@ use crate::wire::tfrecord;
 #[derive(Debug, Clone)]
 pub(super) struct StreamOptions {
     pub(super) form: Form,
+    /// Of a cache, its files without their suffixes.
+    pub(super) prefix: Option<Place>,
     /// Stored components an element.
     pub(super) components: usize,
     /// Their dtypes.
@@ -48,7 +49,8 @@ pub(super) struct Stream {
 
 enum Inner {
     Files {
-        files: std::vec::IntoIter<PathBuf>,
+        files: std::vec::IntoIter<Input>,
+        cache: Option<Place>,
         reader: Option<Reader>,
     },
     /// Elements with their number in front, of which the lowest comes next.
@@ -68,7 +70,10 @@ impl Stream {
     /// The elements of `shard`.
     pub(super) fn new(shard: &Shard, options: &StreamOptions) -> Self {
         let files = shard.files.clone().into_iter();
-        Self { options: options.clone(), inner: Inner::Files { files, reader: None }, lost: false }
+        // The files of a cache are read together.
+        let cache = options.prefix.clone();
+        let inner = Inner::Files { files, cache, reader: None };
+        Self { options: options.clone(), inner, lost: false }
     }
 
     /// The elements that were dealt to `shards`, brought into their order.
@@ -96,7 +101,7 @@ impl Stream {
             return Ok(true);
         }
         loop {
-            let Inner::Files { files, reader } = &mut self.inner else { return Ok(false) };
+            let Inner::Files { files, cache, reader } = &mut self.inner else { return Ok(false) };
             if let Some(open) = reader {
                 let found = match open {
                     Reader::Frames(reader) => {
@@ -110,8 +115,11 @@ impl Stream {
                 }
                 *reader = None;
             }
-            let Some(file) = files.next() else { return Ok(false) };
-            *reader = Some(open(file, &self.options)?);
+            *reader = Some(match (cache.take(), files.next()) {
+                (Some(prefix), _) => Reader::Cache(Box::new(CacheReader::open(&prefix, &self.options)?)),
+                (None, Some(file)) => open(&file, &self.options)?,
+                (None, None) => return Ok(false),
+            });
         }
     }
 }
@@ -163,24 +171,22 @@ impl Stream {
 pub(super) fn is_compressed(shard: &Shard, options: &StreamOptions) -> Result<bool> {
     match (options.form, shard.files.first()) {
         (Form::Frames, Some(file)) => {
-            let input = Input::File(file.clone());
-            let reader = FrameReader::open(&input, &options.pool, options.max_record_bytes, &Arc::default())?;
+            let reader = FrameReader::open(file, &options.pool, options.max_record_bytes, &Arc::default())?;
             Ok(reader.compression() != crate::wire::compress::Compression::None)
         }
         _ => Ok(false),
     }
 }
 
-fn open(file: PathBuf, options: &StreamOptions) -> Result<Reader> {
+fn open(file: &Input, options: &StreamOptions) -> Result<Reader> {
     Ok(match options.form {
-        Form::Frames => Reader::Frames(Box::new(FrameReader::open(
-            &Input::File(file),
+        Form::Legacy => Reader::Legacy(Box::new(LegacyReader::open(file, options)?)),
+        Form::Frames | Form::Cache => Reader::Frames(Box::new(FrameReader::open(
+            file,
             &options.pool,
             options.max_record_bytes,
             &options.progress,
         )?)),
-        Form::Legacy => Reader::Legacy(Box::new(LegacyReader::open(&file, options)?)),
-        Form::Cache => Reader::Cache(Box::new(CacheReader::open(&file, options)?)),
     })
 }
 

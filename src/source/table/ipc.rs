@@ -1,8 +1,5 @@
 //! Arrow IPC files and streams: where their batches are, and what is in them.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -14,7 +11,7 @@ use arrow_ipc::{self as ipc, MessageHeader, root_as_footer, root_as_message};
 
 use super::{Part, count};
 use crate::error::{Error, Result};
-use crate::source::input::{Input, changed};
+use crate::input::{Forward, Input, Opened, Stat};
 use crate::source::{PartitionRange, Progress};
 
 /// The magic bytes at the end of a file and the length of the footer before them.
@@ -38,9 +35,9 @@ pub(super) struct IpcTable {
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
+    input: Input,
     name: Arc<str>,
-    bytes: u64,
+    stat: Stat,
     schema: SchemaRef,
     decoder: FileDecoder,
     /// Bytes that a batch may decode to where it is compressed.
@@ -60,37 +57,52 @@ fn damaged(what: &str) -> Error {
     Error::corrupt(what)
 }
 
-/// An open input whose length is known.
-struct Opened {
-    file: BufReader<File>,
-    path: PathBuf,
-    name: Arc<str>,
-    bytes: u64,
+/// An input whose messages are looked at.
+struct Messages {
+    file: Opened,
+    input: Input,
+    /// What was read last: messages are small and mostly near each other.
+    window: Vec<u8>,
+    /// Where that begins.
+    window_at: u64,
 }
 
-impl Opened {
+/// Bytes that are read at a time where messages are looked at.
+const WINDOW_BYTES: u64 = 8 << 10;
+
+impl Messages {
     fn new(input: &Input) -> Result<Self> {
-        let Input::File(path) = input else {
-            return Err(Error::unsupported("Arrow data on standard input").with_hint("name a file"));
-        };
-        let cannot = |e| Error::io("cannot open input", e);
-        let file = File::open(path).map_err(cannot)?;
-        let bytes = file.metadata().map_err(cannot)?.len();
-        Ok(Self { file: BufReader::new(file), path: path.clone(), name: input.name(), bytes })
+        let file = input.opened(None)?;
+        Ok(Self { file, input: input.clone(), window: Vec::new(), window_at: 0 })
     }
 
     /// The bytes at `start`, which must all lie within the file.
     fn read(&mut self, start: u64, bytes: u64, what: &str) -> Result<Vec<u8>> {
-        let within = start.checked_add(bytes).is_some_and(|end| end <= self.bytes);
+        let total = self.file.bytes();
+        let within = start.checked_add(bytes).is_some_and(|end| end <= total);
         let len = usize::try_from(bytes).ok().filter(|_| within).ok_or_else(|| {
             damaged(what)
-                .expected(format!("{bytes} bytes"), self.bytes.saturating_sub(start).to_string())
+                .expected(format!("{bytes} bytes"), total.saturating_sub(start).to_string())
                 .at_offset(start)
         })?;
+        if let Some(found) = self.windowed(start, len) {
+            return Ok(found);
+        }
+        if bytes < WINDOW_BYTES {
+            self.window.resize(usize::try_from(WINDOW_BYTES.min(total - start)).unwrap_or(len), 0);
+            self.file.read_exact_at(start, &mut self.window)?;
+            self.window_at = start;
+            return Ok(self.windowed(start, len).unwrap_or_default());
+        }
         let mut out = vec![0; len];
-        let read = self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(&mut out));
-        read.map_err(|e| Error::io("cannot read input", e).at_offset(start))?;
+        self.file.read_exact_at(start, &mut out)?;
         Ok(out)
+    }
+
+    /// The bytes at `start`, if they were read already.
+    fn windowed(&self, start: u64, len: usize) -> Option<Vec<u8>> {
+        let begin = usize::try_from(start.checked_sub(self.window_at)?).ok()?;
+        self.window.get(begin..begin.checked_add(len)?).map(<[u8]>::to_vec)
     }
 
     /// The message whose metadata takes `metadata` bytes from `start`, its prefix included.
@@ -117,12 +129,12 @@ impl IpcTable {
     /// # Errors
     /// The file cannot be read, or is damaged where it says what is in it.
     pub(super) fn open_file(input: &Input, max_batch_bytes: u64) -> Result<Self> {
-        let mut file = Opened::new(input)?;
+        let mut file = Messages::new(input)?;
         let not_whole = || {
             damaged("Arrow IPC file without its end")
                 .expected("a footer", "none: the file is cut short, or its writer did not finish it")
         };
-        let end = file.bytes.checked_sub(TRAILER_BYTES).ok_or_else(not_whole)?;
+        let end = file.file.bytes().checked_sub(TRAILER_BYTES).ok_or_else(not_whole)?;
         let trailer = file.read(end, TRAILER_BYTES, "truncated file")?;
         let trailer: [u8; 10] = trailer.try_into().map_err(|_| not_whole())?;
         let footer_bytes = read_footer_length(trailer).map_err(|_| not_whole())? as u64;
@@ -136,8 +148,12 @@ impl IpcTable {
         for block in footer.dictionaries().iter().flatten() {
             file.read_dictionary(&mut decoder, block, max_batch_bytes)?;
         }
+        let blocks = footer.recordBatches();
+        let headers = blocks.iter().flatten().filter_map(|block| place(block).ok());
+        let headers: Vec<_> = headers.map(|(start, bytes, _)| start..start.saturating_add(bytes)).collect();
+        file.file.file.will_read(&headers);
         let mut messages = Vec::new();
-        for (number, block) in (0..).zip(footer.recordBatches().iter().flatten()) {
+        for (number, block) in (0..).zip(blocks.iter().flatten()) {
             let (start, metadata_bytes, bytes) = place(block)?;
             let message = file.message(start, metadata_bytes)?;
             let message = root_as_message(metadata(&message)).map_err(|e| not_a_message(e, start))?;
@@ -151,11 +167,12 @@ impl IpcTable {
     /// # Errors
     /// The file cannot be read, or is damaged where it says what is in it.
     pub(super) fn open_stream(input: &Input, max_batch_bytes: u64) -> Result<Self> {
-        let mut file = Opened::new(input)?;
+        let mut file = Messages::new(input)?;
         let mut at = 0;
         let mut table: Option<(SchemaRef, FileDecoder)> = None;
         let mut messages = Vec::new();
-        while at < file.bytes {
+        let bytes_of_file = file.file.bytes();
+        while at < bytes_of_file {
             let prefix = file.read(at, PREFIX_BYTES, "truncated stream")?;
             let length = prefix
                 .strip_prefix(&CONTINUATION)
@@ -175,9 +192,9 @@ impl IpcTable {
                 .map(|(metadata, offset)| ipc::Block::new(offset, metadata, message.bodyLength()))
                 .ok_or_else(|| damaged("damaged stream").at_offset(at))?;
             let (_, _, whole) = place(&block)?;
-            if at.checked_add(whole).is_none_or(|end| end > file.bytes) {
+            if at.checked_add(whole).is_none_or(|end| end > bytes_of_file) {
                 return Err(damaged("truncated stream")
-                    .expected(format!("{whole} bytes"), (file.bytes - at).to_string())
+                    .expected(format!("{whole} bytes"), (bytes_of_file - at).to_string())
                     .at_offset(at));
             }
             match (message.header_type(), &mut table) {
@@ -208,13 +225,13 @@ impl IpcTable {
     }
 
     fn new(
-        file: Opened,
+        file: Messages,
         schema: SchemaRef,
         decoder: FileDecoder,
         messages: Vec<Message>,
         max_batch_bytes: u64,
     ) -> Self {
-        let Opened { path, name, bytes, .. } = file;
+        let Messages { file: Opened { stat, name, .. }, input, .. } = file;
         let mut parts: Vec<Vec<Message>> = vec![Vec::new()];
         let mut held = 0;
         for message in messages {
@@ -227,7 +244,7 @@ impl IpcTable {
                 part.push(message);
             }
         }
-        let inner = Inner { path, name, bytes, schema, decoder, max_batch_bytes };
+        let inner = Inner { input, name, stat, schema, decoder, max_batch_bytes };
         Self { inner: Arc::new(inner), parts }
     }
 
@@ -262,19 +279,20 @@ impl IpcTable {
     /// # Errors
     /// The file cannot be opened, or is not what it was.
     pub(super) fn blocks(&self, part: usize) -> Result<Blocks> {
-        let cannot = |e| Error::io("cannot open input", e).in_source(self.inner.name.clone());
-        let file = File::open(&self.inner.path).map_err(cannot)?;
-        let bytes = file.metadata().map_err(cannot)?.len();
-        if bytes != self.inner.bytes {
-            let error = std::io::Error::other(changed(self.inner.bytes, bytes));
-            return Err(Error::io("cannot read input", error).in_source(self.inner.name.clone()));
+        let messages = self.parts.get(part).cloned().unwrap_or_default();
+        let file = self.inner.input.opened(Some(&self.inner.stat))?;
+        // The blocks of others need not be in order.
+        let (mut start, mut end) = (u64::MAX, 0);
+        for (from, _, bytes) in messages.iter().filter_map(|message| place(&message.block).ok()) {
+            (start, end) = (start.min(from), end.max(from.saturating_add(bytes)));
         }
-        let messages = self.parts.get(part).cloned().unwrap_or_default().into_iter();
-        Ok(Blocks { inner: self.inner.clone(), file, messages })
+        let range = start.min(end)..end.min(file.bytes());
+        let file = file.forward(range);
+        Ok(Blocks { inner: self.inner.clone(), file, messages: messages.into_iter() })
     }
 }
 
-impl Opened {
+impl Messages {
     fn read_dictionary(
         &mut self,
         decoder: &mut FileDecoder,
@@ -339,7 +357,7 @@ fn check_expansion(message: &[u8], metadata_bytes: u64, cap: u64) -> Result<()> 
 /// Batches that are to be read.
 pub(super) struct Blocks {
     inner: Arc<Inner>,
-    file: File,
+    file: Forward,
     messages: std::vec::IntoIter<Message>,
 }
 
@@ -352,14 +370,13 @@ impl Blocks {
         let Some(message) = self.messages.next() else { return Ok(None) };
         let (start, _, bytes) = place(&message.block)?;
         let fail = |e: Error| e.at_offset(start).in_source(self.inner.name.clone());
-        let within = start.checked_add(bytes).is_some_and(|end| end <= self.inner.bytes);
+        let within = start.checked_add(bytes).is_some_and(|end| end <= self.inner.stat.bytes.unwrap_or(0));
         let len = usize::try_from(bytes)
             .ok()
             .filter(|_| within)
             .ok_or_else(|| fail(damaged("batch that does not lie within its file")))?;
         let mut buffer = MutableBuffer::from_len_zeroed(len);
-        let read =
-            self.file.seek(SeekFrom::Start(start)).and_then(|_| self.file.read_exact(buffer.as_slice_mut()));
+        let read = self.file.read_exact_at(start, buffer.as_slice_mut());
         read.map_err(|e| fail(Error::io("cannot read input", e)))?;
         count(progress, bytes);
         Ok(Some(Block { inner: self.inner.clone(), message, bytes: buffer.into() }))

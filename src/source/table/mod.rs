@@ -21,62 +21,31 @@ use self::columns::TablePlan;
 use self::ipc::IpcTable;
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetTable;
-use super::input::Input;
 use super::options::OpenOptions;
-use super::{Cardinality, Decoded, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units};
+use super::{
+    Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units,
+};
 use crate::error::{Error, Result};
+use crate::input::{Input, side_by_side};
 use crate::options::{OnError, RecordKind};
 use crate::schema::mapping::MappingOptions;
 use crate::tf::spec::ElementSpec;
-use crate::wire::tfrecord;
-
-/// The first bytes that tell what a file is.
-const MAGIC_BYTES: usize = 12;
 
 /// What kind of table a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     IpcFile,
     IpcStream,
     Parquet,
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::IpcFile => "Arrow IPC files",
             Kind::IpcStream => "Arrow IPC streams",
             Kind::Parquet => "Parquet files",
         }
-    }
-}
-
-/// What `input` is, by its first bytes.
-///
-/// # Errors
-/// It is a table of a kind that is not read.
-fn kind_of(input: &Input) -> Result<Option<Kind>> {
-    use std::io::Read;
-    let Input::File(path) = input else { return Ok(None) };
-    let mut first = Vec::new();
-    // What cannot be read is told where it is opened.
-    let read = std::fs::File::open(path).and_then(|file| {
-        let is_file = file.metadata()?.is_file();
-        // The bytes of a pipe would be gone.
-        if is_file { file.take(MAGIC_BYTES as u64).read_to_end(&mut first) } else { Ok(0) }
-    });
-    if read.is_err() || tfrecord::is_header(&first) {
-        return Ok(None);
-    }
-    let refuse =
-        |what: &str, hint: &str| Err(Error::unsupported(what).with_hint(hint).in_source(input.name()));
-    match first.as_slice() {
-        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Ok(Some(Kind::IpcFile)),
-        [b'P', b'A', b'R', b'1', ..] => Ok(Some(Kind::Parquet)),
-        [b'P', b'A', b'R', b'E', ..] => refuse("encrypted Parquet file", "write it without encryption"),
-        [b'F', b'E', b'A', b'1', ..] => refuse("Feather file of version 1", "write it with version 2"),
-        [0xff, 0xff, 0xff, 0xff, _, _, 0 | 1, 0, ..] => Ok(Some(Kind::IpcStream)),
-        _ => Ok(None),
     }
 }
 
@@ -152,30 +121,16 @@ impl File {
     }
 }
 
-/// Opens `inputs` if they are tables.
+/// Opens `inputs`, which are tables of this kind.
 ///
 /// # Errors
-/// Some of them are and others are not, a file is damaged or has other columns than the first one,
-/// or an option does not fit tables.
-pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Option<TableSource>> {
-    let mut kinds = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        kinds.push(kind_of(input)?);
-    }
-    let Some(kind) = kinds.iter().flatten().next().copied() else { return Ok(None) };
-    if let Some((input, other)) = inputs.iter().zip(&kinds).find(|(_, other)| **other != Some(kind)) {
-        let found = other.map_or("something else", Kind::name);
-        return Err(Error::config("inputs of different kinds")
-            .expected(kind.name(), found)
-            .in_source(input.name()));
-    }
+/// A file is damaged or has other columns than the first one, or an option does not fit tables.
+pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Result<TableSource> {
     check_options(options)?;
-    let mut files = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let open = no_panic(|| File::open(input, kind, options));
-        files.push(open.map_err(|e| e.in_source(input.name()))?);
-    }
-    let Some(first) = files.first() else { return Ok(None) };
+    let mut files = side_by_side(inputs, |input| {
+        no_panic(|| File::open(input, kind, options)).map_err(|e| e.in_source(input.name()))
+    })?;
+    let first = files.first().ok_or_else(|| Error::config("no input is named"))?;
     let schema = first.schema().clone();
     for (file, input) in files.iter().zip(inputs) {
         columns::check_same(&schema, file.schema()).map_err(|e| e.in_source(input.name()))?;
@@ -191,7 +146,7 @@ pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Option<Tab
         file.project(plan.read());
         let own = file.parts();
         let several = own.len() > 1;
-        let state = input.state();
+        let state = InputFile::of(input);
         for (part, own) in own.into_iter().enumerate() {
             let range = if several { own.range } else { PartitionRange::All };
             let name = if several { format!("{}#{part}", input.name()).into() } else { input.name() };
@@ -201,7 +156,7 @@ pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Option<Tab
             rows = rows.saturating_add(own.rows);
         }
     }
-    Ok(Some(TableSource { kind, shared: Arc::new(Shared { plan, files, parts }), partitions, rows }))
+    Ok(TableSource { kind, shared: Arc::new(Shared { plan, files, parts }), partitions, rows })
 }
 
 /// Options that say how elements become columns must not be given in vain: here are columns already.

@@ -1,7 +1,5 @@
 //! Parquet files: row groups, of which only the columns that are asked for are read.
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
@@ -14,8 +12,9 @@ use arrow::datatypes::SchemaRef;
 
 use super::{Part, count};
 use crate::error::{Error, Result};
+use crate::input::{Input, Stat};
 use crate::schema::half;
-use crate::source::input::{Input, changed};
+use crate::source::parquet_file::{ParquetFile, ReadFailure};
 use crate::source::{PartitionRange, ReadOptions};
 
 /// Bytes of columns after which what is left of a row group has to wait: its batches are given out
@@ -25,9 +24,9 @@ pub(super) const DECODED_BYTES: usize = 64 << 20;
 /// The row groups of one file.
 #[derive(Debug)]
 pub(super) struct ParquetTable {
-    path: PathBuf,
+    input: Input,
     name: Arc<str>,
-    bytes: u64,
+    stat: Stat,
     metadata: ArrowReaderMetadata,
     /// The columns, halves as what they were.
     schema: SchemaRef,
@@ -44,22 +43,13 @@ impl ParquetTable {
     /// # Errors
     /// The file cannot be read, or its footer is damaged.
     pub(super) fn open(input: &Input) -> Result<Self> {
-        let Input::File(path) = input else {
-            return Err(Error::unsupported("Parquet on standard input").with_hint("name a file"));
-        };
-        let cannot = |e| Error::io("cannot open input", e);
-        let file = File::open(path).map_err(cannot)?;
-        let bytes = file.metadata().map_err(cannot)?.len();
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(damaged)?;
+        let file = ParquetFile::open(input, None)?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let metadata = metadata.map_err(|e| file.failure().or(damaged(e)))?;
+        let stat = file.stat().clone();
         let schema = Arc::new(half::narrowed(metadata.schema()));
-        Ok(Self {
-            path: path.clone(),
-            name: input.name(),
-            bytes,
-            metadata,
-            schema,
-            mask: ProjectionMask::all(),
-        })
+        let mask = ProjectionMask::all();
+        Ok(Self { input: input.clone(), name: input.name(), stat, metadata, schema, mask })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -89,27 +79,27 @@ impl ParquetTable {
     /// The file cannot be opened, is not what it was, or is damaged.
     pub(super) fn group(&self, group: usize, options: &ReadOptions) -> Result<GroupReader> {
         let open = || {
-            let cannot = |e| Error::io("cannot open input", e);
-            let file = File::open(&self.path).map_err(cannot)?;
-            let bytes = file.metadata().map_err(cannot)?.len();
-            if bytes != self.bytes {
-                let error = std::io::Error::other(changed(self.bytes, bytes));
-                return Err(Error::io("cannot read input", error));
-            }
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            let file = ParquetFile::open(&self.input, Some(&self.stat))?;
+            let columns = self.metadata.metadata().row_groups().get(group).map(RowGroupMetaData::columns);
+            let read = columns.unwrap_or_default().iter().enumerate();
+            let read = read.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
+            file.will_read(read.map(|(_, column)| column.byte_range()));
+            let failure = file.failure();
+            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
                 .with_row_groups(vec![group])
                 .with_projection(self.mask.clone())
                 .with_batch_size(options.batch_rows)
                 .build()
-                .map_err(damaged)
+                .map_err(|e| failure.or(damaged(e)))?;
+            Ok((reader, failure))
         };
-        let reader = super::no_panic(open).map_err(|e| place(e, group, &self.name))?;
+        let (reader, failure) = super::no_panic(open).map_err(|e| place(e, group, &self.name))?;
         let columns = self.metadata.metadata().row_groups().get(group).map(|group| group.columns());
         let read = columns.unwrap_or_default().iter().enumerate();
         let read = read.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
         let bytes = read.map(|(_, column)| u64::try_from(column.compressed_size()).unwrap_or(0)).sum();
         count(&options.progress, bytes);
-        Ok(GroupReader { reader, group, name: self.name.clone() })
+        Ok(GroupReader { reader, failure, group, name: self.name.clone() })
     }
 }
 
@@ -120,6 +110,7 @@ fn place(error: Error, group: usize, name: &Arc<str>) -> Error {
 /// A row group that is being read.
 pub(super) struct GroupReader {
     reader: ParquetRecordBatchReader,
+    failure: ReadFailure,
     group: usize,
     name: Arc<str>,
 }
@@ -134,7 +125,7 @@ impl GroupReader {
         let next = super::no_panic(|| {
             reader.next().transpose().map_err(|e| Error::corrupt("damaged row group").with_cause(e))
         });
-        next.map_err(|e| self.place(e))
+        next.map_err(|e| self.place(self.failure.or(e)))
     }
 
     /// Names the row group as the place of `error`.

@@ -10,6 +10,7 @@ use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
 use super::*;
 use crate::schema::Projection;
+use crate::source::kinds::{self, Found};
 use crate::source::report::Report;
 use crate::tensor::extension::{EXTENSION_METADATA, FixedShapeTensor, item};
 use crate::tf::dtype::DType;
@@ -109,8 +110,16 @@ const EXTENSIONS: &[&str] = if cfg!(feature = "parquet") {
     &["arrow", "arrows", "lz4"]
 };
 
+/// Opens files that are tables, whichever.
+fn open_files(inputs: &[Input], options: &OpenOptions) -> Result<TableSource> {
+    let Found::Files(found, _) = kinds::files(inputs, false)? else { panic!("no files") };
+    let kinds = [Kind::IpcFile, Kind::IpcStream, Kind::Parquet];
+    let kind = kinds.into_iter().find(|kind| kind.name() == found.name);
+    open(inputs, kind.ok_or_else(|| Error::corrupt("no table"))?, options)
+}
+
 fn open_one(path: &Path, options: &OpenOptions) -> Result<TableSource> {
-    open(&[Input::File(path.to_path_buf())], options).map(Option::unwrap)
+    open_files(&[Input::local(path)], options)
 }
 
 fn read(source: &TableSource, options: &ReadOptions) -> Result<Vec<RecordBatch>> {
@@ -199,7 +208,7 @@ fn only_the_columns_asked_for_are_read() {
 #[test]
 fn what_does_not_fit_together_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| Input::File(folder.path().join(name));
+    let file = |name: &str| Input::local(folder.path().join(name));
     let columns = |names: &[usize]| foreign().project(names).unwrap();
     write(&folder.path().join("a.arrow"), &[columns(&[0, 1])]);
     write(&folder.path().join("b.arrow"), &[columns(&[0, 4])]);
@@ -207,7 +216,7 @@ fn what_does_not_fit_together_is_refused() {
     std::fs::write(folder.path().join("d.arrow"), b"FEA1....").unwrap();
     let error = |names: &[&str], options: &OpenOptions| {
         let inputs: Vec<_> = names.iter().map(|name| file(name)).collect();
-        open(&inputs, options).unwrap_err().to_string()
+        open_files(&inputs, options).unwrap_err().to_string()
     };
     let all = OpenOptions::default();
     let text = error(&["a.arrow", "b.arrow"], &all);
@@ -238,7 +247,7 @@ fn damage_is_an_error_or_passed_over_but_never_a_panic() {
                 let mut bytes = whole.clone();
                 bytes[at] ^= change;
                 std::fs::write(&path, &bytes).unwrap();
-                let Ok(Some(source)) = open(&[Input::File(path.clone())], &OpenOptions::default()) else {
+                let Ok(source) = open_files(&[Input::local(&path)], &OpenOptions::default()) else {
                     seen += 1;
                     continue;
                 };

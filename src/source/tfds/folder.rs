@@ -1,12 +1,11 @@
 //! Where a TFDS dataset lies: the folder itself, or the newest version in the folder of a dataset
 //! or of one of its configs.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::input::{FileKind, Place};
+use crate::source::foreign::foreign;
 
 /// The file that every dataset folder has.
 const INFO: &str = "dataset_info.json";
@@ -22,68 +21,58 @@ const MAX_ENTRIES: usize = 10_000;
 ///
 /// # Errors
 /// There are several configs, and none is the default.
-pub(crate) fn find(path: &Path) -> Result<Option<PathBuf>> {
+pub(crate) fn find(path: &Place) -> Result<Option<Place>> {
     find_within(path, MAX_DEPTH)
 }
 
-fn find_within(path: &Path, depth: usize) -> Result<Option<PathBuf>> {
+fn find_within(path: &Place, depth: usize) -> Result<Option<Place>> {
     if path.join(INFO).is_file() {
-        return Ok(Some(path.to_path_buf()));
+        return Ok(Some(path.clone()));
     }
-    if !path.is_dir() {
-        return Ok(None);
-    }
-    if let Some(newest) = newest_version(path) {
+    let inside = folders(path);
+    if let Some(newest) = newest_version(&inside) {
         return Ok(Some(newest));
     }
-    let configs: Vec<(String, PathBuf)> = folders(path)
-        .into_iter()
-        .filter_map(|(name, folder)| Some((name, newest_version(&folder)?)))
+    let configs: Vec<(&str, Place)> = inside
+        .iter()
+        .filter_map(|(name, folder)| Some((name.as_str(), newest_version(&folders(folder))?)))
         .collect();
     let default = default_config(path);
     let chosen = match configs.as_slice() {
         // A folder that holds one dataset, with configs.
         [] => {
-            return match folders(path)
-                .iter()
-                .filter(|(name, _)| !name.starts_with('.'))
-                .collect::<Vec<_>>()
-                .as_slice()
-            {
+            let visible: Vec<_> = inside.iter().filter(|(name, _)| !name.starts_with('.')).collect();
+            return match visible.as_slice() {
                 [(_, only)] if depth > 1 => find_within(only, depth - 1),
                 _ => Ok(None),
             };
         }
         [one] => Some(one),
-        _ => configs.iter().find(|(name, _)| Some(name) == default.as_ref()),
+        _ => configs.iter().find(|(name, _)| Some(*name) == default.as_deref()),
     };
     match chosen {
         Some((_, folder)) => Ok(Some(folder.clone())),
         None => {
-            let names: Vec<_> = configs.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<_> = configs.iter().map(|(name, _)| *name).collect();
             Err(Error::config("dataset with several configs")
-                .in_source(path.to_string_lossy().into_owned())
+                .in_source(path.name())
                 .with_hint(format!("name the folder of one of them: {}", names.join(", "))))
         }
     }
 }
 
 /// The folders in `path`, by name.
-fn folders(path: &Path) -> Vec<(String, PathBuf)> {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten().take(MAX_ENTRIES);
-    let mut folders: Vec<_> = entries
-        .filter(|entry| entry.path().is_dir())
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .collect();
-    folders.sort();
-    folders
+fn folders(path: &Place) -> Vec<(String, Place)> {
+    let entries = path.list().unwrap_or_default().into_iter().take(MAX_ENTRIES);
+    let folders = entries.filter(|(_, stat)| stat.kind == FileKind::Folder);
+    folders.map(|(folder, _)| (folder.file_name(), folder)).collect()
 }
 
-/// The newest of the versions in `path`.
-fn newest_version(path: &Path) -> Option<PathBuf> {
-    let versions = folders(path).into_iter().filter_map(|(name, folder)| Some((version(&name)?, folder)));
+/// The newest of the versions among `folders`.
+fn newest_version(folders: &[(String, Place)]) -> Option<Place> {
+    let versions = folders.iter().filter_map(|(name, folder)| Some((version(name)?, folder)));
     let datasets = versions.filter(|(_, folder)| folder.join(INFO).is_file());
-    datasets.max_by_key(|(version, _)| *version).map(|(_, folder)| folder)
+    datasets.max_by_key(|(version, _)| *version).map(|(_, folder)| folder.clone())
 }
 
 /// A version, written `MAJOR.MINOR.PATCH`.
@@ -93,62 +82,61 @@ fn version(name: &str) -> Option<[u64; 3]> {
     parts.next().is_none().then_some(version)
 }
 
-fn default_config(path: &Path) -> Option<String> {
-    let metadata = read_json(&path.join(".config").join("metadata.json")).ok()?;
+fn default_config(path: &Place) -> Option<String> {
+    let metadata = read_json(&path.join(".config").join("metadata.json")).ok().flatten()?;
     metadata.get("default_config_name")?.as_str().map(str::to_owned)
 }
 
-/// The text of a file.
-fn read_text(path: &Path) -> Result<String> {
-    let name = || path.to_string_lossy().into_owned();
-    let file = std::fs::File::open(path).map_err(|e| Error::io("cannot open input", e).in_source(name()))?;
-    let mut text = String::new();
-    file.take(MAX_TEXT_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|e| Error::io("cannot read input", e).in_source(name()))?;
-    Ok(text)
+/// The text of a file, if it is there.
+fn read_text(path: &Place) -> Result<Option<String>> {
+    let Some(bytes) = path.read(MAX_TEXT_BYTES)? else { return Ok(None) };
+    let text = String::from_utf8(bytes);
+    text.map(Some).map_err(|e| Error::corrupt("file is no text").with_cause(e).in_source(path.name()))
 }
 
-fn read_json(path: &Path) -> Result<Value> {
-    let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|e| {
-        Error::corrupt("file is no JSON").with_cause(e).in_source(path.to_string_lossy().into_owned())
+fn read_json(path: &Place) -> Result<Option<Value>> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|e| {
+        let error = Error::corrupt("file is no JSON").with_cause(e).in_source(path.name());
+        match foreign(text.as_bytes()) {
+            Some(kind) => error.with_hint(format!("this is {}: {}", kind.name, kind.hint)),
+            None => error,
+        }
     })
 }
 
 /// The folder's `dataset_info.json`.
-pub(crate) fn read_info(folder: &Path) -> Result<Value> {
-    read_json(&folder.join(INFO))
+pub(crate) fn read_info(folder: &Place) -> Result<Value> {
+    let path = folder.join(INFO);
+    read_json(&path)?.ok_or_else(|| {
+        Error::io("cannot open input", std::io::ErrorKind::NotFound.into()).in_source(path.name())
+    })
 }
 
 /// The folder's `features.json`.
-pub(crate) fn read_features(folder: &Path) -> Result<Value> {
-    let path = folder.join(FEATURES);
-    if !path.is_file() {
-        return Err(Error::unsupported("dataset without features.json, from before TFDS wrote it")
-            .in_source(folder.to_string_lossy().into_owned())
-            .with_hint("name its TFRecord files, as in `folder/*.tfrecord-*`, to infer their columns"));
-    }
-    read_json(&path)
+pub(crate) fn read_features(folder: &Place) -> Result<Value> {
+    read_json(&folder.join(FEATURES))?.ok_or_else(|| {
+        Error::unsupported("dataset without features.json, from before TFDS wrote it")
+            .in_source(folder.name())
+            .with_hint("name its TFRecord files, as in `folder/*.tfrecord-*`, to infer their columns")
+    })
 }
 
 /// The names of the classes of the label feature that is called `label` in file names; `None` if
 /// there is no file of them.
-pub(crate) fn read_labels(folder: &Path, label: &str) -> Result<Option<Vec<String>>> {
+pub(crate) fn read_labels(folder: &Place, label: &str) -> Result<Option<Vec<String>>> {
     if label.is_empty() || label.contains(['/', '\\', '\0']) {
         return Ok(None);
     }
-    let path = folder.join(format!("{label}.labels.txt"));
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let text = read_text(&path)?;
+    let Some(text) = read_text(&folder.join(format!("{label}.labels.txt")))? else { return Ok(None) };
     let names = text.split('\n').map(str::trim).filter(|name| !name.is_empty());
     Ok(Some(names.map(str::to_owned).collect()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     fn dataset(root: &Path, path: &str) {
@@ -161,7 +149,7 @@ mod tests {
     fn folders_resolve_to_the_newest_version() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
-        assert_eq!(find(root).unwrap(), None);
+        assert_eq!(find(&Place::local(root)).unwrap(), None);
         for path in [
             "plain/1.2.3",
             "plain/1.10.0",
@@ -172,8 +160,10 @@ mod tests {
         ] {
             dataset(root, path);
         }
-        let found =
-            |path: &str| find(&root.join(path)).map(|p| p.map(|p| p.strip_prefix(root).unwrap().to_owned()));
+        let found = |path: &str| -> Result<Option<PathBuf>> {
+            let found = find(&Place::local(root.join(path)))?;
+            Ok(found.map(|place| place.path().strip_prefix(root).unwrap().to_owned()))
+        };
         assert_eq!(found("plain/1.2.3").unwrap(), Some("plain/1.2.3".into()));
         assert_eq!(found("plain").unwrap(), Some("plain/1.10.0".into()));
         assert_eq!(found("two/b").unwrap(), Some("two/b/0.1.0".into()));

@@ -6,18 +6,18 @@ mod folder;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
 use self::decoder::TfdsDecoder;
-use super::input::Input;
 use super::options::OpenOptions;
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
-use super::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
+use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{Input, Place, Stat};
 use crate::options::{InferRecords, OnError};
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::tfds::{TfdsOptions, TfdsPlan};
@@ -60,8 +60,8 @@ struct Selected {
     no_split: Option<String>,
 }
 
-fn select(folder: &Path, options: &OpenOptions) -> Result<Selected> {
-    let place = |e: Error| e.in_source(folder.to_string_lossy().into_owned());
+fn select(folder: &Place, options: &OpenOptions) -> Result<Selected> {
+    let place = |e: Error| e.in_source(folder.name());
     let info = folder::read_info(folder).and_then(|json| DatasetInfo::from_json(&json)).map_err(place)?;
     let everything = || (0..info.splits.len()).map(|split| (split, info.splits.get(split)));
     let mut no_split = None;
@@ -80,18 +80,22 @@ fn select(folder: &Path, options: &OpenOptions) -> Result<Selected> {
             everything().map(whole).collect()
         }
     };
-    let format = format_of(folder, &info, &slices)?;
-    let pieces = pieces_of(folder, &info, format, &slices, options.lenient).map_err(place)?;
+    let files = folder.list()?.into_iter().map(|(file, stat)| (file.file_name(), stat)).collect();
+    let format = format_of(&files, &info, &slices)?;
+    let pieces = pieces_of(folder, &files, &info, format, &slices, options.lenient).map_err(place)?;
     Ok(Selected { info, pieces, format, no_split })
 }
 
+/// What lies in a dataset folder, by name.
+type Files = HashMap<String, Stat>;
+
 /// The format in which the files of the splits are there.
-fn format_of(folder: &Path, info: &DatasetInfo, slices: &[Slice]) -> Result<FileFormat> {
+fn format_of(files: &Files, info: &DatasetInfo, slices: &[Slice]) -> Result<FileFormat> {
     let split = slices.iter().filter_map(|slice| info.splits.get(slice.split)).find(|split| split.shards > 0);
     let first = info.formats.first().copied().unwrap_or(FileFormat::TfRecord);
     let Some(split) = split else { return Ok(first) };
     for format in &info.formats {
-        if folder.join(split.file_name(&info.name, *format, 0)?).is_file() {
+        if files.contains_key(&split.file_name(&info.name, *format, 0)?) {
             return Ok(*format);
         }
     }
@@ -100,7 +104,8 @@ fn format_of(folder: &Path, info: &DatasetInfo, slices: &[Slice]) -> Result<File
 
 /// The shards, or parts of such, that hold the slices.
 fn pieces_of(
-    folder: &Path,
+    folder: &Place,
+    files: &Files,
     info: &DatasetInfo,
     format: FileFormat,
     slices: &[Slice],
@@ -112,10 +117,11 @@ fn pieces_of(
         let Some(split) = info.splits.get(slice.split) else { continue };
         let mut begin = 0u64;
         for shard in 0..split.shards {
-            let path = folder.join(split.file_name(&info.name, format, shard)?);
+            let name = split.file_name(&info.name, format, shard)?;
+            let input = folder.join(&name).input(files.get(&name).cloned());
             let length = split.lengths.as_ref().and_then(|lengths| lengths.get(shard).copied());
             let Some(length) = length else {
-                pieces.push(piece(path, format, 0, None, false, element)?);
+                pieces.push(piece(input, format, 0, None, false, element)?);
                 continue;
             };
             let end = begin.saturating_add(length);
@@ -125,7 +131,7 @@ fn pieces_of(
                 let to_end = to == end;
                 let all = lenient && from == begin && to_end;
                 let records = (!all).then_some(to - from);
-                pieces.push(piece(path, format, from - begin, records, to_end && !lenient, element)?);
+                pieces.push(piece(input, format, from - begin, records, to_end && !lenient, element)?);
                 element = element.saturating_add(to - from);
             }
             begin = end;
@@ -135,7 +141,7 @@ fn pieces_of(
 }
 
 fn piece(
-    path: PathBuf,
+    input: Input,
     format: FileFormat,
     skip: u64,
     records: Option<u64>,
@@ -143,11 +149,11 @@ fn piece(
     first_element: u64,
 ) -> Result<Piece> {
     let file = match format {
-        FileFormat::TfRecord => RecordFile::Frames(Input::File(path)),
+        FileFormat::TfRecord => RecordFile::Frames(input),
         #[cfg(feature = "array-record")]
-        FileFormat::ArrayRecord => RecordFile::ChunksAt(path),
+        FileFormat::ArrayRecord => RecordFile::ChunksAt(input),
         #[cfg(feature = "parquet")]
-        FileFormat::Parquet => RecordFile::Values(Arc::new(parquet::ParquetShard::new(path))),
+        FileFormat::Parquet => RecordFile::Values(Arc::new(parquet::ParquetShard::new(input))),
         FileFormat::Riegeli => {
             return Err(Error::unsupported("dataset in Riegeli files")
                 .with_hint("prepare it in another format: tfrecord, array_record or parquet"));
@@ -167,9 +173,9 @@ impl TfdsSource {
     /// # Errors
     /// A file of the folder is missing or invalid, the split does not exist, a feature cannot be
     /// stored, or an option does not fit.
-    pub(crate) fn open(folder: &Path, named: &Path, options: &OpenOptions) -> Result<Self> {
+    pub(crate) fn open(folder: &Place, named: &Place, options: &OpenOptions) -> Result<Self> {
         let Selected { info, pieces, format, no_split } = select(folder, options)?;
-        let place = |e: Error| e.in_source(folder.to_string_lossy().into_owned());
+        let place = |e: Error| e.in_source(folder.name());
         let json = folder::read_features(folder)?;
         let mut root = Feature::from_json(&json, options.lenient).map_err(place)?;
         if !options.names.is_empty() {
@@ -207,14 +213,15 @@ impl TfdsSource {
         };
         let partitions = pieces.iter().map(|piece| partition(piece, explode.is_none())).collect();
         let split = options.split.as_ref().map(|split| format!(", split {split}")).unwrap_or_default();
-        let chosen = folder.strip_prefix(named).ok().filter(|path| !path.as_os_str().is_empty());
+        let chosen = folder.path().strip_prefix(named.path()).ok();
+        let chosen = chosen.filter(|path| !path.as_os_str().is_empty());
         Ok(Self {
             shared: Arc::new(shared),
             kind: format!("TFDS dataset {} ({}){split}", info.full_name(), format.name()),
             pieces,
             partitions,
             cardinality,
-            choice: chosen.map(|path| format!("{} of {}", path.display(), named.display())),
+            choice: chosen.map(|path| format!("{} of {}", path.display(), named.name())),
             no_split,
             sequences: plan
                 .wire
@@ -229,7 +236,7 @@ impl TfdsSource {
 
 fn partition(piece: &Piece, rows_are_records: bool) -> Partition {
     let name = piece.file.name();
-    let whole = Partition::new(name.clone(), vec![InputFile::local(Path::new(&*name))])
+    let whole = Partition::new(name.clone(), piece.file.inputs())
         .with_rows(piece.records.filter(|_| rows_are_records));
     match piece.records {
         Some(records) if piece.skip > 0 || !piece.to_end => {
@@ -245,7 +252,7 @@ fn partition(piece: &Piece, rows_are_records: bool) -> Partition {
 ///
 /// # Errors
 /// The metadata is invalid, the split does not exist, or a file cannot be read.
-pub(crate) fn count(folder: &Path, options: &OpenOptions) -> Result<u64> {
+pub(crate) fn count(folder: &Place, options: &OpenOptions) -> Result<u64> {
     let selected = select(folder, options)?;
     if let Some(listed) = selected.no_split {
         return Err(no_split(&listed));
@@ -269,7 +276,7 @@ pub(crate) fn count(folder: &Path, options: &OpenOptions) -> Result<u64> {
 ///
 /// # Errors
 /// As [`count`].
-pub(crate) fn pieces(folder: &Path, options: &OpenOptions) -> Result<Vec<Piece>> {
+pub(crate) fn pieces(folder: &Place, options: &OpenOptions) -> Result<Vec<Piece>> {
     let selected = select(folder, options)?;
     match selected.no_split {
         Some(listed) => Err(no_split(&listed)),

@@ -1,7 +1,5 @@
 //! Shards that TFDS wrote as Parquet: one binary column, an example in each row.
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
@@ -12,7 +10,9 @@ use parquet::arrow::arrow_reader::{
 };
 
 use crate::error::{Error, Result};
+use crate::input::Input;
 use crate::source::Progress;
+use crate::source::parquet_file::ParquetFile;
 
 /// Rows read at a time.
 const READ_ROWS: usize = 256;
@@ -20,19 +20,22 @@ const READ_ROWS: usize = 256;
 /// A Parquet shard.
 #[derive(Debug)]
 pub(crate) struct ParquetShard {
-    path: PathBuf,
-    name: Arc<str>,
+    input: Input,
 }
 
 impl ParquetShard {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        let name = path.to_string_lossy().into();
-        Self { path, name }
+    pub(crate) fn new(input: Input) -> Self {
+        Self { input }
+    }
+
+    /// What is read.
+    pub(crate) fn input(&self) -> &Input {
+        &self.input
     }
 
     /// What to call it in messages.
     pub(crate) fn name(&self) -> Arc<str> {
-        self.name.clone()
+        self.input.name()
     }
 }
 
@@ -176,8 +179,8 @@ fn damaged(error: parquet::errors::ParquetError) -> Error {
     Error::corrupt("corrupt Parquet file").with_cause(error)
 }
 
-fn builder(shard: &ParquetShard) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = File::open(&shard.path).map_err(|e| Error::io("cannot open input", e))?;
+fn builder(shard: &ParquetShard) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
+    let file = ParquetFile::open(&shard.input, None)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     match builder.schema().fields().as_ref() {
         [field]

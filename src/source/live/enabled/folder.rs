@@ -1,6 +1,5 @@
 //! Pipeline folders.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use serde_json::Value;
 use super::runner::Fed;
 use super::{LiveSource, Pipeline, Runtime, library, tensor};
 use crate::error::{Error, Result};
+use crate::input::Place;
 use crate::source::live::{ELEMENT_SPEC, GRAPH};
 use crate::source::options::OpenOptions;
 use crate::source::{InputFile, Source};
@@ -28,19 +28,18 @@ const MAX_JSON_BYTES: u64 = 64 << 20;
 /// # Errors
 /// A file in it cannot be read or is damaged, or an option does not fit the element spec. That
 /// libtensorflow is missing is told when reading begins.
-pub(crate) fn open_pipeline(path: &Path, options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    let name = path.to_string_lossy().into_owned();
+pub(crate) fn open_pipeline(path: &Place, options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    let name = path.name().to_string();
     let open = || -> Result<LiveSource> {
         let spec = read_json(&path.join(ELEMENT_SPEC))?;
-        let element_spec = ElementSpec::from_json(&spec)
-            .map_err(|e| e.in_source(path.join(ELEMENT_SPEC).to_string_lossy()))?;
+        let element_spec =
+            ElementSpec::from_json(&spec).map_err(|e| e.in_source(path.join(ELEMENT_SPEC).name()))?;
         let graph = read_capped(&path.join(GRAPH), MAX_GRAPH_BYTES)?;
-        let output =
-            graph_def::dataset_output(&graph).map_err(|e| e.in_source(path.join(GRAPH).to_string_lossy()))?;
+        let output = graph_def::dataset_output(&graph).map_err(|e| e.in_source(path.join(GRAPH).name()))?;
         let runtime = Runtime { library: options.libtensorflow.clone(), threads: options.tensorflow_threads };
         let feeds = read_constants(path, &runtime)?;
         let feeds = Arc::new(feeds);
-        let inputs = [GRAPH, ELEMENT_SPEC].map(|file| InputFile::local(&path.join(file))).into();
+        let inputs = [GRAPH, ELEMENT_SPEC].map(|file| InputFile::of(&path.join(file).input(None))).into();
         let pipeline =
             Pipeline { name: name.clone(), graph, output, feeds, model: None, element_spec, inputs };
         LiveSource::new(pipeline, runtime, options)
@@ -48,26 +47,17 @@ pub(crate) fn open_pipeline(path: &Path, options: &OpenOptions) -> Result<Arc<dy
     Ok(Arc::new(open().map_err(|e| e.in_source(name.as_str()))?))
 }
 
-pub(super) fn read_capped(path: &Path, most: u64) -> Result<Vec<u8>> {
-    let io = |e| Error::io("cannot read file", e).in_source(path.to_string_lossy());
-    let file = File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > most {
-        return Err(Error::limit("file is too large")
-            .expected(format!("at most {most} bytes"), "more")
-            .in_source(path.to_string_lossy()));
-    }
-    Ok(bytes)
+pub(super) fn read_capped(path: &Place, most: u64) -> Result<Vec<u8>> {
+    path.open(None)?.read_to_end(most)
 }
 
-fn read_json(path: &Path) -> Result<Value> {
+fn read_json(path: &Place) -> Result<Value> {
     serde_json::from_slice(&read_capped(path, MAX_JSON_BYTES)?)
-        .map_err(|e| Error::corrupt("invalid JSON").with_cause(e).in_source(path.to_string_lossy()))
+        .map_err(|e| Error::corrupt("invalid JSON").with_cause(e).in_source(path.name()))
 }
 
 /// Reads the constants that were exported beside the graph into tensors of TensorFlow's.
-fn read_constants(folder: &Path, runtime: &Runtime) -> Result<Vec<Fed>> {
+fn read_constants(folder: &Place, runtime: &Runtime) -> Result<Vec<Fed>> {
     let list = folder.join(CONSTANTS);
     if !list.is_file() {
         return Ok(Vec::new());
@@ -75,7 +65,7 @@ fn read_constants(folder: &Path, runtime: &Runtime) -> Result<Vec<Fed>> {
     let bad = |expected: &str| {
         Error::corrupt("invalid list of constants")
             .expected(expected, "something else")
-            .in_source(list.to_string_lossy())
+            .in_source(list.name())
     };
     let json = read_json(&list)?;
     let entries = json.as_array().ok_or_else(|| bad("a JSON array"))?;
@@ -105,13 +95,13 @@ fn read_constants(folder: &Path, runtime: &Runtime) -> Result<Vec<Fed>> {
     Ok(feeds)
 }
 
-fn read_constant(path: &Path, dtype: DType, dims: &[u64]) -> Result<Box<dyn tensor::Feed>> {
-    let place = |e: Error| e.in_source(path.to_string_lossy());
+fn read_constant(path: &Place, dtype: DType, dims: &[u64]) -> Result<Box<dyn tensor::Feed>> {
+    let place = |e: Error| e.in_source(path.name());
     let io = |e| place(Error::io("cannot read constant", e));
-    let mut file = File::open(path).map_err(io)?;
+    let file = path.open(None)?;
     let values = dims.iter().try_fold(1u64, |a, b| a.checked_mul(*b));
     let expected = values.and_then(|n| n.checked_mul(dtype.item_bytes()? as u64));
-    let found = file.metadata().map_err(io)?.len();
+    let found = file.bytes();
     // Checked before memory is asked for.
     if expected != Some(found) {
         return Err(place(Error::corrupt("constant does not fill its shape").expected(
@@ -119,5 +109,6 @@ fn read_constant(path: &Path, dtype: DType, dims: &[u64]) -> Result<Box<dyn tens
             format!("{found} bytes"),
         )));
     }
+    let mut file = file.forward(0..found);
     tensor::new_feed(dtype, dims, &mut |out| file.read_exact(out).map_err(io)).map_err(place)
 }

@@ -7,6 +7,7 @@ use super::Dataset;
 use super::build::{Draft, same_model, signatures};
 use super::folder::read_capped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Place;
 use crate::tf::graph_def::{Function, Node};
 use crate::tf::saved_model::{self, Argument, Port, Signature};
 use crate::tf::shape::Shape;
@@ -37,7 +38,7 @@ impl ModelFunction {
     pub fn from_saved_model(folder: impl AsRef<Path>, name: &str) -> Result<Self> {
         let folder = folder.as_ref();
         let place = |e: Error| e.in_source(folder.to_string_lossy());
-        let path = folder.join(MODEL);
+        let path = Place::local(folder).join(MODEL);
         if !path.is_file() {
             return Err(place(Error::new(ErrorKind::NotFound, "no SavedModel").expected(MODEL, "none")));
         }

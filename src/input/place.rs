@@ -1,0 +1,466 @@
+//! Files and folders by name, whatever store they lie in, and what is read from: inputs.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::once::Once;
+use super::{FileKind, Forward, ReadAt, Stat, Store, changed};
+use crate::error::{Error, Result};
+
+/// A path in a store.
+#[derive(Clone)]
+pub(crate) struct Place {
+    store: Arc<dyn Store>,
+    path: PathBuf,
+    /// What stands before the path in its name: `s3://`.
+    prefix: Arc<str>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.name()).finish()
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.prefix == other.prefix
+    }
+}
+
+/// An error of a store. What it says itself, with kind and hint, is kept.
+fn failed(what: &str, error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(own) => own,
+        Err(error) => Error::io(what, error),
+    }
+}
+
+impl Place {
+    pub(crate) fn new(store: Arc<dyn Store>, path: PathBuf, prefix: impl Into<Arc<str>>) -> Self {
+        Self { store, path, prefix: prefix.into() }
+    }
+
+    /// A local path.
+    #[cfg(any(test, feature = "tensorflow"))]
+    pub(crate) fn local(path: impl Into<PathBuf>) -> Self {
+        Self::new(Arc::new(super::local::Local), path.into(), "")
+    }
+
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> Arc<str> {
+        match &*self.prefix {
+            "" => self.path.to_string_lossy().into(),
+            prefix => format!("{prefix}{}", self.path.to_string_lossy()).into(),
+        }
+    }
+
+    /// The path in its store.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The local path, if it is one.
+    pub(crate) fn local_path(&self) -> Option<&Path> {
+        self.prefix.is_empty().then_some(&self.path)
+    }
+
+    pub(crate) fn file_name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// What is called `name` in this folder.
+    pub(crate) fn join(&self, name: impl AsRef<OsStr>) -> Self {
+        let mut path = self.path.as_os_str().to_owned();
+        let ends = |end: &str| path.as_encoded_bytes().ends_with(end.as_bytes());
+        if !path.is_empty() && !ends("/") && !ends(std::path::MAIN_SEPARATOR_STR) {
+            path.push(if self.prefix.is_empty() { std::path::MAIN_SEPARATOR_STR } else { "/" });
+        }
+        path.push(name);
+        self.with_path(path)
+    }
+
+    /// The path with `suffix` behind its last component.
+    pub(crate) fn with_suffix(&self, suffix: &str) -> Self {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(suffix);
+        self.with_path(path)
+    }
+
+    /// What is called `path` in the same store.
+    pub(crate) fn sibling(&self, path: &str) -> Self {
+        self.with_path(path.into())
+    }
+
+    pub(super) fn with_path(&self, path: OsString) -> Self {
+        Self { store: self.store.clone(), path: path.into(), prefix: self.prefix.clone() }
+    }
+
+    fn place(&self, error: Error) -> Error {
+        error.in_source(self.name())
+    }
+
+    /// What it is; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    pub(crate) fn stat(&self) -> Result<Option<Stat>> {
+        match self.store.stat(&self.path) {
+            Ok(stat) => Ok(Some(stat)),
+            // A file is no folder in which anything could be.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(self.place(failed("cannot open input", error))),
+        }
+    }
+
+    /// Whether it is a file, as far as one can see.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.stat(), Ok(Some(stat)) if stat.kind == FileKind::File)
+    }
+
+    /// Whether it is a folder, as far as one can see.
+    pub(crate) fn is_folder(&self) -> bool {
+        matches!(self.stat(), Ok(Some(stat)) if stat.kind == FileKind::Folder)
+    }
+
+    /// What lies in this folder, by name.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub(crate) fn list(&self) -> Result<Vec<(Place, Stat)>> {
+        let entries = self.store.list(&self.path).map_err(|e| self.place(failed("cannot list folder", e)))?;
+        let mut entries: Vec<_> =
+            entries.into_iter().map(|entry| (self.join(&entry.name), entry.stat)).collect();
+        entries.sort_unstable_by(|(a, _), (b, _)| a.path.as_os_str().cmp(b.path.as_os_str()));
+        Ok(entries)
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is not what is `known`.
+    pub(crate) fn open(&self, known: Option<&Stat>) -> Result<Opened> {
+        let open = || {
+            let file = self.store.open(&self.path, known)?;
+            let stat = file.stat()?;
+            Ok((file, stat))
+        };
+        let (file, stat) = open().map_err(|e| self.place(failed("cannot open input", e)))?;
+        Ok(Opened { file, stat, name: self.name() })
+    }
+
+    /// The content of a file of `most` bytes at most; `None` if there is no such file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is larger.
+    pub(crate) fn read(&self, most: u64) -> Result<Option<Vec<u8>>> {
+        match self.stat()? {
+            None => Ok(None),
+            Some(stat) => self.open(Some(&stat))?.read_to_end(most).map(Some),
+        }
+    }
+
+    /// The file as an input, of which `stat` is known.
+    pub(crate) fn input(self, stat: Option<Stat>) -> Input {
+        match stat {
+            Some(stat) if stat.kind == FileKind::Stream && self.prefix.is_empty() => {
+                let name = self.name();
+                Input { name, from: From::Once(Arc::new(Once::at(self.path))) }
+            }
+            stat => Input { name: self.name(), from: From::Place(self, stat) },
+        }
+    }
+}
+
+/// An open file: where its bytes are.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened {
+    pub(crate) file: Arc<dyn ReadAt>,
+    pub(crate) stat: Stat,
+    pub(crate) name: Arc<str>,
+}
+
+impl Opened {
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.stat.bytes.unwrap_or(0)
+    }
+
+    /// The bytes in `range`, to be read forwards.
+    pub(crate) fn forward(&self, range: Range<u64>) -> Forward {
+        Forward::new(self.file.clone(), range)
+    }
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// The file cannot be read, or ends before.
+    pub(crate) fn read_exact_at(&self, mut offset: u64, mut buf: &mut [u8]) -> Result<()> {
+        while !buf.is_empty() {
+            match self.file.read_at(offset, buf) {
+                Ok(0) => {
+                    let end = io::Error::other(changed(self.bytes(), offset));
+                    return Err(self.failed(offset, end));
+                }
+                Ok(n) => {
+                    offset += n as u64;
+                    buf = buf.get_mut(n..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(offset, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, offset: u64, error: io::Error) -> Error {
+        failed("cannot read input", error).at_offset(offset).in_source(self.name.clone())
+    }
+
+    /// All of it, which must not be more than `most` bytes.
+    ///
+    /// # Errors
+    /// It cannot be read, or is larger.
+    pub(crate) fn read_to_end(&self, most: u64) -> Result<Vec<u8>> {
+        let too_large = |found: String| {
+            Error::limit("file too large")
+                .expected(format!("at most {most} bytes"), found)
+                .in_source(self.name.clone())
+        };
+        if self.bytes() > most {
+            return Err(too_large(self.bytes().to_string()));
+        }
+        let mut bytes = Vec::new();
+        // What the kernel makes up on reading says 0.
+        let end = self.stat.bytes.filter(|bytes| *bytes > 0).unwrap_or(u64::MAX);
+        let read = self.forward(0..end).take(most.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|e| self.failed(0, e))?;
+        if bytes.len() as u64 > most {
+            return Err(too_large("more".to_owned()));
+        }
+        Ok(bytes)
+    }
+}
+
+/// What is read from: a file, a stream that can be read once, or bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    name: Arc<str>,
+    from: From,
+}
+
+#[derive(Debug, Clone)]
+enum From {
+    /// A file, and what is known of it.
+    Place(Place, Option<Stat>),
+    Once(Arc<Once>),
+    /// What is open for good.
+    Open(Arc<dyn ReadAt>),
+}
+
+impl Input {
+    /// The local file `path`.
+    #[cfg(test)]
+    pub(crate) fn local(path: impl Into<PathBuf>) -> Self {
+        Place::local(path).input(None)
+    }
+
+    /// Standard input.
+    pub(crate) fn stdin() -> Self {
+        Self::stream("standard input", Box::new(io::stdin()))
+    }
+
+    /// A stream that is called `name`.
+    pub(crate) fn stream(name: &str, stream: Box<dyn Read + Send>) -> Self {
+        Self { name: name.into(), from: From::Once(Arc::new(Once::new(stream))) }
+    }
+
+    /// What is open, and called `name`.
+    pub(crate) fn open_file(name: &str, file: Arc<dyn ReadAt>) -> Self {
+        Self { name: name.into(), from: From::Open(file) }
+    }
+
+    /// What to call it in messages.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
+    /// Whether it can be read once only.
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(self.from, From::Once(_))
+    }
+
+    /// Where it lies, if that has a name.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.from {
+            From::Place(place, _) => Some(place),
+            From::Once(_) | From::Open(_) => None,
+        }
+    }
+
+    /// What it is, where that is known without reading it; of a file, asked for if nobody did before.
+    pub(crate) fn stat(&self) -> Stat {
+        match &self.from {
+            From::Place(_, Some(stat)) => stat.clone(),
+            From::Place(place, None) => place.stat().ok().flatten().unwrap_or_else(Stat::stream),
+            From::Once(_) => Stat::stream(),
+            From::Open(file) => file.stat().unwrap_or_else(|_| Stat::stream()),
+        }
+    }
+
+    /// The same, as it is now.
+    pub(crate) fn stat_now(&self) -> Stat {
+        match &self.from {
+            From::Place(place, _) => place.stat().ok().flatten().unwrap_or_else(Stat::stream),
+            _ => self.stat(),
+        }
+    }
+
+    /// How many such inputs to open at a time.
+    fn openings(&self) -> usize {
+        match &self.from {
+            From::Place(place, _) => place.store.openings(),
+            From::Once(_) | From::Open(_) => 1,
+        }
+    }
+
+    /// Opens it to be read from its beginning to its end, and says how long it is, where that is
+    /// known: then reading gives exactly so many bytes or an error. A stream can be opened once.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn open(&self) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+        match &self.from {
+            From::Once(once) => {
+                let stream = once.take().map_err(|e| self.failed("cannot open input", e))?;
+                Ok((stream, None))
+            }
+            From::Place(..) | From::Open(_) => {
+                let opened = self.opened(None)?;
+                // What the kernel makes up on reading says 0.
+                let bytes = opened.stat.bytes.filter(|bytes| *bytes > 0);
+                Ok((Box::new(opened.forward(0..bytes.unwrap_or(u64::MAX))), bytes))
+            }
+        }
+    }
+
+    /// As [`open`](Self::open), but a stream can be opened again, at its beginning.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_to_sample(&self) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
+        match &self.from {
+            From::Once(once) => Ok((once.sample(), None)),
+            From::Place(..) | From::Open(_) => self.open(),
+        }
+    }
+
+    /// Opens it to be read from any place. A stream is read to its end for that, into a temporary
+    /// file if it is large.
+    ///
+    /// # Errors
+    /// It cannot be opened, or its length is not that of `same`.
+    pub(crate) fn opened(&self, same: Option<&Stat>) -> Result<Opened> {
+        let opened = match &self.from {
+            From::Place(place, known) => place.open(same.or(known.as_ref()))?,
+            From::Once(once) => {
+                let file = once.whole().map_err(|e| self.failed("cannot read input", e))?;
+                let stat = file.stat().map_err(|e| self.failed("cannot read input", e))?;
+                Opened { file, stat, name: self.name() }
+            }
+            From::Open(file) => {
+                let stat = file.stat().map_err(|e| self.failed("cannot read input", e))?;
+                Opened { file: file.clone(), stat, name: self.name() }
+            }
+        };
+        match same.and_then(|same| same.bytes) {
+            Some(expected) if expected != opened.bytes() => {
+                let error = io::Error::other(changed(expected, opened.bytes()));
+                Err(self.failed("cannot read input", error))
+            }
+            _ => Ok(opened),
+        }
+    }
+
+    /// Its first bytes, `most` unless it is shorter.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn first_bytes(&self, most: usize) -> Result<Vec<u8>> {
+        let mut first = vec![0; most];
+        let mut filled = 0;
+        let (mut stream, file) = match &self.from {
+            From::Once(once) => (Some(once.sample()), None),
+            From::Place(..) | From::Open(_) => (None, Some(self.opened(None)?.file)),
+        };
+        while filled < most {
+            let free = first.get_mut(filled..).unwrap_or_default();
+            let read = match (&mut stream, &file) {
+                (Some(stream), _) => stream.read(free),
+                (_, Some(file)) => file.read_at(filled as u64, free),
+                (None, None) => Ok(0),
+            };
+            match read {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed("cannot read input", error)),
+            }
+        }
+        first.truncate(filled);
+        Ok(first)
+    }
+
+    fn failed(&self, what: &str, error: io::Error) -> Error {
+        failed(what, error).in_source(self.name())
+    }
+}
+
+/// Does the same with every input, of several at a time where their store wants that, and gives what
+/// came of it in order.
+///
+/// # Errors
+/// The first one, in the order of the inputs, that `f` gives.
+pub(crate) fn side_by_side<T: Send>(
+    inputs: &[Input],
+    f: impl Fn(&Input) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let workers = inputs.iter().map(Input::openings).max().unwrap_or(1).min(inputs.len());
+    if workers <= 1 {
+        return inputs.iter().map(f).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((at, input)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, inputs.get(at)?)))
+        {
+            let result = f(input);
+            let failed = result.is_err();
+            done.push((at, result));
+            if failed {
+                // What comes later need not be tried.
+                next.fetch_add(inputs.len(), Ordering::Relaxed);
+            }
+        }
+        done
+    };
+    let mut done = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for thread in threads {
+            match thread.join() {
+                Ok(more) => done.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        done
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
