@@ -1,5 +1,6 @@
 //! From a source to a sink.
 
+mod conversion;
 mod folder;
 mod manifest;
 
@@ -11,6 +12,7 @@ use crate::reader::Batches;
 use crate::sink::Sink;
 use crate::source::{ReadOptions, Source};
 
+pub use conversion::{Conversion, Converted};
 pub use folder::{FolderOptions, FolderSummary, convert_to_folder};
 
 /// What a conversion did.

@@ -130,7 +130,7 @@ mod wire;
 
 #[cfg(feature = "ndarray")]
 pub use column::array::{BatchBuilder, from_array, from_view};
-pub use convert::{FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
+pub use convert::{Conversion, Converted, FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
@@ -149,7 +149,7 @@ pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_p
 pub use source::ipc_map::{IpcMap, MappedBatch};
 /// Elements that the caller delivers: datasets that run elsewhere, such as `tf.data` in Python.
 pub mod elements {
-    pub use crate::source::elements::{Component, Deliveries, Delivery, Elements, Values};
+    pub use crate::source::elements::{Component, Deliveries, Delivery, Elements, Values, Wanted};
 }
 pub use source::kinds::input_kinds;
 pub use source::live::PYTHON_HELPER;

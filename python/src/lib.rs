@@ -1,7 +1,34 @@
 //! What `import tfarrow` is made of: the classes of the Rust library as Python sees them.
 
+mod batch;
+mod buffer;
+mod capsule;
+mod column;
+mod elements;
+mod error;
+mod options;
+mod source;
+mod worker;
+
 use pyo3::prelude::*;
 
 /// The compiled part of the package `tfarrow`.
 #[pymodule]
-mod _tfarrow {}
+mod _tfarrow {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::batch::PyBatch;
+    #[pymodule_export]
+    use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::options::{check_options, option_table};
+    #[pymodule_export]
+    use crate::source::{PyReader, PySource};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("PYTHON_HELPER", tfarrow::PYTHON_HELPER)
+    }
+}

@@ -169,7 +169,8 @@ pub fn find(key: &str) -> Option<&'static OptionInfo> {
 }
 
 /// What is said of a key that no option has: the nearest one, if one is near.
-pub(crate) fn nearest_key(key: &str) -> Option<&'static str> {
+#[must_use]
+pub fn nearest_key(key: &str) -> Option<&'static str> {
     nearest(key, OPTIONS.iter().map(|option| option.key))
 }
 

@@ -111,6 +111,9 @@ impl Batches {
     /// The next batch of a unit, or the end of a part.
     fn pull(&mut self) -> Result<PartItem> {
         loop {
+            if self.options.progress.is_stopped() {
+                return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+            }
             if self.selected.as_ref().is_some_and(RowSelection::is_done) {
                 return Ok(PartItem::End);
             }

@@ -63,6 +63,21 @@ impl Format {
 }
 
 impl Format {
+    /// The extension of its files, without a dot; `saved` for folders of `Dataset.load`.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::IpcFile => "arrow",
+            Format::IpcStream => "arrows",
+            Format::Parquet => "parquet",
+            Format::Npy => "npy",
+            Format::Npz => "npz",
+            Format::Npyd => "npyd",
+            Format::Saved => "saved",
+            Format::TfRecord => "tfrecord",
+        }
+    }
+
     /// The format called `name`: an extension without its dot, or `saved`.
     ///
     /// # Errors
@@ -256,7 +271,13 @@ impl SinkOptions {
     /// There is no such option of writing, or the text is no value of it.
     pub fn set(self, key: &str, text: &str) -> Result<Self> {
         match key {
-            "format" => Ok(self.with_format(Format::from_name(text)?)),
+            "format" => {
+                let mut options = self.with_format(Format::from_name(text)?);
+                if text.ends_with(".gz") {
+                    options.compression.get_or_insert(OutputCompression::Gzip(None));
+                }
+                Ok(options)
+            }
             "compression" => Ok(self.with_compression(OutputCompression::parse(text)?)),
             "row_group_rows" => Ok(self.with_row_group_rows(number("row_group_rows", text, 1)?)),
             "parquet_encodings" => Ok(self.with_parquet_encodings(text.parse()?)),

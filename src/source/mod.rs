@@ -11,7 +11,7 @@ pub(crate) mod ipc_map;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -84,7 +84,13 @@ pub struct Selection {
 pub struct Progress {
     bytes: AtomicU64,
     rows: AtomicU64,
+    /// [`UNKNOWN`] where it is not known.
+    total_bytes: AtomicU64,
+    stopped: AtomicBool,
 }
+
+/// No number of bytes.
+const UNKNOWN: u64 = 0;
 
 impl Progress {
     /// Bytes of input read so far, as they lie on disk.
@@ -97,6 +103,26 @@ impl Progress {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of input that there are to read, where that is known and something is.
+    #[must_use]
+    pub fn total_bytes(&self) -> Option<u64> {
+        Some(self.total_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
+    }
+
+    /// Ends what is read with these counters: the next batch is an error of the kind
+    /// [`Interrupted`](crate::ErrorKind::Interrupted), and an output that was begun does not appear.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_total_bytes(&self, bytes: Option<u64>) {
+        self.total_bytes.store(bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
     pub(crate) fn add_bytes(&self, n: u64) {

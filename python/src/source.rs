@@ -1,0 +1,186 @@
+//! An open dataset.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict};
+use serde_json::Value;
+use tfarrow::{Batches, Cardinality, ElementSpec, Error, ReadOptions, ReaderBuilder, Selection, Source};
+
+use crate::batch::PyBatch;
+use crate::capsule;
+use crate::elements;
+use crate::error::{OrRaise, raise};
+use crate::options;
+use crate::worker::{Worker, wait};
+
+/// A dataset whose columns are known.
+#[pyclass(frozen, module = "tfarrow._tfarrow", name = "Source")]
+pub(crate) struct PySource {
+    builder: ReaderBuilder,
+    source: Arc<dyn Source>,
+    threads: usize,
+}
+
+impl PySource {
+    fn open(py: Python<'_>, builder: ReaderBuilder, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let mut builder = builder;
+        for (key, text) in options::settings(options)? {
+            builder = builder.set(key, &text).or_raise(py)?;
+        }
+        let threads = match options.get_item("threads")? {
+            Some(threads) => threads.extract()?,
+            None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        };
+        let opening = builder.clone();
+        let source = wait(py, move || opening.build_source())?.or_raise(py)?;
+        Ok(Self { builder, source, threads })
+    }
+
+    /// Reads `take` elements at most, every `step`th after the first `skip`.
+    fn batches(&self, py: Python<'_>, skip: u64, step: u64, take: Option<u64>) -> PyResult<Batches> {
+        let shard = (step > 1).then_some((0, step));
+        let mut selection = Selection::default();
+        (selection.skip, selection.shard, selection.take) = (skip, shard, take);
+        let options = ReadOptions { selection, ..self.builder.read_options().clone() };
+        let (source, threads) = (self.source.clone(), self.threads);
+        wait(py, move || Batches::new(source, &options, threads))?.or_raise(py)
+    }
+}
+
+#[pymethods]
+impl PySource {
+    #[new]
+    fn new(py: Python<'_>, inputs: Vec<Bound<'_, PyAny>>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let inputs = inputs.iter().map(options::path_or_text).collect::<PyResult<Vec<_>>>()?;
+        Self::open(py, ReaderBuilder::new(inputs), options)
+    }
+
+    /// A dataset that `elements`, a `_live.Elements`, delivers.
+    #[staticmethod]
+    fn from_elements(
+        py: Python<'_>,
+        spec: &str,
+        elements: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
+        let spec: Value = serde_json::from_str(spec).map_err(|e| pyo3::exceptions::PyValueError::new_err(e.to_string()))?;
+        let spec = ElementSpec::from_json(&spec).or_raise(py)?;
+        Self::open(py, ReaderBuilder::from_elements(spec, elements::shared(elements)?), options)
+    }
+
+    #[getter]
+    fn kind(&self) -> &str {
+        self.source.kind()
+    }
+
+    /// The element spec, as JSON.
+    #[getter]
+    fn element_spec(&self) -> String {
+        self.source.element_spec().to_json().to_string()
+    }
+
+    /// The number of elements, where it is known; -1 without end, -2 unknown.
+    #[getter]
+    fn cardinality(&self) -> i64 {
+        match self.source.cardinality() {
+            Cardinality::Known(rows) => i64::try_from(rows).unwrap_or(i64::MAX),
+            Cardinality::Infinite => -1,
+            _ => -2,
+        }
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.source.schema().fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    /// Name, bytes and rows of each partition.
+    #[getter]
+    fn partitions(&self) -> Vec<(String, Option<u64>, Option<u64>)> {
+        let partitions = self.source.partitions().iter();
+        partitions.map(|part| (part.name.to_string(), part.bytes, part.rows)).collect()
+    }
+
+    /// The same with these columns only, in this order.
+    fn project(&self, py: Python<'_>, columns: Vec<String>) -> PyResult<Self> {
+        let builder = self.builder.clone().with_columns(columns);
+        let opening = builder.clone();
+        let source = wait(py, move || opening.build_source())?.or_raise(py)?;
+        Ok(Self { builder, source, threads: self.threads })
+    }
+
+    /// The number of elements, read as far as it must be.
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        let builder = self.builder.clone();
+        wait(py, move || builder.count())?.or_raise(py)
+    }
+
+    #[pyo3(signature = (skip = 0, step = 1, take = None))]
+    fn read(&self, py: Python<'_>, skip: u64, step: u64, take: Option<u64>) -> PyResult<PyReader> {
+        Ok(PyReader(Worker::new(self.batches(py, skip, step, take)?)))
+    }
+
+    /// A batch of no rows.
+    fn empty(&self) -> PyBatch {
+        PyBatch(RecordBatch::new_empty(self.source.schema()))
+    }
+
+    /// A C stream of the rows, in a capsule.
+    #[pyo3(signature = (skip = 0, step = 1, take = None))]
+    fn stream<'py>(
+        &self,
+        py: Python<'py>,
+        skip: u64,
+        step: u64,
+        take: Option<u64>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let batches = self.batches(py, skip, step, take)?;
+        capsule::stream(py, Stream { schema: self.source.schema(), batches })
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        capsule::schema(py, &self.source.schema())
+    }
+}
+
+/// Batches for another Arrow library.
+struct Stream {
+    schema: SchemaRef,
+    batches: Batches,
+}
+
+impl Iterator for Stream {
+    type Item = Result<RecordBatch, arrow::error::ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.batches.next().map(|batch| batch.map_err(arrow::error::ArrowError::from))
+    }
+}
+
+impl arrow::array::RecordBatchReader for Stream {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+/// Batches as they are read.
+#[pyclass(frozen, module = "tfarrow._tfarrow", name = "Reader")]
+pub(crate) struct PyReader(Worker<Result<RecordBatch, Error>>);
+
+#[pymethods]
+impl PyReader {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<PyBatch>> {
+        match self.0.next(py)? {
+            Some(Ok(batch)) => Ok(Some(PyBatch(batch))),
+            Some(Err(error)) => Err(raise(py, &error)),
+            None => Ok(None),
+        }
+    }
+}

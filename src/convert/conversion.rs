@@ -1,0 +1,210 @@
+//! A conversion from beginning to end, as the command and other languages do it.
+
+use std::path::{MAIN_SEPARATOR, Path};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::convert;
+use super::folder::{FolderOptions, convert_to_folder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reader::ReaderBuilder;
+use crate::sink::{Format, OutputCompression, SinkOptions, open_sink};
+use crate::source::{ReadOptions, Source};
+
+/// A dataset on its way to a file, or to a folder of part files.
+///
+/// ```
+/// use tfarrow::{Conversion, ReaderBuilder, SinkOptions};
+///
+/// let folder = tempfile::tempdir()?;
+/// let builder = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]);
+/// let conversion = Conversion::new(builder).with_sink(SinkOptions::new().set("compression", "zstd:9")?);
+/// let converted = conversion.write(folder.path().join("digits.parquet"))?;
+/// assert_eq!(converted.rows, 1797);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Conversion {
+    builder: ReaderBuilder,
+    source: Option<Arc<dyn Source>>,
+    read: Option<ReadOptions>,
+    sink: SinkOptions,
+    resume: bool,
+    threads: usize,
+}
+
+/// What a [`Conversion`] did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Converted {
+    /// Rows converted; of part files that an earlier run had made, too.
+    pub rows: u64,
+    /// Bytes written; 0 where nothing is, or where they go to a stream.
+    pub bytes_written: u64,
+    /// Part files, where the output is a folder of them.
+    pub parts: Option<usize>,
+    /// Part files that an earlier run had made.
+    pub kept: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What was read.
+    pub source: Arc<dyn Source>,
+}
+
+impl Conversion {
+    /// Converts what `builder` reads, with as many threads as there are cores.
+    pub fn new(builder: ReaderBuilder) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { builder, source: None, read: None, sink: SinkOptions::new(), resume: false, threads }
+    }
+
+    /// Reads this source, which the builder built and which may have been projected since.
+    pub fn with_source(mut self, source: Arc<dyn Source>) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Reads as these options say. Default: [those of the builder](ReaderBuilder::read_options).
+    pub fn with_read_options(mut self, options: ReadOptions) -> Self {
+        self.read = Some(options);
+        self
+    }
+
+    /// How the output is written.
+    pub fn with_sink(mut self, options: SinkOptions) -> Self {
+        self.sink = options;
+        self
+    }
+
+    /// Whether a conversion to a folder that was interrupted is gone on with. Default: false.
+    pub fn with_resume(mut self, resume: bool) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Threads that read, decode and encode. Default: one a core. The output does not depend on it.
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Reads and converts everything, and writes nothing.
+    ///
+    /// # Errors
+    /// The input cannot be read or is damaged.
+    pub fn dry_run(&self) -> Result<Converted> {
+        let source = self.source()?;
+        let summary = convert(&source, None, self.read_options(), self.threads)?;
+        Ok(Converted::file(summary.rows, 0, summary.elapsed, source))
+    }
+
+    /// Writes `output`: a file (`-` is standard output), or a folder of part files, one for each
+    /// partition or for each [`rows_per_file`](ReaderBuilder::with_part_rows) rows, if the name ends
+    /// in a separator or is that of a folder.
+    ///
+    /// A file appears when it is whole, or not at all; of a folder, part files do, and
+    /// `_manifest.json` when all are there.
+    ///
+    /// # Errors
+    /// The input cannot be read or is damaged, an option is not for this output, the output exists
+    /// already or cannot be written.
+    pub fn write(&self, output: impl AsRef<Path>) -> Result<Converted> {
+        let output = output.as_ref();
+        match self.part_extension(output)? {
+            Some(extension) => self.write_folder(output, extension),
+            None => self.write_file(output),
+        }
+    }
+
+    fn source(&self) -> Result<Arc<dyn Source>> {
+        let source = match &self.source {
+            Some(source) => source.clone(),
+            None => self.builder.build_source()?,
+        };
+        let bytes: Option<u64> = source.partitions().iter().map(|partition| partition.bytes).sum();
+        self.read_options().progress.set_total_bytes(bytes);
+        Ok(source)
+    }
+
+    fn read_options(&self) -> &ReadOptions {
+        self.read.as_ref().unwrap_or_else(|| self.builder.read_options())
+    }
+
+    fn write_file(&self, output: &Path) -> Result<Converted> {
+        // Before anything is read.
+        if self.sink.format.is_none() {
+            Format::from_path(output)?;
+        }
+        // Shards have names of their own.
+        let exists =
+            self.sink.shards.is_none() && output != Path::new("-") && output.symlink_metadata().is_ok();
+        if exists && !self.sink.overwrite {
+            return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
+                .in_source(output.to_string_lossy().into_owned())
+                .with_hint("pass --overwrite to replace it"));
+        }
+        let source = self.source()?;
+        let options = self.sink.clone().with_threads(self.threads);
+        let sink = open_sink(output, &source.schema(), &options)?;
+        let summary = convert(&source, Some(sink), self.read_options(), self.threads)?;
+        Ok(Converted::file(summary.rows, summary.bytes_written, summary.elapsed, source))
+    }
+
+    fn write_folder(&self, folder: &Path, extension: String) -> Result<Converted> {
+        let source = self.source()?;
+        let options = FolderOptions {
+            extension,
+            sink: self.sink.clone().with_threads(self.threads),
+            resume: self.resume,
+            threads: self.threads,
+            settings: self.builder.settings(),
+        };
+        let summary = convert_to_folder(&source, folder, self.read_options(), &options);
+        let summary = summary.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists | ErrorKind::Config => error,
+            _ if error.hint().is_some() => error,
+            _ => error.with_hint("parts that are whole stay, and --resume makes the others"),
+        })?;
+        Ok(Converted {
+            rows: summary.rows,
+            bytes_written: summary.bytes,
+            parts: Some(summary.parts),
+            kept: summary.kept,
+            elapsed: summary.elapsed,
+            source,
+        })
+    }
+
+    /// The extension of the part files, if `output` is to be a folder of them.
+    fn part_extension(&self, output: &Path) -> Result<Option<String>> {
+        // What the folder's own name says of a format: `train.parquet/`.
+        let named = Format::from_path(output).ok().filter(|_| output != Path::new("-"));
+        let slash = output.to_string_lossy().ends_with(['/', MAIN_SEPARATOR]);
+        let format = self.sink.format;
+        // These are folders by themselves.
+        let is_folder = matches!(format.or(named), Some(Format::Npyd | Format::Saved));
+        if is_folder || !slash && !output.is_dir() {
+            if self.read_options().part_rows.is_some() || self.resume {
+                let what = "--rows-per-file and --resume are for an output folder";
+                return Err(Error::config(what)
+                    .in_source(output.to_string_lossy().into_owned())
+                    .with_hint("end the output's name in /"));
+            }
+            return Ok(None);
+        }
+        let gzip = matches!(self.sink.compression, Some(OutputCompression::Gzip(_)));
+        Ok(Some(match (format, named) {
+            (Some(Format::TfRecord), _) if gzip => "tfrecord.gz".to_owned(),
+            (Some(format), _) => format.extension().to_owned(),
+            (None, Some(_)) => output.extension().unwrap_or_default().to_string_lossy().into_owned(),
+            (None, None) => Format::Parquet.extension().to_owned(),
+        }))
+    }
+}
+
+impl Converted {
+    fn file(rows: u64, bytes_written: u64, elapsed: Duration, source: Arc<dyn Source>) -> Self {
+        Self { rows, bytes_written, parts: None, kept: 0, elapsed, source }
+    }
+}
