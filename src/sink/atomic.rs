@@ -1,16 +1,34 @@
 //! Files that appear under their name only when they are whole.
 
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
 use super::{describe, parent};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The partial outputs of this process, for [`remove_all`].
-static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// The partial outputs of this process. Whoever makes one or gives it its name holds the lock, so that
+/// [`remove_all`] comes before or after, and never in between.
+static PARTIAL: Mutex<Outputs> = Mutex::new(Outputs { partial: Vec::new(), ended: false });
+
+#[derive(Debug)]
+struct Outputs {
+    partial: Vec<PathBuf>,
+    /// Whether they have been removed: from then on none is made, and none gets its name.
+    ended: bool,
+}
+
+/// The outputs, unless they have been removed.
+fn outputs() -> Result<MutexGuard<'static, Outputs>> {
+    let outputs = PARTIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    match outputs.ended {
+        false => Ok(outputs),
+        true => Err(Error::new(ErrorKind::Interrupted, "the process ends: partial outputs were removed")),
+    }
+}
 
 /// A file beside its target, under another name until [`persist`](AtomicFile::persist) renames it.
 /// Dropped before that, it is removed.
@@ -20,7 +38,7 @@ pub(crate) struct AtomicFile {
     target: PathBuf,
     overwrite: bool,
     written: u64,
-    _partial: Partial,
+    partial: Partial,
 }
 
 /// A path in [`PARTIAL`] for as long as this lives.
@@ -28,15 +46,15 @@ pub(crate) struct AtomicFile {
 struct Partial(PathBuf);
 
 impl Partial {
-    fn register(path: &Path) -> Self {
-        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_path_buf());
+    fn register(path: &Path, outputs: &mut Outputs) -> Self {
+        outputs.partial.push(path.to_path_buf());
         Self(path.to_path_buf())
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).partial.retain(|path| *path != self.0);
     }
 }
 
@@ -57,11 +75,12 @@ impl AtomicFile {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
+        let mut outputs = outputs()?;
         let file = builder
             .tempfile_in(parent(target))
             .map_err(|e| Error::io("cannot create output", e).in_source(describe(target)))?;
-        let partial = Partial::register(file.path());
-        Ok(Self { file, target: target.to_path_buf(), overwrite, written: 0, _partial: partial })
+        let partial = Partial::register(file.path(), &mut outputs);
+        Ok(Self { file, target: target.to_path_buf(), overwrite, written: 0, partial })
     }
 
     /// What the file will be called.
@@ -85,15 +104,40 @@ impl AtomicFile {
     /// # Errors
     /// Something else has taken the name meanwhile, or the file system refuses.
     pub(crate) fn persist(self) -> Result<u64> {
-        let target = &self.target;
-        let result =
-            if self.overwrite { self.file.persist(target) } else { self.file.persist_noclobber(target) };
+        persist_all(vec![self], &[])
+    }
+}
+
+/// Removes the files of `stale` and gives all of `files` their names, in order: a signal comes before
+/// or after. Returns the bytes written to them.
+///
+/// # Errors
+/// Something else has taken a name meanwhile, or the file system refuses.
+pub(crate) fn persist_all(files: Vec<AtomicFile>, stale: &[PathBuf]) -> Result<u64> {
+    let mut bytes = 0;
+    // These outlast the lock, which they need when they are dropped.
+    let mut persisted: Vec<Partial> = Vec::with_capacity(files.len());
+    let mut rest = files.into_iter();
+    let lock = outputs()?;
+    for path in stale {
+        std::fs::remove_file(path)
+            .map_err(|e| Error::io("cannot remove a shard", e).in_source(describe(path)))?;
+    }
+    for AtomicFile { file, target, overwrite, written, partial } in rest.by_ref() {
+        persisted.push(partial);
+        let result = if overwrite { file.persist(&target) } else { file.persist_noclobber(&target) };
         match result {
-            Ok(_) => Ok(self.written),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(target)),
-            Err(error) => Err(Error::io("cannot rename output", error.error).in_source(describe(target))),
+            Ok(_) => bytes += written,
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(exists(&target));
+            }
+            Err(error) => {
+                return Err(Error::io("cannot rename output", error.error).in_source(describe(&target)));
+            }
         }
     }
+    drop(lock);
+    Ok(bytes)
 }
 
 /// A folder beside its target, under another name until [`persist`](AtomicFolder::persist) renames
@@ -103,7 +147,7 @@ pub(crate) struct AtomicFolder {
     folder: TempDir,
     target: PathBuf,
     overwrite: bool,
-    _partial: Partial,
+    partial: Partial,
 }
 
 impl AtomicFolder {
@@ -137,16 +181,41 @@ impl AtomicFolder {
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o777));
         }
+        let mut outputs = outputs()?;
         let folder = builder
             .tempdir_in(parent(target))
             .map_err(|e| Error::io("cannot create output", e).in_source(describe(target)))?;
-        let partial = Partial::register(folder.path());
-        Ok(Self { folder, target: target.to_path_buf(), overwrite, _partial: partial })
+        let partial = Partial::register(folder.path(), &mut outputs);
+        Ok(Self { folder, target: target.to_path_buf(), overwrite, partial })
     }
 
-    /// Where the folder is for now.
+    /// Where the folder is for now. What is made in it is made by [`create_file`](Self::create_file).
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Creates a folder in it, and those around that.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub(crate) fn create_folder(&self, name: &Path) -> Result<()> {
+        let _outputs = outputs()?;
+        std::fs::create_dir_all(self.path().join(name)).map_err(|e| self.cannot_create(name, e))
+    }
+
+    /// Creates a file in it that is not there yet, and the folders around that.
+    ///
+    /// # Errors
+    /// The file is there, or the file system refuses.
+    pub(crate) fn create_file(&self, name: &Path) -> Result<File> {
+        let path = self.path().join(name);
+        let _outputs = outputs()?;
+        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        made.and_then(|()| File::create_new(&path)).map_err(|e| self.cannot_create(name, e))
+    }
+
+    fn cannot_create(&self, name: &Path, error: std::io::Error) -> Error {
+        Error::io("cannot create output", error).in_source(describe(&self.target.join(name)))
     }
 
     /// Gives the folder its name. A folder that it replaces is moved away first and then removed.
@@ -154,23 +223,28 @@ impl AtomicFolder {
     /// # Errors
     /// Something else has taken the name meanwhile, or the file system refuses.
     pub(crate) fn persist(self) -> Result<()> {
-        let cannot = |e| Error::io("cannot rename output", e).in_source(describe(&self.target));
-        let old = self.folder.path().with_extension("old");
-        let replaces = self.target.symlink_metadata().is_ok();
-        if replaces && !self.overwrite {
-            return Err(exists(&self.target));
+        let Self { folder, target, overwrite, partial } = self;
+        let cannot = |e| Error::io("cannot rename output", e).in_source(describe(&target));
+        let old = folder.path().with_extension("old");
+        let mut outputs = outputs()?;
+        let replaces = target.symlink_metadata().is_ok();
+        if replaces && !overwrite {
+            return Err(exists(&target));
         }
         if replaces {
-            std::fs::rename(&self.target, &old).map_err(cannot)?;
+            std::fs::rename(&target, &old).map_err(cannot)?;
         }
-        if let Err(error) = std::fs::rename(self.folder.path(), &self.target) {
+        if let Err(error) = std::fs::rename(folder.path(), &target) {
             if replaces {
                 // What was there goes back to its place; the first error is the one to tell.
-                drop(std::fs::rename(&old, &self.target));
+                drop(std::fs::rename(&old, &target));
             }
             return Err(cannot(error));
         }
-        if replaces {
+        let replaced = replaces.then(|| Partial::register(&old, &mut outputs));
+        drop(outputs);
+        drop(partial);
+        if replaced.is_some() {
             std::fs::remove_dir_all(&old).map_err(cannot)?;
         }
         Ok(())
@@ -218,9 +292,11 @@ fn exists(target: &Path) -> Error {
         .with_hint("pass --overwrite to replace it")
 }
 
-/// Removes every partial output of this process.
+/// Removes every partial output of this process, and lets it make no more.
 pub(crate) fn remove_all() {
-    for path in PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+    let mut outputs = PARTIAL.lock().unwrap_or_else(PoisonError::into_inner);
+    outputs.ended = true;
+    for path in outputs.partial.drain(..) {
         // It may be gone already; there is nobody left to tell.
         drop(if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) });
     }

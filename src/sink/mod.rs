@@ -152,8 +152,8 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool
     })
 }
 
-/// Removes every output that is not finished yet: for the handler of a signal that ends the
-/// process.
+/// Removes every output that is not finished yet, and lets this process begin and finish no other: for
+/// the handler of a signal that ends the process.
 pub fn remove_partial_outputs() {
     atomic::remove_all();
 }

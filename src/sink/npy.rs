@@ -260,14 +260,8 @@ impl NpydSink {
         refuse_duplicates(schema)?;
         let mut writers = Vec::new();
         for field in schema.fields() {
-            let path = folder.path().join(member(field)?);
-            let file = path
-                .parent()
-                .map_or(Ok(()), std::fs::create_dir_all)
-                .and_then(|()| File::create_new(&path))
-                .map_err(|e| {
-                    Error::io("cannot create a column's file", e).in_column(field.name().as_str())
-                })?;
+            let file = folder.create_file(&member(field)?);
+            let file = file.map_err(|e| e.in_column(field.name().as_str()))?;
             writers.push(NpyWriter::new(BufWriter::new(file), field, options.string_bytes)?);
         }
         Ok(Self { folder, writers })

@@ -13,7 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use super::atomic::AtomicFolder;
-use super::{OutputCompression, Sink, SinkOptions, describe};
+use super::{OutputCompression, Sink, SinkOptions};
 use crate::column::encode::ElementEncoder;
 use crate::error::{Error, Result};
 
@@ -64,13 +64,13 @@ impl SavedSink {
         // Says now what cannot be.
         Shard::new(std::io::sink(), compression)?;
         let encoder = ElementEncoder::new(schema)?;
-        std::fs::create_dir(folder.path().join(RUN_ID)).map_err(cannot_write)?;
+        folder.create_folder(Path::new(RUN_ID))?;
         Ok(Self { folder, encoder, compression, shard: None, frames: Vec::new(), elements: 0, written: 0 })
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, bytes).map_err(|e| cannot_write(e).in_source(describe(&path)))?;
+        let mut file = self.folder.create_file(Path::new(name))?;
+        file.write_all(bytes).map_err(cannot_write)?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -178,9 +178,8 @@ impl Sink for SavedSink {
         let shard = match &mut self.shard {
             Some(shard) => shard,
             None => {
-                let folder = self.folder.path().join(RUN_ID).join(SHARD_FOLDER);
-                std::fs::create_dir(&folder).map_err(cannot_write)?;
-                let file = File::create(folder.join(SHARD_FILE)).map_err(cannot_write)?;
+                let name = Path::new(RUN_ID).join(SHARD_FOLDER).join(SHARD_FILE);
+                let file = self.folder.create_file(&name)?;
                 self.shard.insert(Shard::new(BufWriter::new(file), self.compression)?)
             }
         };

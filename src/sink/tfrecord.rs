@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use serde_json::{Map, Value};
 
-use super::atomic::{AtomicFile, refuse_existing};
+use super::atomic::{AtomicFile, persist_all, refuse_existing};
 use super::{OutputCompression, Sink, SinkOptions, describe, parent};
 use crate::column::example::ExampleEncoder;
 use crate::error::{Error, Result};
@@ -95,21 +95,16 @@ impl Sink for TfRecordSink {
     }
 
     fn finish(self: Box<Self>) -> Result<u64> {
-        let mut bytes = 0;
-        let whole = self.shards.into_iter().map(Writer::finish).collect::<Result<Vec<_>>>()?;
+        let mut whole = Vec::with_capacity(self.shards.len() + 1);
         // Whoever finds the records finds what they hold.
         if let Some(mut features) = self.features {
             features.write_all(features_text(self.encoder.features()).as_bytes()).map_err(cannot_write)?;
-            bytes += features.persist()?;
+            whole.push(features);
         }
-        for path in self.stale {
-            std::fs::remove_file(&path)
-                .map_err(|e| Error::io("cannot remove a shard", e).in_source(describe(&path)))?;
+        for shard in self.shards {
+            whole.push(shard.finish()?);
         }
-        for file in whole {
-            bytes += file.persist()?;
-        }
-        Ok(bytes)
+        persist_all(whole, &self.stale)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
@@ -18,7 +19,9 @@ use crate::plan;
 use crate::progress::Bar;
 
 /// How shells see a process that Ctrl-C ended.
-const INTERRUPTED: i32 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
+/// Whether a signal that ends the process has come.
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn run(args: Args) -> Result<Outcome> {
     match args.command {
@@ -99,10 +102,21 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
 /// A partial output must not outlive the process, whatever it is waiting for when it is told to end.
 pub(crate) fn on_interrupt() -> Result<()> {
     ctrlc::set_handler(|| {
+        IS_INTERRUPTED.store(true, Ordering::SeqCst);
         remove_partial_outputs();
-        std::process::exit(INTERRUPTED);
+        std::process::exit(i32::from(INTERRUPTED));
     })
     .map_err(|e| Error::new(ErrorKind::Io, "cannot watch for signals").with_cause(e))
+}
+
+/// Whether a signal has come that ends the process. If so, all that is not whole is gone.
+pub(crate) fn was_interrupted() -> bool {
+    let interrupted = IS_INTERRUPTED.load(Ordering::SeqCst);
+    if interrupted {
+        // Waits for the handler.
+        remove_partial_outputs();
+    }
+    interrupted
 }
 
 #[allow(clippy::cast_precision_loss)] // for display

@@ -23,7 +23,11 @@ const FAILED: u8 = 2;
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
     let args = args::Args::parse();
-    match commands::run(args) {
+    let result = commands::run(args);
+    if commands::was_interrupted() {
+        return ExitCode::from(commands::INTERRUPTED);
+    }
+    match result {
         Ok(Outcome::Done) => ExitCode::from(DONE),
         Ok(Outcome::Damaged) => ExitCode::from(DAMAGED),
         // Whoever read our output has seen enough.
