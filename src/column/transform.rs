@@ -133,35 +133,32 @@ pub(super) fn videos(
     for (at, range) in ranges.enumerate() {
         let video = || -> Result<()> {
             let count = range.len() as u64;
-            let mut size: Option<[u64; 3]> = None;
+            let mut size: Option<Vec<u64>> = None;
             let mut all = Vec::new();
             for frame in range {
                 let (dims, bytes) = pixels(frames.value(frame), dtype, &inner)?;
                 budget.spend(bytes.len())?;
-                if size.is_some_and(|size| size != dims) {
-                    return Err(Error::mismatch("frames of one video differ in shape").expected(
-                        Shape::known(&size.unwrap_or_default()).to_string(),
-                        Shape::known(&dims).to_string(),
-                    ));
+                let first = size.get_or_insert_with(|| dims.clone());
+                if *first != dims {
+                    return Err(Error::mismatch("frames of one video differ in shape")
+                        .expected(Shape::known(first).to_string(), Shape::known(&dims).to_string()));
                 }
-                size = Some(dims);
                 all.extend_from_slice(&bytes);
             }
-            let [height, width, channels] = size.unwrap_or_else(|| known_or_zero(&inner));
-            let dims = Dims::new(&[count, height, width, channels]);
-            tensors.append(&Tensor::from_bytes(dtype, dims, Cow::Owned(all))?)
+            let mut dims = size.unwrap_or_else(|| known_or_zero(&inner));
+            dims.insert(0, count);
+            tensors.append(&Tensor::from_bytes(dtype, Dims::new(&dims), Cow::Owned(all))?)
         };
         video().map_err(|error| RowError { row: Some(at), error })?;
     }
     Ok(tensors.finish(data_type)?)
 }
 
-fn known_or_zero(shape: &Shape) -> [u64; 3] {
-    let mut out = [0; 3];
-    if let Shape::Dims(dims) = shape {
-        out.iter_mut().zip(dims).for_each(|(out, dim)| *out = dim.unwrap_or(0));
+fn known_or_zero(shape: &Shape) -> Vec<u64> {
+    match shape {
+        Shape::Dims(dims) => dims.iter().map(|dim| dim.unwrap_or(0)).collect(),
+        Shape::UnknownRank => vec![0; 3],
     }
-    out
 }
 
 fn unexpected(array: &ArrayRef) -> Error {
@@ -283,55 +280,21 @@ fn inflate(_: &[u8], _: Option<u64>, _: &mut Vec<u8>) -> Result<()> {
     Err(Error::unsupported("this build cannot read zlib").with_hint("build with the feature `gzip`"))
 }
 
-/// The pixels of an image in the shape that the feature says, as TensorFlow decodes it: the number
-/// of channels is the feature's. Floats stand in the four channels of a PNG.
-fn pixels(value: &[u8], dtype: DType, shape: &Shape) -> Result<([u64; 3], Vec<u8>)> {
-    let wanted = match shape {
-        Shape::Dims(dims) if dims.len() == 3 => dims.as_slice(),
-        _ => &[None, None, None],
+/// The pixels of an image in the shape that the feature says, as TFDS has them. Floats stand in the
+/// four channels of a PNG.
+fn pixels(value: &[u8], dtype: DType, shape: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
+    let mut wanted = match shape {
+        Shape::Dims(dims) if matches!(dims.len(), 3 | 4) => dims.clone(),
+        Shape::UnknownRank => vec![None; 3],
+        Shape::Dims(_) => return Err(Error::unsupported("image that is not of rank 3 or 4")),
     };
-    let [height, width, channels] = *wanted else {
-        return Err(Error::unsupported("image that is not of rank 3"));
-    };
-    if dtype == DType::Float32 {
-        let four = Shape::Dims(vec![height, width, Some(4)]);
-        let ([height, width, _], bytes) = image::decode(value, DType::UInt8, &four)?;
-        return Ok(([height, width, 1], bytes));
+    if dtype != DType::Float32 {
+        return image::decode_to(value, dtype, &Shape::Dims(wanted));
     }
-    let any = Shape::Dims(vec![height, width, None]);
-    let ([height, width, found], bytes) = image::decode(value, dtype, &any)?;
-    let channels = channels.unwrap_or(found);
-    let item = dtype.item_bytes().unwrap_or(1);
-    let bytes = if channels == found { bytes } else { fit_channels(&bytes, found, channels, item)? };
-    Ok(([height, width, channels], bytes))
-}
-
-/// Brings pixels of `from` channels to `to` channels as TensorFlow's decoders do: grey is repeated,
-/// alpha is dropped, or added opaque.
-fn fit_channels(bytes: &[u8], from: u64, to: u64, item: usize) -> Result<Vec<u8>> {
-    // Which channel each one is taken from; none is an opaque alpha.
-    let sources: &[Option<usize>] = match (from, to) {
-        (2, 1) => &[Some(0)],
-        (1 | 2, 3) => &[Some(0), Some(0), Some(0)],
-        (4, 3) => &[Some(0), Some(1), Some(2)],
-        (1, 2) => &[Some(0), None],
-        (1, 4) => &[Some(0), Some(0), Some(0), None],
-        (2, 4) => &[Some(0), Some(0), Some(0), Some(1)],
-        (3, 4) => &[Some(0), Some(1), Some(2), None],
-        _ => {
-            return Err(Error::mismatch("image with another number of channels")
-                .expected(to.to_string(), from.to_string()));
-        }
-    };
-    let from = usize::try_from(from).unwrap_or(1);
-    let mut out = Vec::with_capacity(bytes.len() / from * sources.len());
-    for pixel in bytes.chunks_exact(from * item) {
-        for source in sources {
-            match source.and_then(|at| pixel.get(at * item..(at + 1) * item)) {
-                Some(value) => out.extend_from_slice(value),
-                None => out.resize(out.len() + item, 0xff),
-            }
-        }
-    }
-    Ok(out)
+    wanted.pop();
+    wanted.push(Some(4));
+    let (mut dims, bytes) = image::decode_to(value, DType::UInt8, &Shape::Dims(wanted))?;
+    dims.pop();
+    dims.push(1);
+    Ok((dims, bytes))
 }

@@ -260,8 +260,11 @@ impl FeatureSpec {
         if self.encoding == Encoding::Raw && self.dtype.item_bytes().is_none() {
             return Err(format!("raw bytes cannot hold {}", self.dtype));
         }
-        if self.encoding == Encoding::Image && dims.len() != 3 {
-            return Err("an image has the shape [height, width, channels]".to_owned());
+        if self.encoding == Encoding::Image && !matches!(dims.len(), 3 | 4) {
+            return Err(
+                "an image has the shape [height, width, channels], or [frames, height, width, channels]"
+                    .to_owned(),
+            );
         }
         if self.encoding == Encoding::Image && !matches!(self.dtype, DType::UInt8 | DType::UInt16) {
             return Err("an image is decoded to uint8 or uint16".to_owned());

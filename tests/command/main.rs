@@ -11,6 +11,7 @@ mod features;
 mod folder;
 mod golden;
 mod hostile;
+mod images;
 mod interrupted;
 mod limits;
 mod memory;

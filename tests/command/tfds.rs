@@ -219,8 +219,7 @@ fn like(found: &Value, expected: Value) -> Value {
     }
 }
 
-/// Compares every column with what TFDS decoded; the pixels of noise in JPEG, whose colours
-/// decoders interpolate differently, roughly.
+/// Compares every column with what TFDS decoded.
 fn compare(table: &Table, elements: &[Value], name: &str) {
     assert_eq!(table.rows(), elements.len(), "{name}");
     for column in table.columns() {
@@ -232,22 +231,8 @@ fn compare(table: &Table, elements: &[Value], name: &str) {
                 continue;
             }
             let expected = like(found, expected);
-            if ["img_jpeg", "vid_fixed"].contains(&column) {
-                assert_near(found, &expected);
-            } else {
-                assert_eq!(found, &expected, "{name} {column} {row}");
-            }
+            assert_eq!(found, &expected, "{name} {column} {row}");
         }
-    }
-}
-
-fn assert_near(found: &Value, expected: &Value) {
-    match (found, expected) {
-        (Value::Array(found), Value::Array(expected)) => {
-            assert_eq!(found.len(), expected.len());
-            found.iter().zip(expected).for_each(|(found, expected)| assert_near(found, expected));
-        }
-        _ => assert!((found.as_i64().unwrap() - expected.as_i64().unwrap()).abs() < 24, "{found} {expected}"),
     }
 }
 
