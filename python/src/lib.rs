@@ -9,6 +9,7 @@ mod error;
 mod options;
 mod source;
 mod worker;
+mod write;
 
 use pyo3::prelude::*;
 
@@ -22,9 +23,11 @@ mod _tfarrow {
     #[pymodule_export]
     use crate::buffer::Buffer;
     #[pymodule_export]
-    use crate::options::{check_options, option_table};
+    use crate::options::{check_options, option_table, writing_options};
     #[pymodule_export]
     use crate::source::{PyReader, PySource};
+    #[pymodule_export]
+    use crate::write::{verify, write_stream};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 use tfarrow::DType;
-use tfarrow::options::{self, Form, OPTIONS, OptionInfo};
+use tfarrow::options::{self, Form, OPTIONS, OptionInfo, Topic};
 
 /// Options as keys and the texts that the library reads.
 pub(crate) type Settings = Vec<(&'static str, String)>;
@@ -122,4 +122,11 @@ pub(crate) fn option_table() -> Vec<(&'static str, &'static str, Option<&'static
 #[pyfunction]
 pub(crate) fn check_options(options: &Bound<'_, PyDict>) -> PyResult<()> {
     settings(options).map(drop)
+}
+
+/// The keys of options that are about an output.
+#[pyfunction]
+pub(crate) fn writing_options() -> Vec<&'static str> {
+    let about = |option: &&OptionInfo| matches!(option.topic, Topic::Writing | Topic::Converting);
+    OPTIONS.iter().filter(about).map(|option| option.key).collect()
 }

@@ -1,5 +1,6 @@
 //! An open dataset.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -7,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use serde_json::Value;
-use tfarrow::{Batches, Cardinality, ElementSpec, Error, ReadOptions, ReaderBuilder, Selection, Source};
+use tfarrow::{Batches, Cardinality, Conversion, ElementSpec, Error, Progress, ReadOptions, ReaderBuilder, Selection, Source};
 
 use crate::batch::PyBatch;
 use crate::capsule;
@@ -15,6 +16,7 @@ use crate::elements;
 use crate::error::{OrRaise, raise};
 use crate::options;
 use crate::worker::{Worker, wait};
+use crate::write;
 
 /// A dataset whose columns are known.
 #[pyclass(frozen, module = "tfarrow._tfarrow", name = "Source")]
@@ -41,13 +43,17 @@ impl PySource {
 
     /// Reads `take` elements at most, every `step`th after the first `skip`.
     fn batches(&self, py: Python<'_>, skip: u64, step: u64, take: Option<u64>) -> PyResult<Batches> {
-        let shard = (step > 1).then_some((0, step));
-        let mut selection = Selection::default();
-        (selection.skip, selection.shard, selection.take) = (skip, shard, take);
-        let options = ReadOptions { selection, ..self.builder.read_options().clone() };
+        let options = ReadOptions { selection: selection(skip, step, take), ..self.builder.read_options().clone() };
         let (source, threads) = (self.source.clone(), self.threads);
         wait(py, move || Batches::new(source, &options, threads))?.or_raise(py)
     }
+}
+
+/// `take` elements at most, every `step`th after the first `skip`.
+fn selection(skip: u64, step: u64, take: Option<u64>) -> Selection {
+    let mut selection = Selection::default();
+    (selection.skip, selection.shard, selection.take) = (skip, (step > 1).then_some((0, step)), take);
+    selection
 }
 
 #[pymethods]
@@ -139,6 +145,38 @@ impl PySource {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let batches = self.batches(py, skip, step, take)?;
         capsule::stream(py, Stream { schema: self.source.schema(), batches })
+    }
+
+    /// Writes the rows to `output`, or reads them and writes nothing; tells `watch` of bytes read,
+    /// bytes there are, and rows.
+    #[pyo3(signature = (output, options, skip = 0, step = 1, take = None, watch = None))]
+    #[allow(clippy::too_many_arguments)] // they are named
+    fn write(
+        &self,
+        py: Python<'_>,
+        output: Option<&Bound<'_, PyAny>>,
+        options: &Bound<'_, PyDict>,
+        skip: u64,
+        step: u64,
+        take: Option<u64>,
+        watch: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(u64, u64, Option<usize>, usize, f64, u64, u64)> {
+        let output = output.map(options::path_or_text).transpose()?.map(PathBuf::from);
+        let (builder, sink, resume) = write::sink(py, options::settings(options)?, self.builder.clone())?;
+        let (progress, report) = (Arc::new(Progress::default()), write::report());
+        let read = ReadOptions {
+            selection: selection(skip, step, take),
+            progress: progress.clone(),
+            report: report.clone(),
+            ..builder.read_options().clone()
+        };
+        let conversion = Conversion::new(builder)
+            .with_source(self.source.clone())
+            .with_read_options(read)
+            .with_sink(sink)
+            .with_resume(resume)
+            .with_threads(self.threads);
+        write::run(py, conversion, &progress, &report, output, watch)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {

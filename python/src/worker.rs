@@ -15,6 +15,9 @@ use crate::error::gone;
 /// How often signals are looked for.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long a job that was told to end is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Does `job` on a thread of its own; Python's other threads go on meanwhile.
 ///
 /// # Errors
@@ -29,6 +32,40 @@ pub(crate) fn wait<T: Send + 'static>(
     match receive(py, receiver).1? {
         Ok(value) => Ok(value),
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// As [`wait`], but `tick` is called now and then; when it or a signal's handler raises, `stop` tells
+/// the job to end, which is waited for: what it had begun is cleared away then.
+///
+/// # Errors
+/// As [`wait`], or `tick` raised.
+pub(crate) fn wait_and_watch<T: Send + 'static>(
+    py: Python<'_>,
+    job: impl FnOnce() -> T + Send + 'static,
+    mut tick: impl FnMut() -> PyResult<()>,
+    stop: impl FnOnce(),
+) -> PyResult<T> {
+    let (sender, mut receiver) = channel();
+    std::thread::spawn(move || drop(sender.send(std::panic::catch_unwind(AssertUnwindSafe(job)))));
+    loop {
+        let received;
+        (receiver, received) = py.detach(move || {
+            let received = receiver.recv_timeout(TICK);
+            (receiver, received)
+        });
+        match received {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(raised) = py.check_signals().and_then(|()| tick()) {
+                    stop();
+                    py.detach(move || drop(receiver.recv_timeout(PATIENCE)));
+                    return Err(raised);
+                }
+            }
+        }
     }
 }
 

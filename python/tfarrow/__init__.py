@@ -17,6 +17,7 @@ from tfarrow._dataset import Dataset, Partition, from_dataset, open
 from tfarrow._errors import AccessError, Error, ExistsError, NotFoundError
 from tfarrow._schema import Schema
 from tfarrow._tfarrow import __version__
+from tfarrow._write import Summary, convert, verify, write_tfrecord
 
 __all__ = [
     "AccessError",
@@ -31,9 +32,13 @@ __all__ = [
     "Sparse",
     "Strings",
     "Struct",
+    "Summary",
     "Values",
     "VariableShape",
     "__version__",
+    "convert",
     "from_dataset",
     "open",
+    "verify",
+    "write_tfrecord",
 ]

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import torch.utils.data
 
+    from tfarrow._write import Summary
+
 _Path = str | os.PathLike[str]
 
 # What says which rows are read, rather than how.
@@ -215,6 +217,19 @@ class Dataset:
         from tfarrow import _torch
 
         return _torch.iterable(self, batch_rows)
+
+    def write(self, output: _Path, *, progress: bool | None = None, **options: Any) -> Summary:
+        """Writes a file, or a folder of part files (a name that ends in `/`).
+
+        The format is the name's: `.parquet`, `.arrow`, `.feather`, `.arrows`, `.npy`, `.npz`, `.npyd`,
+        `.tfrecord`, `.tfrecord.gz`; or `format="saved"` for `tf.data.Dataset.load`. A file appears when
+        it is whole, or not at all. The options are the command's: `compression`, `row_group_rows`,
+        `overwrite`, `rows_per_file`, `resume` … A bar shows how far it is when somebody looks on;
+        `progress=False` hushes it.
+        """
+        from tfarrow import _write
+
+        return _write.write(self, output, progress, options)
 
     def __arrow_c_schema__(self) -> object:
         return self._source().__arrow_c_schema__()

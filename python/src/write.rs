@@ -1,0 +1,136 @@
+//! Conversions, and what is found when everything is read.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::RecordBatchReader;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tfarrow::options::{OPTIONS, Topic};
+use tfarrow::report::Verification;
+use tfarrow::{Conversion, Converted, Error, ErrorKind, Progress, ReaderBuilder, Report, SinkOptions, open_sink};
+
+use crate::capsule;
+use crate::error::OrRaise;
+use crate::options::{Settings, path_or_text, settings};
+use crate::worker::{wait, wait_and_watch};
+
+/// Failures that are kept to be listed.
+const LISTED: usize = 100;
+
+/// What a conversion did: rows, bytes written, parts, parts kept, seconds, records skipped and nulled.
+type Summary = (u64, u64, Option<usize>, usize, f64, u64, u64);
+
+/// The keys of options that are about the output.
+fn is_of_output(key: &str) -> bool {
+    key != "rows_per_file"
+        && OPTIONS.iter().any(|option| option.key == key && matches!(option.topic, Topic::Writing | Topic::Converting))
+}
+
+/// Options of an output; what concerns reading goes to `builder`.
+pub(crate) fn sink(
+    py: Python<'_>,
+    options: Settings,
+    mut builder: ReaderBuilder,
+) -> PyResult<(ReaderBuilder, SinkOptions, bool)> {
+    let (mut sink, mut resume) = (SinkOptions::new(), false);
+    for (key, text) in options {
+        if key == "resume" {
+            resume = text == "true";
+        } else if is_of_output(key) {
+            sink = sink.set(key, &text).or_raise(py)?;
+        } else {
+            builder = builder.set(key, &text).or_raise(py)?;
+        }
+    }
+    Ok((builder, sink, resume))
+}
+
+/// Writes, on a thread of its own, telling `watch` of bytes read, bytes there are, and rows.
+pub(crate) fn run(
+    py: Python<'_>,
+    conversion: Conversion,
+    progress: &Arc<Progress>,
+    report: &Arc<Report>,
+    output: Option<PathBuf>,
+    watch: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Summary> {
+    let job = move || match output {
+        Some(path) => conversion.write(path),
+        None => conversion.dry_run(),
+    };
+    let tick = || match watch {
+        Some(watch) => {
+            watch.call1((progress.bytes(), progress.total_bytes(), progress.rows())).map(drop)
+        }
+        None => Ok(()),
+    };
+    let converted: Converted = wait_and_watch(py, job, tick, || progress.stop())?.or_raise(py)?;
+    report.flush().or_raise(py)?;
+    Ok((
+        converted.rows,
+        converted.bytes_written,
+        converted.parts,
+        converted.kept,
+        converted.elapsed.as_secs_f64(),
+        report.skipped(),
+        report.nulled(),
+    ))
+}
+
+/// A report that keeps the first failures.
+pub(crate) fn report() -> Arc<Report> {
+    Arc::new(Report::new(LISTED))
+}
+
+/// Writes what an object's `__arrow_c_stream__` gives; returns rows and bytes.
+#[pyfunction]
+pub(crate) fn write_stream(
+    stream: &Bound<'_, PyAny>,
+    output: &Bound<'_, PyAny>,
+    options: &Bound<'_, PyDict>,
+) -> PyResult<(u64, u64)> {
+    let py = stream.py();
+    let reader = capsule::reader(stream)?;
+    let output = PathBuf::from(path_or_text(output)?);
+    let mut sink = SinkOptions::new();
+    for (key, text) in settings(options)? {
+        sink = sink.set(key, &text).or_raise(py)?;
+    }
+    let stop = Arc::new(Progress::default());
+    let stopped = stop.clone();
+    let job = move || {
+        let mut sink = open_sink(&output, &reader.schema(), &sink)?;
+        let mut rows = 0;
+        for batch in reader {
+            if stopped.is_stopped() {
+                return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+            }
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+            sink.write(&batch)?;
+        }
+        Ok((rows, sink.finish()?))
+    };
+    wait_and_watch(py, job, || Ok(()), || stop.stop())?.or_raise(py)
+}
+
+/// Reads everything that `inputs` name; what was found, as JSON.
+#[pyfunction]
+pub(crate) fn verify(
+    py: Python<'_>,
+    inputs: Vec<Bound<'_, PyAny>>,
+    options: &Bound<'_, PyDict>,
+    listed: usize,
+) -> PyResult<String> {
+    let inputs = inputs.iter().map(path_or_text).collect::<PyResult<Vec<_>>>()?;
+    let mut builder = ReaderBuilder::new(inputs);
+    for (key, text) in settings(options)? {
+        builder = builder.set(key, &text).or_raise(py)?;
+    }
+    let job = move || {
+        let source = builder.build_to_verify()?;
+        Verification::of(source.as_ref(), listed, &mut |_| Ok(()))
+    };
+    Ok(wait(py, job)?.or_raise(py)?.to_json().to_string())
+}
