@@ -320,6 +320,13 @@ def small_texts():
     seed("graph_def", "two", field(1, retval) + field(1, retval))
 
 
+def images():
+    """An image of each kind, as it is."""
+    for path in sorted((GOLDEN / "images").iterdir()):
+        if path.suffix != ".json":
+            seed("image", path.name, b"\0" + path.read_bytes())
+
+
 # What the fuzzer found, and what is tried ever since.
 FOUND = [
     ("element_spec", "ragged_rank_of_no_shape",
@@ -339,7 +346,7 @@ def found():
 
 
 if __name__ == "__main__":
-    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts):
+    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images):
         make()
     write()
     found()

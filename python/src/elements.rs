@@ -56,7 +56,8 @@ struct PyDeliveries(Py<PyIterator>);
 
 impl Deliveries for PyDeliveries {
     fn next(&mut self) -> tfarrow::Result<Option<Delivery>> {
-        Python::attach(|py| self.0.bind(py).clone().next().map(|item| delivery(&item?)).transpose()).map_err(failed)
+        Python::attach(|py| self.0.bind(py).clone().next().map(|item| delivery(&item?)).transpose())
+            .map_err(failed)
     }
 }
 
@@ -105,7 +106,11 @@ fn component(item: &Bound<'_, PyAny>) -> PyResult<Component> {
         },
         "optional" => Component::Optional {
             present: buffer::bytes_of(&part(1)?)?.iter().map(|byte| *byte != 0).collect(),
-            components: part(2)?.cast::<PyList>()?.iter().map(|part| component(&part)).collect::<PyResult<_>>()?,
+            components: part(2)?
+                .cast::<PyList>()?
+                .iter()
+                .map(|part| component(&part))
+                .collect::<PyResult<_>>()?,
         },
         "dataset" => {
             let deliveries = part(1)?.cast::<PyList>()?.iter().map(|item| delivery(&item));

@@ -72,7 +72,8 @@ impl PySource {
         elements: &Bound<'_, PyAny>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
-        let spec: Value = serde_json::from_str(spec).map_err(|e| pyo3::exceptions::PyValueError::new_err(e.to_string()))?;
+        let spec: Value =
+            serde_json::from_str(spec).map_err(|e| pyo3::exceptions::PyValueError::new_err(e.to_string()))?;
         let spec = ElementSpec::from_json(&spec).or_raise(py)?;
         Self::open(py, ReaderBuilder::from_elements(spec, elements::shared(elements)?), options)
     }

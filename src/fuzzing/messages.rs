@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, Field};
 use serde_json::{Value as Json, json};
 
 use super::{Input, text};
+use crate::error::Error;
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
 use crate::schema::feature::{FeatureSpec, Missing};
@@ -22,6 +23,7 @@ use crate::tf::spec::ElementSpec;
 use crate::tf::tensor_proto::{Data, Tensor};
 use crate::tf::variant::{self as variants, Value};
 use crate::tf::{encode, graph_def as graphs, structured_value};
+use crate::wire::image::{self as images, Header, Request};
 use crate::wire::snappy as blocks;
 
 /// Values that are compared one by one: a message can stand for far more.
@@ -170,6 +172,42 @@ pub fn snappy(data: &[u8]) {
         assert_eq!(first.as_ref(), decoded.first_chunk());
     }
     let _ = blocks::first_bytes::<12>(data);
+}
+
+/// Encoded images, with channels and bits asked for: what comes out is as large as was told, the same
+/// again, and nothing comes out of one that is not accepted.
+pub fn image(data: &[u8]) {
+    const MOST_PIXELS: u64 = 1 << 20;
+    let mut input = Input(data);
+    let asked = input.byte();
+    let channels = [None, Some(1), Some(2), Some(3), Some(4)].get(usize::from(asked & 7)).copied().flatten();
+    let request = Request {
+        channels,
+        bits: [None, Some(8), Some(16)].get(usize::from(asked >> 3 & 3)).copied().flatten(),
+    };
+    let bytes = input.rest();
+    let decode = || {
+        let mut told = None;
+        let decoded = images::decode(bytes, request, &mut |header| {
+            told = Some(*header);
+            // More would tell the fuzzer nothing, and take long.
+            let pixels =
+                header.frames.unwrap_or(1).saturating_mul(header.height.saturating_mul(header.width));
+            if pixels > MOST_PIXELS { Err(Error::limit("image is too large")) } else { Ok(()) }
+        });
+        let (header, pixels) = decoded.ok()?;
+        assert_eq!(Some(header), told);
+        let Header { frames, height, width, channels, bits, .. } = header;
+        assert!(
+            request.channels.is_none_or(|asked| asked == channels)
+                && request.bits.is_none_or(|asked| asked == bits)
+        );
+        let size = frames.unwrap_or(1) * height * width * u64::from(channels) * u64::from(bits / 8);
+        assert_eq!(pixels.len() as u64, size);
+        Some((header, pixels))
+    };
+    assert!(decode() == decode());
+    assert!(images::decode(bytes, request, &mut |_| Err(Error::limit("image is not accepted"))).is_err());
 }
 
 /// `features.json` and `dataset_info.json` of TFDS, up to the plan of the columns.

@@ -16,8 +16,8 @@ pub use files::{cache_files, encoded, example, frames, saved_folder, tfds_folder
 #[cfg(feature = "array-record")]
 pub use messages::riegeli;
 pub use messages::{
-    element_spec, extension, feature_spec, features_file, graph_def, snappy, snapshot, split, tensor_proto,
-    tfds_metadata, variant,
+    element_spec, extension, feature_spec, features_file, graph_def, image, snappy, snapshot, split,
+    tensor_proto, tfds_metadata, variant,
 };
 
 /// Takes fuzzed bytes apart. Where they end early, what is left is empty or zero.

@@ -98,6 +98,7 @@ smoke!(
     features_file,
     frames,
     graph_def,
+    image,
     #[cfg(feature = "array-record")]
     riegeli,
     saved_folder,
