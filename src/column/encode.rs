@@ -2,7 +2,6 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema};
 
 use crate::error::{Error, Result};
@@ -75,7 +74,8 @@ impl ElementEncoder {
     }
 }
 
-/// The column at `place` (see [`Place`]), without a dictionary; null where a struct around it is.
+/// The column at `place` (see [`Place`]), [plain](from_arrow::plain); null where a struct around it
+/// is.
 ///
 /// # Errors
 /// The batch has no such column.
@@ -92,10 +92,7 @@ pub(super) fn column_at(batch: &RecordBatch, place: &[usize]) -> Result<ArrayRef
             Some(_) => make_array(child.to_data().into_builder().nulls(nulls).build()?),
         };
     }
-    match array.data_type() {
-        DataType::Dictionary(_, values) => Ok(cast(&array, values)?),
-        _ => Ok(array),
-    }
+    from_arrow::plain(&array)
 }
 
 /// The `TensorProto` of one component of one row.

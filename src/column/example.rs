@@ -73,8 +73,8 @@ impl ExampleEncoder {
             let chosen = chosen.iter().find(|(name, _)| *name == place.path).map(|(_, encoding)| *encoding);
             let field = field_at(schema.fields(), &place.place)
                 .ok_or_else(|| Error::unsupported("columns without a spec"))?;
-            let spec =
-                feature(place, field.data_type(), chosen).map_err(|e| e.in_column(place.path.as_str()))?;
+            let data_type = from_arrow::plain_type(field.data_type());
+            let spec = feature(place, &data_type, chosen).map_err(|e| e.in_column(place.path.as_str()))?;
             let mut key = vec![LIST];
             put_varint(&mut key, spec.name.len() as u64);
             key.extend_from_slice(spec.name.as_bytes());
@@ -210,7 +210,8 @@ fn feature(place: &Place, data_type: &DataType, chosen: Option<Encoding>) -> Res
     if dtype == DType::Float64 && encoding == Encoding::Values {
         let path = &place.path;
         return Err(Error::unsupported("float64 values: a feature holds float32").with_hint(format!(
-            "round them with --cast '{path}=float32', or keep their bytes with --encoding '{path}=raw'"
+            "round them with --cast '{path}=float32' (those of every column: --cast float64:float32), or keep \
+             their bytes with --encoding '{path}=raw'"
         )));
     }
     let mut spec = FeatureSpec::values(place.path.as_str(), dtype, shape.clone());
@@ -256,7 +257,6 @@ fn own_encoding(dtype: DType, shape: &Shape) -> Encoding {
 fn has_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 => true,
-        DataType::Dictionary(_, values) => has_text(values),
         DataType::List(item) | DataType::FixedSizeList(item, _) => has_text(item.data_type()),
         DataType::Struct(parts) => parts.first().is_some_and(|data| has_text(data.data_type())),
         _ => false,

@@ -4,17 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, ListArray, RecordBatch, RecordBatchOptions, StructArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, GenericListViewArray, MapArray,
+    OffsetSizeTrait, RecordBatch, RecordBatchOptions, StructArray,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use super::feature::nearest;
+use super::from_arrow::{nested_place, value_dtype};
 use super::mapping::{MappingOptions, TF_DTYPE, TF_KIND, value_type, with_metadata};
 use super::unknown_column;
 use crate::error::{Error, Result};
 use crate::options::{quote_name, split_assignments};
+use crate::tensor::extension::{VariableShapeTensor, is_of_others, without_extension};
 use crate::tf::dtype::DType;
 
 /// Which values to cast, and to what: a column, or every column of a dtype.
@@ -159,28 +162,24 @@ impl CastPlan {
     /// There is no such column, or it holds no numbers.
     pub(crate) fn new(schema: &Schema, casts: &[Cast], options: &MappingOptions) -> Result<Self> {
         let mut fields: Vec<FieldRef> = schema.fields().to_vec();
-        for cast in casts {
-            if let From::Column(column) = &cast.from {
-                let name = options.column_name(column);
-                let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-                let place = names.iter().position(|n| *n == name);
-                let place = place.ok_or_else(|| unknown_column(column, &names))?;
-                if let (Some(field), Some(original)) = (fields.get_mut(place), schema.fields().get(place)) {
-                    let changed = target(original, None, None, cast.to, options)?;
-                    *field = Arc::new(changed.ok_or_else(|| not_numbers(original))?);
-                }
-            }
-        }
         for (field, original) in fields.iter_mut().zip(schema.fields()) {
-            // What is said of a column itself counts more.
-            if field != original {
-                continue;
-            }
             for cast in casts {
                 let From::DType(from) = cast.from else { continue };
                 if let Some(changed) = target(original, None, Some(from), cast.to, options)? {
                     *field = Arc::new(changed);
                 }
+            }
+        }
+        // What is said of a column itself counts more.
+        for cast in casts {
+            let From::Column(column) = &cast.from else { continue };
+            let place = nested_place(options.column_name(column), schema.fields()).ok_or_else(|| {
+                let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                unknown_column(column, &names)
+            })?;
+            let (Some((first, inner)), originals) = (place.split_first(), schema.fields()) else { continue };
+            if let (Some(field), Some(original)) = (fields.get_mut(*first), originals.get(*first)) {
+                *field = Arc::new(member_cast(field, original, inner, cast.to, options)?);
             }
         }
         let changed = fields.iter().zip(schema.fields()).enumerate();
@@ -215,6 +214,26 @@ fn not_numbers(field: &Field) -> Error {
         .with_hint("--utf8 reads bytes as text, --bfloat16 says how narrow floats are stored")
 }
 
+/// `field` with the numbers at `place` in it cast, as they are in `original`.
+fn member_cast(
+    field: &Field,
+    original: &Field,
+    place: &[usize],
+    to: DType,
+    options: &MappingOptions,
+) -> Result<Field> {
+    match (place.split_first(), field.data_type(), original.data_type()) {
+        (Some((member, inner)), DataType::Struct(fields), DataType::Struct(originals)) => {
+            let mut fields = fields.to_vec();
+            if let (Some(field), Some(original)) = (fields.get_mut(*member), originals.get(*member)) {
+                *field = Arc::new(member_cast(field, original, inner, to, options)?);
+            }
+            Ok(field.clone().with_data_type(DataType::Struct(fields.into())))
+        }
+        _ => target(original, None, None, to, options)?.ok_or_else(|| not_numbers(original)),
+    }
+}
+
 /// The field with its values of the dtype `from` (any numbers if none) cast to `to`; `None` if it
 /// has none. `outer` is the dtype that an outer field has.
 fn target(
@@ -225,47 +244,85 @@ fn target(
     options: &MappingOptions,
 ) -> Result<Option<Field>> {
     let dtype = field.metadata().get(TF_DTYPE).and_then(|name| DType::from_name(name)).or(outer);
+    // What numbers mean that are stored for a type of others is not known.
+    let is_others = is_of_others(field);
+    if is_others && from.is_some() {
+        return Ok(None);
+    }
     // The values of a tensor or sparse tensor that is a struct stand beside its shape.
     let values = match field.metadata().get(TF_KIND).map(String::as_str) {
+        _ if VariableShapeTensor::from_field(field)?.is_some() => Some("data"),
+        _ if dtype.is_none() => None,
         Some("tensor") => Some("data"),
         Some("sparse") => Some("values"),
-        Some("optional") if dtype.is_some() => match field.data_type() {
+        Some("optional") => match field.data_type() {
             DataType::Struct(fields) if fields.find("dense_shape").is_some() => Some("values"),
             _ => Some("data"),
         },
         _ => None,
     };
+    let item = |item: &FieldRef| Ok::<_, Error>(target(item, dtype, from, to, options)?.map(Arc::new));
     let data_type = match field.data_type() {
         DataType::Struct(fields) => {
             let mut changed = false;
             let cast = fields.iter().map(|child| {
-                let concerned = values.is_none_or(|values| dtype.is_none() || values == child.name());
-                let cast = match concerned {
-                    true => target(child, dtype, from, to, options)?,
+                let cast = match values.is_none_or(|values| values == child.name()) {
+                    true => item(child)?,
                     false => None,
                 };
                 changed |= cast.is_some();
-                Ok(cast.map_or_else(|| child.clone(), Arc::new))
+                Ok(cast.unwrap_or_else(|| child.clone()))
             });
             let fields: Fields = cast.collect::<Result<Vec<_>>>()?.into();
             changed.then_some(DataType::Struct(fields))
         }
-        DataType::List(item) => target(item, dtype, from, to, options)?.map(|f| DataType::List(Arc::new(f))),
-        DataType::FixedSizeList(item, n) => {
-            target(item, dtype, from, to, options)?.map(|f| DataType::FixedSizeList(Arc::new(f), *n))
+        DataType::List(list) => item(list)?.map(DataType::List),
+        DataType::LargeList(list) => item(list)?.map(DataType::LargeList),
+        DataType::ListView(list) => item(list)?.map(DataType::ListView),
+        DataType::LargeListView(list) => item(list)?.map(DataType::LargeListView),
+        DataType::FixedSizeList(list, n) => item(list)?.map(|item| DataType::FixedSizeList(item, *n)),
+        DataType::RunEndEncoded(ends, values) => {
+            item(values)?.map(|values| DataType::RunEndEncoded(ends.clone(), values))
+        }
+        // Keys that become equal would be lost.
+        DataType::Map(entries, sorted) => match entries.data_type() {
+            DataType::Struct(pair) => match pair.as_ref() {
+                [key, value] => item(value)?.map(|value| {
+                    let pair = DataType::Struct(vec![key.clone(), value].into());
+                    DataType::Map(Arc::new(entries.as_ref().clone().with_data_type(pair)), *sorted)
+                }),
+                _ => None,
+            },
+            _ => None,
+        },
+        DataType::Dictionary(keys, values) => {
+            let values = Field::new("", values.as_ref().clone(), true);
+            let values = target(&values, dtype, from, to, options)?;
+            values.map(|values| DataType::Dictionary(keys.clone(), Box::new(values.data_type().clone())))
         }
         leaf => {
+            // Where TensorFlow said nothing, numbers are what they are stored as.
+            let own = dtype.or_else(|| value_dtype(leaf).ok());
             // Numbers that are only part of a value (a complex number), or its bits, are not cast.
-            let is_value = dtype.is_some_and(|d| {
-                is_number(d) && from.is_none_or(|from| from == d) || from.is_none() && is_widened(d, leaf)
-            });
+            let holds_numbers = leaf.is_numeric() || *leaf == DataType::Boolean;
+            let is_value = match own.filter(|_| holds_numbers) {
+                Some(own) => {
+                    is_number(own) && from.is_none_or(|from| from == own)
+                        || from.is_none() && is_widened(own, leaf)
+                }
+                None => from.is_none() && leaf.is_decimal(),
+            };
             let in_tensor = outer.is_some();
             let to = value_type(to, options, false, in_tensor).filter(|_| is_value);
             to.filter(|to| can_cast_types(leaf, to))
         }
     };
     let Some(data_type) = data_type else { return Ok(None) };
-    let field = field.clone().with_data_type(data_type);
+    let mut field = field.clone();
+    if is_others && *field.data_type() != data_type {
+        field = without_extension(field);
+    }
+    let field = field.with_data_type(data_type);
     let has_dtype = field.metadata().contains_key(TF_DTYPE);
     Ok(Some(if has_dtype { with_metadata(field, TF_DTYPE, to.name()) } else { field }))
 }
@@ -288,18 +345,21 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
     let wrong = || Error::unsupported("cast").expected(to.to_string(), array.data_type().to_string());
     match to {
-        DataType::List(item) => {
-            let list = array.as_list_opt::<i32>().ok_or_else(wrong)?;
-            let (first, last) = (list.offsets().first().copied(), list.offsets().last().copied());
-            let (first, last) = (first.unwrap_or(0), last.unwrap_or(0));
-            let bounds = (usize::try_from(first), usize::try_from(last.saturating_sub(first)));
-            let (Ok(start), Ok(len)) = bounds else { return Err(wrong()) };
-            let values = cast(&list.values().slice(start, len), item.data_type())?;
-            let offsets = match first {
-                0 => list.offsets().clone(),
-                _ => OffsetBuffer::new(ScalarBuffer::from_iter(list.offsets().iter().map(|o| o - first))),
-            };
-            Ok(Arc::new(ListArray::try_new(item.clone(), offsets, values, list.nulls().cloned())?))
+        DataType::List(item) => cast_list(array.as_list_opt::<i32>().ok_or_else(wrong)?, item),
+        DataType::LargeList(item) => cast_list(array.as_list_opt::<i64>().ok_or_else(wrong)?, item),
+        DataType::ListView(item) => cast_views(array.as_list_view_opt::<i32>().ok_or_else(wrong)?, item),
+        DataType::LargeListView(item) => cast_views(array.as_list_view_opt::<i64>().ok_or_else(wrong)?, item),
+        DataType::Map(entries, sorted) => {
+            let map = array.as_map_opt().ok_or_else(wrong)?;
+            let pairs: ArrayRef = Arc::new(map.entries().clone());
+            let pairs = cast(&pairs, entries.data_type())?;
+            let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
+            let pairs = pairs.as_struct().clone();
+            Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, pairs, nulls, *sorted)?))
+        }
+        DataType::Dictionary(_, values) => {
+            let dictionary = array.as_any_dictionary_opt().ok_or_else(wrong)?;
+            Ok(dictionary.with_values(cast(dictionary.values(), values)?))
         }
         DataType::FixedSizeList(item, size) => {
             let list = array.as_fixed_size_list_opt().ok_or_else(wrong)?;
@@ -331,6 +391,24 @@ fn cast(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
 }
 
+fn cast_list<O: OffsetSizeTrait>(list: &GenericListArray<O>, item: &FieldRef) -> Result<ArrayRef> {
+    let (first, last) = (list.offsets().first().copied(), list.offsets().last().copied());
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    let (start, len) = (first.as_usize(), last.as_usize().saturating_sub(first.as_usize()));
+    let values = cast(&list.values().slice(start, len), item.data_type())?;
+    let offsets = match start {
+        0 => list.offsets().clone(),
+        _ => OffsetBuffer::new(ScalarBuffer::from_iter(list.offsets().iter().map(|o| *o - first))),
+    };
+    Ok(Arc::new(GenericListArray::try_new(item.clone(), offsets, values, list.nulls().cloned())?))
+}
+
+fn cast_views<O: OffsetSizeTrait>(list: &GenericListViewArray<O>, item: &FieldRef) -> Result<ArrayRef> {
+    let values = cast(list.values(), item.data_type())?;
+    let (offsets, sizes, nulls) = (list.offsets().clone(), list.sizes().clone(), list.nulls().cloned());
+    Ok(Arc::new(GenericListViewArray::try_new(item.clone(), offsets, sizes, values, nulls)?))
+}
+
 /// The error of the first value that does not fit.
 #[cold]
 fn does_not_fit(array: &ArrayRef, to: &DataType) -> Error {
@@ -356,7 +434,7 @@ mod tests {
     use super::*;
     use crate::schema::feature::FeatureSpec;
     use crate::schema::mapping;
-    use arrow::array::{Float32Array, Int64Array};
+    use arrow::array::{Float32Array, Int64Array, ListArray};
     use arrow::datatypes::{Float32Type, Int32Type};
 
     fn schema(types: &[(&str, &str)]) -> Schema {

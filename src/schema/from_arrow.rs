@@ -5,12 +5,17 @@
 //! | what tfarrow wrote, under its own name | as `tfarrow.element_spec` says, structure included |
 //! | what tfarrow wrote, under another name | the tensor or sparse tensor that its field metadata says |
 //! | `arrow.fixed_shape_tensor`, `arrow.variable_shape_tensor` | tensor of that shape |
-//! | integer, float, Boolean, Utf8, Binary | scalar; a dictionary is what its values are |
+//! | integer, float, Boolean, strings and bytes | scalar; a dictionary is what its values are |
 //! | `List` of values, or of fixed-size lists | tensor whose first dimension is unknown |
 //! | `List` of `List`s | ragged tensor |
 //! | `FixedSizeList`s | tensor |
 //! | `Struct` | dict |
+//! | anything else | none: the column holds no tensors |
 
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 
 use super::ELEMENT_SPEC;
@@ -38,29 +43,40 @@ pub(crate) struct Place {
 /// from their types, or the one tensor called `value`.
 ///
 /// # Errors
-/// A column is of a type that is no tensor's.
+/// A column holds no tensors.
 pub(crate) fn element_spec(schema: &Schema) -> Result<ElementSpec> {
-    if let Some(kept) = kept(schema) {
+    if let Some(kept) = kept(schema, |_| false) {
         return Ok(kept);
     }
     let mut fields = Vec::new();
     for field in schema.fields() {
         fields.push((field.name().clone(), derive(field).map_err(|e| e.in_column(field.name().as_str()))?));
     }
+    Ok(of_columns(fields))
+}
+
+/// As [`element_spec`], of those columns alone that hold tensors.
+pub(crate) fn element_spec_of_tensors(schema: &Schema) -> ElementSpec {
+    let derived = |field: &FieldRef| Some((field.name().clone(), derive(field).ok()?));
+    kept(schema, |field| derive(field).is_err())
+        .unwrap_or_else(|| of_columns(schema.fields().iter().filter_map(derived).collect()))
+}
+
+fn of_columns(fields: Vec<(String, ElementSpec)>) -> ElementSpec {
     match fields.as_slice() {
-        [(name, spec)] if name == "value" && spec.is_leaf() => Ok(spec.clone()),
-        _ => Ok(ElementSpec::dict(fields)),
+        [(name, spec)] if name == "value" && spec.is_leaf() => spec.clone(),
+        _ => ElementSpec::dict(fields),
     }
 }
 
 /// The spec in the metadata, if every one of its components has a column and every column is one of
-/// them.
-fn kept(schema: &Schema) -> Option<ElementSpec> {
+/// them, but for those that are `beside` them.
+fn kept(schema: &Schema, beside: impl Fn(&Field) -> bool) -> Option<ElementSpec> {
     let json = serde_json::from_str(schema.metadata().get(ELEMENT_SPEC)?).ok()?;
     let spec = ElementSpec::from_json(&json).ok()?;
     let places = places(&spec, schema)?;
     let used = |column: usize| places.iter().any(|place| place.place.first() == Some(&column));
-    if !(0..schema.fields().len()).all(used) {
+    if !schema.fields().iter().enumerate().all(|(column, field)| used(column) || beside(field)) {
         return None;
     }
     let mut places = places.into_iter();
@@ -118,7 +134,8 @@ pub(crate) fn places(spec: &ElementSpec, schema: &Schema) -> Option<Vec<Place>> 
     (!out.is_empty()).then_some(out)
 }
 
-fn nested_place(path: &str, fields: &Fields) -> Option<Vec<usize>> {
+/// The column `path`, or the member of structs at it.
+pub(super) fn nested_place(path: &str, fields: &Fields) -> Option<Vec<usize>> {
     for (i, field) in fields.iter().enumerate() {
         if field.name() == path {
             return Some(vec![i]);
@@ -150,7 +167,9 @@ pub(crate) fn field_at<'a>(fields: &'a Fields, place: &[usize]) -> Option<&'a Fi
 /// The type at the bottom of lists; of the data of a variable-shape tensor.
 fn values_type(data_type: &DataType) -> &DataType {
     match data_type {
-        DataType::List(item) | DataType::FixedSizeList(item, _) => values_type(item.data_type()),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            values_type(item.data_type())
+        }
         DataType::Struct(fields) => match fields.first() {
             Some(data) if data.name() == "data" => values_type(data.data_type()),
             _ => data_type,
@@ -191,7 +210,7 @@ fn holds(spec: &ElementSpec, data_type: &DataType) -> bool {
 /// The component that a column of an unknown past is.
 ///
 /// # Errors
-/// It is of a type that is no tensor's.
+/// It holds no tensors.
 fn derive(field: &Field) -> Result<ElementSpec> {
     if let Some(said) = said(field).filter(|spec| holds(spec, field.data_type())) {
         return Ok(said);
@@ -200,14 +219,16 @@ fn derive(field: &Field) -> Result<ElementSpec> {
     if let (Some(tensor), DataType::FixedSizeList(item, _)) =
         (FixedShapeTensor::from_field(field)?, field.data_type())
     {
+        in_order(tensor.permutation.as_deref())?;
         return Ok(ElementSpec::tensor(value_dtype(item.data_type())?, dims(tensor.shape)));
     }
     if let (Some(tensor), DataType::Struct(parts)) =
         (VariableShapeTensor::from_field(field)?, field.data_type())
         && let [data, shape] = parts.as_ref()
-        && let (DataType::List(item), DataType::FixedSizeList(_, rank)) =
+        && let (DataType::List(item) | DataType::LargeList(item), DataType::FixedSizeList(_, rank)) =
             (data.data_type(), shape.data_type())
     {
+        in_order(tensor.permutation.as_deref())?;
         let uniform = tensor.uniform_shape.unwrap_or_default();
         let size = |i| uniform.get(i).copied().flatten().map(|size| size as u64);
         let shape = Shape::Dims((0..usize::try_from(*rank).unwrap_or(0)).map(size).collect());
@@ -217,7 +238,7 @@ fn derive(field: &Field) -> Result<ElementSpec> {
     let (mut inner, mut any, mut fixed) = (field.data_type(), 0, Vec::new());
     loop {
         match inner {
-            DataType::List(item) if fixed.is_empty() => {
+            DataType::List(item) | DataType::LargeList(item) if fixed.is_empty() => {
                 any += 1;
                 inner = item.data_type();
             }
@@ -225,7 +246,7 @@ fn derive(field: &Field) -> Result<ElementSpec> {
                 fixed.push(u64::try_from(*size).ok());
                 inner = item.data_type();
             }
-            DataType::Struct(members) if any == 0 && fixed.is_empty() => {
+            DataType::Struct(members) if any == 0 && fixed.is_empty() && !members.is_empty() => {
                 let members = members.iter().map(|member| Ok((member.name().clone(), derive(member)?)));
                 return Ok(ElementSpec::dict(members.collect::<Result<_>>()?));
             }
@@ -258,7 +279,20 @@ fn said(field: &Field) -> Option<ElementSpec> {
     }
 }
 
-fn value_dtype(data_type: &DataType) -> Result<DType> {
+/// Refuses tensors whose dimensions are to be shown in another order than that of their values.
+fn in_order(permutation: Option<&[usize]>) -> Result<()> {
+    match permutation.is_none_or(|order| order.iter().copied().eq(0..order.len())) {
+        true => Ok(()),
+        false => Err(Error::unsupported("tensors whose dimensions are permuted")
+            .with_hint("write them in row-major order, or leave the column out with --exclude")),
+    }
+}
+
+/// The dtype of values that are stored as `data_type`.
+///
+/// # Errors
+/// They are no tensor's.
+pub(super) fn value_dtype(data_type: &DataType) -> Result<DType> {
     Ok(match data_type {
         DataType::Boolean => DType::Bool,
         DataType::Int8 => DType::Int8,
@@ -272,8 +306,70 @@ fn value_dtype(data_type: &DataType) -> Result<DType> {
         DataType::Float16 => DType::Float16,
         DataType::Float32 => DType::Float32,
         DataType::Float64 => DType::Float64,
-        DataType::Utf8 | DataType::Binary => DType::String,
         DataType::Dictionary(_, values) => return value_dtype(values),
-        other => return Err(Error::unsupported(format!("column of type {other} is no tensor"))),
+        other if is_bytes(other) => DType::String,
+        other => {
+            return Err(Error::unsupported(format!("column of type {other} is no tensor"))
+                .with_hint("leave it out with --exclude, or write Arrow or Parquet"));
+        }
     })
+}
+
+/// Whether values of `data_type` are strings or bytes.
+fn is_bytes(data_type: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, FixedSizeBinary, LargeBinary, LargeUtf8, Utf8, Utf8View};
+    matches!(data_type, Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView | FixedSizeBinary(_))
+}
+
+/// The type in which a column of tensors is stored: with offsets of 32 bits and without views, as
+/// everything that this crate makes, lists with children called `item`, everything nullable.
+/// `None` if something in it is no tensor's.
+pub(crate) fn stored_type(data_type: &DataType) -> Option<DataType> {
+    let child = |field: &FieldRef, name: &str| {
+        let own = Field::new(name, stored_type(field.data_type())?, true);
+        Some(Arc::new(own.with_metadata(field.metadata().clone())))
+    };
+    Some(match data_type {
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
+        DataType::List(item) | DataType::LargeList(item) => DataType::List(child(item, "item")?),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(child(item, "item")?, *size),
+        DataType::Struct(fields) if !fields.is_empty() => {
+            let fields = fields.iter().map(|field| child(field, field.name()));
+            DataType::Struct(fields.collect::<Option<Fields>>()?)
+        }
+        other => {
+            value_dtype(other).ok()?;
+            other.clone()
+        }
+    })
+}
+
+/// A column of tensors as those take it who write tensors: in its [`stored_type`], dictionaries and
+/// bytes of a fixed width given as their values. What is no tensor's stays as it is.
+///
+/// # Errors
+/// A column has more than 32-bit offsets can count.
+pub(crate) fn plain(array: &ArrayRef) -> Result<ArrayRef> {
+    let plain = plain_type(array.data_type());
+    if plain == *array.data_type() { Ok(array.clone()) } else { Ok(cast(array, &plain)?) }
+}
+
+/// The type of what [`plain`] gives.
+pub(crate) fn plain_type(data_type: &DataType) -> DataType {
+    fn values(data_type: DataType) -> DataType {
+        let child = |field: FieldRef| {
+            let data_type = values(field.data_type().clone());
+            Arc::new(field.as_ref().clone().with_data_type(data_type))
+        };
+        match data_type {
+            DataType::FixedSizeBinary(_) => DataType::Binary,
+            DataType::Dictionary(_, of) => stored_type(&of).map_or(*of, values),
+            DataType::List(item) => DataType::List(child(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(child(item), size),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().cloned().map(child).collect()),
+            other => other,
+        }
+    }
+    stored_type(data_type).map_or_else(|| data_type.clone(), values)
 }

@@ -2,19 +2,19 @@
 #![allow(unsafe_code)]
 
 use std::ops::{Deref, Range};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayData, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, root_as_footer};
 
 use crate::error::{Error, Result};
 use crate::input::open_local;
+use crate::source::guard::no_panic;
+use crate::source::ipc_schema;
 
 /// The magic bytes at the end of an IPC file and the length of the footer before them.
 const TRAILER_BYTES: usize = 10;
@@ -81,7 +81,7 @@ impl IpcMap {
             // SAFETY: that the file does not change is this function's own condition.
             let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
             let buffer = Buffer::from(bytes::Bytes::from_owner(map));
-            no_panic(|| Self::of_buffer(buffer, name.clone()))
+            no_panic("damaged Arrow IPC file", || Self::of_buffer(buffer, name.clone()))
         };
         open().map_err(|e| e.in_source(name.clone()))
     }
@@ -98,8 +98,9 @@ impl IpcMap {
         let footer = end.checked_sub(footer_bytes).and_then(|start| buffer.get(start..end));
         let footer = footer.filter(|footer| footer.len() + MAGIC_BYTES <= end).ok_or_else(not_ipc)?;
         let footer = root_as_footer(footer).map_err(|e| not_ipc().with_cause(e.to_string()))?;
+        ipc_schema::check_version(footer.version())?;
         let schema = footer.schema().ok_or_else(|| Error::corrupt("no schema in an IPC file's footer"))?;
-        let schema = SchemaRef::new(fb_to_schema(schema));
+        let schema = ipc_schema::read(schema)?;
         let mut decoder = FileDecoder::new(schema.clone(), footer.version());
         for block in footer.dictionaries().iter().flatten() {
             let message = message(&buffer, block)?;
@@ -141,7 +142,7 @@ impl IpcMap {
                     .expected(format!("less than {}", self.blocks.len()), index.to_string())
             })?;
             let message = message(&self.buffer, block)?;
-            let batch = no_panic(|| {
+            let batch = no_panic("damaged batch", || {
                 let batch = self.decoder.read_record_batch(block, &message);
                 batch.map_err(|e| Error::corrupt("damaged batch").with_cause(e))
             })?
@@ -199,11 +200,6 @@ impl Deref for MappedBatch {
     fn deref(&self) -> &RecordBatch {
         &self.batch
     }
-}
-
-/// Runs a decoder of arrow-ipc, which panics over some damage (a schema of unknown types, say).
-fn no_panic<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err(Error::corrupt("damaged Arrow IPC file")))
 }
 
 /// Whether every buffer with anything in it lies in the memory at `map`.

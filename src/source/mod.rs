@@ -30,6 +30,8 @@ pub(crate) mod count;
 pub(crate) mod elements;
 mod features;
 mod foreign;
+pub(crate) mod guard;
+pub(crate) mod ipc_schema;
 pub(crate) mod kinds;
 pub(crate) mod live;
 pub(crate) mod open;

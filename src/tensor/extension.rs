@@ -138,6 +138,21 @@ impl VariableShapeTensor {
     }
 }
 
+/// Whether `field` has an extension type that is none of the two above: what its values mean, and how
+/// they are stored, is for others to say.
+pub(crate) fn is_of_others(field: &Field) -> bool {
+    let name = field.metadata().get(EXTENSION_NAME).map(String::as_str);
+    name.is_some_and(|name| name != FIXED_SHAPE && name != VARIABLE_SHAPE)
+}
+
+/// A field whose storage is no longer that of its extension type.
+pub(crate) fn without_extension(field: Field) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.remove(EXTENSION_NAME);
+    metadata.remove(EXTENSION_METADATA);
+    field.with_metadata(metadata)
+}
+
 /// The nullable list child that pyarrow itself makes: without nullability it loses tensor types
 /// through Parquet.
 pub(crate) fn item(value_type: DataType) -> FieldRef {

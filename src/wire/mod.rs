@@ -13,3 +13,5 @@ pub(crate) mod riegeli;
 pub(crate) mod snappy;
 pub(crate) mod table;
 pub(crate) mod tfrecord;
+#[cfg(feature = "parquet")]
+pub(crate) mod thrift;

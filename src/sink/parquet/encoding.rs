@@ -118,7 +118,12 @@ impl Leaf {
 fn find_leaves(data_type: &DataType, nested: bool, out: &mut Vec<Leaf>) {
     match data_type {
         DataType::Struct(fields) => fields.iter().for_each(|f| find_leaves(f.data_type(), nested, out)),
-        DataType::List(item) | DataType::FixedSizeList(item, _) => find_leaves(item.data_type(), true, out),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => find_leaves(item.data_type(), true, out),
         leaf => out.push(Leaf { data_type: leaf.clone(), nested, values: 0, distinct: HashSet::new() }),
     }
 }
@@ -134,6 +139,12 @@ fn collect(array: &ArrayRef, index: &mut usize, leaves: &mut [Leaf]) {
             let bound = |offset: Option<&i32>| offset.and_then(|o| usize::try_from(*o).ok()).unwrap_or(0);
             let (first, last) = (bound(list.value_offsets().first()), bound(list.value_offsets().last()));
             collect(&list.values().slice(first, last - first), index, leaves);
+        }
+        DataType::LargeList(_) => collect(array.as_list::<i64>().values(), index, leaves),
+        DataType::ListView(_) => collect(array.as_list_view::<i32>().values(), index, leaves),
+        DataType::LargeListView(_) => collect(array.as_list_view::<i64>().values(), index, leaves),
+        DataType::Map(..) => {
+            array.as_map().entries().columns().iter().for_each(|column| collect(column, index, leaves));
         }
         DataType::FixedSizeList(_, size) => {
             let list = array.as_fixed_size_list();

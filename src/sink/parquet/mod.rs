@@ -2,10 +2,11 @@
 
 mod encoding;
 mod row_group;
+mod storage;
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
@@ -102,10 +103,10 @@ impl ParquetSink {
             .set_key_value_metadata(Some(key_values))
             .set_created_by(concat!("tfarrow ", env!("CARGO_PKG_VERSION")).to_owned());
         Ok(Self {
-            schema: Arc::new(match options.parquet_encodings {
+            schema: Arc::new(storage::stored(&match options.parquet_encodings {
                 ParquetEncodings::Compatible => half::widened(schema),
                 ParquetEncodings::Compact => schema.clone(),
-            }),
+            })?),
             properties,
             compression,
             encodings: options.parquet_encodings,
@@ -119,18 +120,6 @@ impl ParquetSink {
         })
     }
 
-    /// `batch` with its columns in the types in which they are stored.
-    fn as_stored(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let columns = self.schema.fields().iter().zip(batch.columns());
-        let columns = columns.map(|(field, column)| match field.data_type() == column.data_type() {
-            true => Ok(column.clone()),
-            false => arrow::compute::cast(column, field.data_type()),
-        });
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = columns.collect::<Result<_, _>>()?;
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
-    }
-
     /// The writer, opened with encodings that suit the rows held.
     fn writer(&mut self) -> Result<&mut Writer> {
         if let Some(file) = self.file.take() {
@@ -142,7 +131,7 @@ impl ParquetSink {
             let writer = ArrowWriter::try_new_with_options(file, self.schema.clone(), options)
                 .map_err(parquet_error)?;
             let (file, factory) = writer.into_serialized_writer().map_err(parquet_error)?;
-            let encoders = Encoders::new(self.schema.clone(), self.threads);
+            let encoders = Encoders::new(self.schema.clone(), self.threads)?;
             self.writer = Some(Writer { file, factory, encoders, row_groups: 0 });
         }
         self.writer.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "Parquet output failed before"))
@@ -170,7 +159,7 @@ impl ParquetSink {
 
 impl Sink for ParquetSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut rest = self.as_stored(batch)?;
+        let mut rest = storage::as_stored(&self.schema, batch)?;
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(self.row_group_rows - self.held_rows);
             let part = if rows == rest.num_rows() { rest.clone() } else { rest.slice(0, rows) };

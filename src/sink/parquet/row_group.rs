@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
 use parquet::file::writer::SerializedFileWriter;
 
@@ -46,14 +47,22 @@ struct Job {
 /// they went in.
 pub(super) struct Encoders {
     schema: SchemaRef,
+    /// Parquet columns of each Arrow column.
+    leaves: Arc<[usize]>,
     jobs: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
     under_way: VecDeque<Receiver<Result<RowGroup>>>,
 }
 
 impl Encoders {
-    pub(super) fn new(schema: SchemaRef, threads: usize) -> Self {
-        let mut encoders = Self { schema, jobs: None, threads: Vec::new(), under_way: VecDeque::new() };
+    /// Encoders of columns of `schema`.
+    ///
+    /// # Errors
+    /// Parquet has no place for a column.
+    pub(super) fn new(schema: SchemaRef, threads: usize) -> Result<Self> {
+        let leaves = leaf_counts(&schema)?.into();
+        let mut encoders =
+            Self { schema, leaves, jobs: None, threads: Vec::new(), under_way: VecDeque::new() };
         if threads > 1 {
             // The caller's own thread is one of them.
             let (jobs, queue) = sync_channel::<Job>(0);
@@ -62,11 +71,12 @@ impl Encoders {
             encoders.threads = (1..threads)
                 .map(|_| {
                     let (queue, schema) = (queue.clone(), encoders.schema.clone());
-                    std::thread::spawn(move || work(&queue, &schema))
+                    let leaves = encoders.leaves.clone();
+                    std::thread::spawn(move || work(&queue, &schema, &leaves))
                 })
                 .collect();
         }
-        encoders
+        Ok(encoders)
     }
 
     /// Encodes `batches`: on a thread that has nothing to do, or else on this one, so that no row
@@ -85,7 +95,7 @@ impl Encoders {
             };
         }
         let Job { columns, batches, done } = job;
-        drop(done.send(encode(&self.schema, columns, batches)));
+        drop(done.send(encode(&self.schema, &self.leaves, columns, batches)));
         self.under_way.push_back(result);
         Ok(())
     }
@@ -122,25 +132,25 @@ fn lost() -> Error {
     Error::new(ErrorKind::Interrupted, "an encoding thread ended unexpectedly")
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, schema: &SchemaRef) {
+fn work(queue: &Mutex<Receiver<Job>>, schema: &Schema, leaves: &[usize]) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { columns, batches, done }) = job else { return };
         // Nobody waits for the result if the output was given up.
-        drop(done.send(encode(schema, columns, batches)));
+        drop(done.send(encode(schema, leaves, columns, batches)));
     }
 }
 
 fn encode(
-    schema: &SchemaRef,
+    schema: &Schema,
+    leaves: &[usize],
     mut columns: Vec<ArrowColumnWriter>,
     batches: Vec<RecordBatch>,
 ) -> Result<RowGroup> {
     for batch in batches {
         let mut writers = columns.iter_mut();
-        for (field, array) in schema.fields().iter().zip(batch.columns()) {
-            let leaves = leaf_count(field.data_type());
-            let mut own: Vec<&mut ArrowColumnWriter> = writers.by_ref().take(leaves).collect();
+        for ((field, array), leaves) in schema.fields().iter().zip(batch.columns()).zip(leaves) {
+            let mut own: Vec<&mut ArrowColumnWriter> = writers.by_ref().take(*leaves).collect();
             let rows = slice_rows(array.as_ref());
             let mut at = 0;
             while at < array.len() {
@@ -157,13 +167,16 @@ fn encode(
     Ok(RowGroup { chunks: chunks.map_err(parquet_error)? })
 }
 
-/// Parquet columns that an Arrow column becomes.
-fn leaf_count(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Struct(fields) => fields.iter().map(|f| leaf_count(f.data_type())).sum(),
-        DataType::List(item) | DataType::FixedSizeList(item, _) => leaf_count(item.data_type()),
-        _ => 1,
+/// How many Parquet columns each Arrow column becomes.
+fn leaf_counts(schema: &Schema) -> Result<Vec<usize>> {
+    let descriptor = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
+    let mut counts = vec![0; schema.fields().len()];
+    for leaf in 0..descriptor.num_columns() {
+        if let Some(count) = counts.get_mut(descriptor.get_column_root_idx(leaf)) {
+            *count += 1;
+        }
     }
+    Ok(counts)
 }
 
 /// Rows of `array` to encode in one go.

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
+use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
 use crate::schema::element::pruned;
 use crate::schema::{ELEMENT_SPEC, SOURCE, VERSION, from_arrow, unknown_column};
 use crate::source::options::OpenOptions;
-use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor};
+use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor, is_of_others, without_extension};
 use crate::tf::spec::ElementSpec;
 
 /// Columns of a file and what they become.
@@ -29,7 +29,7 @@ impl TablePlan {
     /// Plans the columns of a file of `schema` that `options` ask for; `source` is the kind of file.
     ///
     /// # Errors
-    /// A column is of a type that is no tensor's, or an option names a column that does not exist.
+    /// An option names a column that does not exist, or two columns have the same name.
     pub(super) fn new(schema: &Schema, options: &OpenOptions, source: &str) -> Result<Self> {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         if names.is_empty() {
@@ -46,13 +46,15 @@ impl TablePlan {
         let (mut fields, mut taken): (Vec<FieldRef>, _) = (Vec::new(), HashSet::new());
         for column in &wanted {
             let Some(field) = schema.fields().get(*column) else { continue };
-            let own = normal_field(field).map_err(|e| e.in_column(field.name().as_str()))?;
+            let own = own_field(field).map_err(|e| e.in_column(field.name().as_str()))?;
             if !taken.insert(own.name().clone()) {
                 return Err(Error::unsupported(format!("two columns are named `{}`", own.name())));
             }
             fields.push(Arc::new(own));
         }
-        let mut metadata: HashMap<String, String> = HashMap::new();
+        // What others keep there is theirs: the index of pandas, say.
+        let mut metadata: HashMap<String, String> = schema.metadata().clone();
+        metadata.remove(ELEMENT_SPEC);
         for (key, otherwise) in [(VERSION, env!("CARGO_PKG_VERSION")), (SOURCE, source)] {
             let kept = schema.metadata().get(key).map_or(otherwise, String::as_str);
             metadata.insert(key.to_owned(), kept.to_owned());
@@ -60,8 +62,8 @@ impl TablePlan {
         if let Some(spec) = pruned_spec(schema, &wanted) {
             metadata.insert(ELEMENT_SPEC.to_owned(), spec.to_json().to_string());
         }
-        let element_spec =
-            from_arrow::element_spec(&Schema::new_with_metadata(fields.clone(), metadata.clone()))?;
+        let read_as = Schema::new_with_metadata(fields.clone(), metadata.clone());
+        let element_spec = from_arrow::element_spec_of_tensors(&read_as);
         metadata.insert(ELEMENT_SPEC.to_owned(), element_spec.to_json().to_string());
         let mut names = HashSet::new();
         for field in &mut fields {
@@ -91,11 +93,29 @@ impl TablePlan {
         &self.read
     }
 
-    /// The columns of the plan from what was read.
+    /// The columns of the plan from what was read: one batch, or several where offsets of 32 bits
+    /// cannot count what one holds.
     ///
     /// # Errors
-    /// A value does not fit the column's type.
-    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    /// A row does not fit the columns' types.
+    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+        match (self.apply_whole(batch), batch.num_rows()) {
+            (Ok(batch), _) => Ok(vec![batch]),
+            (Err(error), 0 | 1) => Err(error),
+            (Err(_), rows) => {
+                let half = |from: usize, to: usize| {
+                    // Taken, not sliced: offsets begin anew.
+                    let rows = UInt64Array::from_iter_values(from as u64..to as u64);
+                    self.apply(&take_record_batch(batch, &rows)?)
+                };
+                let mut batches = half(0, rows / 2)?;
+                batches.extend(half(rows / 2, rows)?);
+                Ok(batches)
+            }
+        }
+    }
+
+    fn apply_whole(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.order.len());
         for (place, field) in self.order.iter().zip(self.schema.fields()) {
@@ -144,88 +164,73 @@ pub(super) fn check_same(first: &Schema, other: &Schema) -> Result<()> {
     }
 }
 
-/// A column as tfarrow has it: nullable, lists with children called `item`, of 32-bit offsets.
-fn normal_field(field: &Field) -> Result<Field> {
-    let data_type = normal_type(field.data_type())?;
-    if !can_cast_types(field.data_type(), &data_type) {
-        return Err(refused(field.data_type()));
-    }
-    let own = Field::new(field.name(), data_type, true).with_metadata(field.metadata().clone());
-    let tensor = FixedShapeTensor::from_field(&own)?;
-    let varying = VariableShapeTensor::from_field(&own)?;
-    let permutation = tensor.as_ref().and_then(|t| t.permutation.as_ref());
-    let permutation = permutation.or(varying.as_ref().and_then(|t| t.permutation.as_ref()));
-    if permutation.is_some_and(|order| !order.iter().copied().eq(0..order.len())) {
-        return Err(Error::unsupported("tensors whose dimensions are permuted")
-            .with_hint("write them in row-major order, or leave the column out with --exclude"));
-    }
+/// A column as tfarrow has it: one of tensors as tfarrow stores them, any other as it is. Nullable.
+fn own_field(field: &Field) -> Result<Field> {
+    let data_type = match is_others(field)? {
+        true => None,
+        false => from_arrow::stored_type(field.data_type()),
+    };
+    let data_type = data_type.unwrap_or_else(|| field.data_type().clone());
+    let own = field.clone().with_data_type(data_type).with_nullable(true);
     // Other writers' metadata has members that readers stumble over.
-    let clean = match (tensor, varying, own.data_type()) {
-        (Some(tensor), _, DataType::FixedSizeList(item, _)) => {
-            FixedShapeTensor { permutation: None, ..tensor }.field(own.name(), item.data_type().clone())?
-        }
-        (_, Some(tensor), DataType::Struct(parts)) => match parts.as_ref() {
-            [data, shape] => match (data.data_type(), shape.data_type()) {
+    let clean = match own.data_type() {
+        DataType::FixedSizeList(item, _) => match FixedShapeTensor::from_field(&own)? {
+            Some(tensor) => {
+                let permutation = tensor.permutation.filter(|order| !is_in_order(order));
+                FixedShapeTensor { permutation, ..tensor }.field(own.name(), item.data_type().clone())?
+            }
+            None => return Ok(own),
+        },
+        DataType::Struct(parts) => match (VariableShapeTensor::from_field(&own)?, parts.as_ref()) {
+            (Some(tensor), [data, shape]) => match (data.data_type(), shape.data_type()) {
                 (DataType::List(item), DataType::FixedSizeList(_, rank)) => {
                     let rank = usize::try_from(*rank).unwrap_or(0);
-                    let tensor = VariableShapeTensor { permutation: None, ..tensor };
+                    let permutation = tensor.permutation.filter(|order| !is_in_order(order));
+                    let tensor = VariableShapeTensor { permutation, ..tensor };
                     tensor.field(own.name(), item.data_type().clone(), rank)?
                 }
-                _ => return Err(refused(own.data_type())),
+                _ => return Ok(without_extension(own)),
             },
-            _ => return Err(refused(own.data_type())),
+            (Some(_), _) => return Ok(without_extension(own)),
+            (None, _) => return Ok(own),
         },
         _ => return Ok(own),
     };
-    if clean.data_type() != own.data_type() {
-        return Err(refused(own.data_type()));
-    }
     let mut metadata = own.metadata().clone();
     metadata.extend(clean.metadata().clone());
     Ok(own.with_metadata(metadata))
 }
 
-fn refused(data_type: &DataType) -> Error {
-    Error::unsupported(format!("column of type {data_type} is no tensor"))
-        .with_hint("leave it out with --exclude, or write it as numbers, strings, lists or structs")
-}
-
-fn normal_type(data_type: &DataType) -> Result<DataType> {
-    let child = |field: &FieldRef, name: &str| -> Result<FieldRef> {
-        let own = Field::new(name, normal_type(field.data_type())?, true);
-        Ok(Arc::new(own.with_metadata(field.metadata().clone())))
-    };
-    Ok(match data_type {
-        DataType::Boolean
-        | DataType::Int8
-        | DataType::Int16
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::UInt8
-        | DataType::UInt16
-        | DataType::UInt32
-        | DataType::UInt64
-        | DataType::Float16
-        | DataType::Float32
-        | DataType::Float64
-        | DataType::Utf8
-        | DataType::Binary => data_type.clone(),
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::List(item) | DataType::LargeList(item) => DataType::List(child(item, "item")?),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(child(item, "item")?, *size),
-        DataType::Struct(fields) if !fields.is_empty() => {
-            let fields = fields.iter().map(|field| child(field, field.name()));
-            DataType::Struct(fields.collect::<Result<Fields>>()?)
+/// Whether something in the column is no tensor's: it then stays as it is, all of it. So does what
+/// has an extension type of others, whose storage is for them to say, and lists of structs.
+fn is_others(field: &Field) -> Result<bool> {
+    if is_of_others(field) {
+        return Ok(true);
+    }
+    let permutation = FixedShapeTensor::from_field(field)?.and_then(|tensor| tensor.permutation);
+    let varying = VariableShapeTensor::from_field(field)?;
+    let permutation = permutation.or(varying.and_then(|tensor| tensor.permutation));
+    if permutation.is_some_and(|order| !is_in_order(&order)) {
+        return Ok(true);
+    }
+    Ok(match field.data_type() {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            let is_structure = matches!(item.data_type(), DataType::Struct(_))
+                && VariableShapeTensor::from_field(item)?.is_none();
+            is_structure || is_others(item)?
         }
-        DataType::Dictionary(keys, values) if values.is_primitive() || has_bytes(values) => {
-            DataType::Dictionary(keys.clone(), Box::new(normal_type(values)?))
+        DataType::Struct(fields) => {
+            let mut others = false;
+            for field in fields {
+                others |= is_others(field)?;
+            }
+            others
         }
-        other => return Err(refused(other)),
+        other => from_arrow::stored_type(other).is_none(),
     })
 }
 
-fn has_bytes(data_type: &DataType) -> bool {
-    use DataType::{Binary, LargeBinary, LargeUtf8, Utf8};
-    matches!(data_type, Utf8 | Binary | LargeUtf8 | LargeBinary)
+/// Whether dimensions are shown as they lie.
+fn is_in_order(permutation: &[usize]) -> bool {
+    permutation.iter().copied().eq(0..permutation.len())
 }

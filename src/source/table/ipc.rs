@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::SchemaRef;
-use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{self as ipc, MessageHeader, root_as_footer, root_as_message};
 
 use super::{Part, count};
 use crate::error::{Error, Result};
 use crate::input::{Forward, Input, Opened, Stat};
+use crate::source::guard::no_panic;
+use crate::source::ipc_schema;
 use crate::source::{PartitionRange, Progress};
 
 /// The magic bytes at the end of a file and the length of the footer before them.
@@ -142,8 +143,9 @@ impl IpcTable {
             end.checked_sub(footer_bytes).filter(|start| *start >= MAGIC_BYTES).ok_or_else(not_whole)?;
         let footer = file.read(start, footer_bytes, "truncated footer")?;
         let footer = root_as_footer(&footer).map_err(|e| not_a_message(e, start))?;
+        ipc_schema::check_version(footer.version())?;
         let schema = footer.schema().ok_or_else(|| damaged("no schema in an Arrow IPC file's footer"))?;
-        let schema = SchemaRef::new(fb_to_schema(schema));
+        let schema = ipc_schema::read(schema)?;
         let mut decoder = FileDecoder::new(schema.clone(), footer.version());
         for block in footer.dictionaries().iter().flatten() {
             file.read_dictionary(&mut decoder, block, max_batch_bytes)?;
@@ -199,9 +201,10 @@ impl IpcTable {
             }
             match (message.header_type(), &mut table) {
                 (MessageHeader::Schema, None) => {
+                    ipc_schema::check_version(message.version())?;
                     let schema =
                         message.header_as_schema().ok_or_else(|| damaged("stream without a schema"))?;
-                    let schema = SchemaRef::new(fb_to_schema(schema));
+                    let schema = ipc_schema::read(schema)?;
                     table = Some((schema.clone(), FileDecoder::new(schema, message.version())));
                 }
                 (MessageHeader::DictionaryBatch, Some((_, decoder))) => {
@@ -404,7 +407,7 @@ impl Block {
                 .map_err(|e| damaged("damaged batch").with_cause(e))?
                 .ok_or_else(|| damaged("no record batch where one should be"))
         };
-        super::no_panic(decode).map_err(|e| self.place(e))
+        no_panic("damaged batch", decode).map_err(|e| self.place(e))
     }
 
     /// Names the batch as the place of `error`.

@@ -1,17 +1,21 @@
 //! Arrow IPC files, Arrow IPC streams and Parquet files: those that tfarrow wrote give back what was
-//! read then, element spec included; columns of others are brought to the types that tfarrow has.
+//! read then, element spec included. Of those by others, columns of tensors are brought to the types
+//! that tfarrow has, and all others are given as they are.
 //!
 //! Parts of a file are read in order and decoded on any thread: record batches of Arrow, row groups
 //! of Parquet. Neither format has checksums of its data: what is damaged so that it still decodes is
 //! not seen.
 
 mod columns;
+#[cfg(feature = "parquet")]
+mod encryption;
+#[cfg(feature = "parquet")]
+mod footer;
 mod ipc;
 #[cfg(feature = "parquet")]
 mod parquet;
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, new_null_array};
@@ -21,6 +25,7 @@ use self::columns::TablePlan;
 use self::ipc::IpcTable;
 #[cfg(feature = "parquet")]
 use self::parquet::ParquetTable;
+use super::guard::no_panic;
 use super::options::OpenOptions;
 use super::{
     Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units,
@@ -128,7 +133,8 @@ impl File {
 pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Result<TableSource> {
     check_options(options)?;
     let mut files = side_by_side(inputs, |input| {
-        no_panic(|| File::open(input, kind, options)).map_err(|e| e.in_source(input.name()))
+        let open = no_panic("damaged file", || File::open(input, kind, options));
+        open.map_err(|e| e.in_source(input.name()))
     })?;
     let first = files.first().ok_or_else(|| Error::config("no input is named"))?;
     let schema = first.schema().clone();
@@ -304,7 +310,8 @@ impl TableUnit {
         #[cfg(feature = "parquet")]
         let mut group = match piece {
             Piece::Block(block) => {
-                emit(shared.plan.apply(&block.decode()?).map_err(|e| block.place(e))?)?;
+                let batches = shared.plan.apply(&block.decode()?).map_err(|e| block.place(e))?;
+                batches.into_iter().try_for_each(emit)?;
                 return Ok(None);
             }
             Piece::RowGroup { file, group } => match shared.files.get(file) {
@@ -317,7 +324,8 @@ impl TableUnit {
         {
             let _ = options;
             let Piece::Block(block) = piece;
-            emit(shared.plan.apply(&block.decode()?).map_err(|e| block.place(e))?)?;
+            let batches = shared.plan.apply(&block.decode()?).map_err(|e| block.place(e))?;
+            batches.into_iter().try_for_each(emit)?;
             Ok(None)
         }
         #[cfg(feature = "parquet")]
@@ -325,7 +333,8 @@ impl TableUnit {
             let mut bytes = 0;
             while let Some(batch) = group.next_batch()? {
                 bytes += batch.get_array_memory_size();
-                emit(shared.plan.apply(&batch).map_err(|e| group.place(e))?)?;
+                let batches = shared.plan.apply(&batch).map_err(|e| group.place(e))?;
+                batches.into_iter().try_for_each(&mut *emit)?;
                 if bytes >= parquet::DECODED_BYTES {
                     return Ok(Some(Piece::Rest(group)));
                 }
@@ -348,7 +357,7 @@ impl Unit for TableUnit {
                     Err(Error::config("stopped"))
                 }
             };
-            no_panic(|| Self::decode_piece(piece, &shared, &options, emit))
+            Self::decode_piece(piece, &shared, &options, emit)
         };
         if let Some(error) = failed {
             return Err(error);
@@ -368,11 +377,6 @@ impl Unit for TableUnit {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Runs a decoder of the Arrow crates, which panic over some damage.
-fn no_panic<R>(f: impl FnOnce() -> Result<R>) -> Result<R> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err(Error::corrupt("damaged file")))
 }
 
 /// Counts bytes that were read.

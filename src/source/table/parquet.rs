@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::basic::Compression;
+use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::RowGroupMetaData;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::{Part, count};
-use crate::error::{Error, Result};
+use super::{Part, count, encryption, footer};
+use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Stat};
 use crate::schema::half;
+use crate::source::guard::no_panic;
 use crate::source::parquet_file::{ParquetFile, ReadFailure};
 use crate::source::{PartitionRange, ReadOptions};
 
@@ -33,8 +36,20 @@ pub(super) struct ParquetTable {
     mask: ProjectionMask,
 }
 
-fn damaged(error: ::parquet::errors::ParquetError) -> Error {
-    Error::corrupt("damaged Parquet file").with_cause(error)
+/// What the Parquet crate says: what it does not know is not damaged, nor what cannot be read now.
+fn fault(what: &str, error: impl std::error::Error) -> Error {
+    let text = error.to_string();
+    let unsupported = ["NYI: ", "Disabled feature at compile time: "];
+    if let Some((_, said)) = unsupported.iter().find_map(|mark| text.split_once(mark)) {
+        return Error::unsupported(format!("Parquet file of a kind that is not read: {said}"))
+            .with_hint("leave the column out with --exclude, or write the file in another way");
+    }
+    let kind = if text.contains("(os error ") { ErrorKind::Io } else { ErrorKind::Corrupt };
+    Error::new(kind, what).with_cause(text)
+}
+
+fn damaged(error: ParquetError) -> Error {
+    fault("damaged Parquet file", error)
 }
 
 impl ParquetTable {
@@ -44,8 +59,9 @@ impl ParquetTable {
     /// The file cannot be read, or its footer is damaged.
     pub(super) fn open(input: &Input) -> Result<Self> {
         let file = ParquetFile::open(input, None)?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
-        let metadata = metadata.map_err(|e| file.failure().or(damaged(e)))?;
+        let failed = |e| file.failure().or(damaged(e));
+        encryption::refuse(&file).map_err(|e| file.failure().or(e))?;
+        let metadata = footer::read(&file).map_err(failed)?;
         let stat = file.stat().clone();
         let schema = Arc::new(half::narrowed(metadata.schema()));
         let mask = ProjectionMask::all();
@@ -79,6 +95,7 @@ impl ParquetTable {
     /// The file cannot be opened, is not what it was, or is damaged.
     pub(super) fn group(&self, group: usize, options: &ReadOptions) -> Result<GroupReader> {
         let open = || {
+            self.check(group)?;
             let file = ParquetFile::open(&self.input, Some(&self.stat))?;
             let columns = self.metadata.metadata().row_groups().get(group).map(RowGroupMetaData::columns);
             let read = columns.unwrap_or_default().iter().enumerate();
@@ -93,13 +110,38 @@ impl ParquetTable {
                 .map_err(|e| failure.or(damaged(e)))?;
             Ok((reader, failure))
         };
-        let (reader, failure) = super::no_panic(open).map_err(|e| place(e, group, &self.name))?;
+        let opened = no_panic("damaged row group", open);
+        let (reader, failure) = opened.map_err(|e| place(e, group, &self.name))?;
         let columns = self.metadata.metadata().row_groups().get(group).map(|group| group.columns());
         let read = columns.unwrap_or_default().iter().enumerate();
         let read = read.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
         let bytes = read.map(|(_, column)| u64::try_from(column.compressed_size()).unwrap_or(0)).sum();
         count(&options.progress, bytes);
-        Ok(GroupReader { reader, failure, group, name: self.name.clone() })
+        let rows = self.parts().get(group).map_or(0, |part| part.rows);
+        Ok(GroupReader { reader, failure, group, name: self.name.clone(), rows })
+    }
+
+    /// Refuses a row group whose columns contradict each other, or are of a kind that is not read.
+    fn check(&self, group: usize) -> Result<()> {
+        let Some(metadata) = self.metadata.metadata().row_groups().get(group) else { return Ok(()) };
+        let columns = metadata.columns().iter().enumerate();
+        for (_, column) in columns.filter(|(leaf, _)| self.mask.leaf_included(*leaf)) {
+            let name = column.column_path().string();
+            if column.compression() == Compression::LZO {
+                return Err(Error::unsupported("Parquet column compressed with LZO")
+                    .in_column(name)
+                    .with_hint("leave the column out with --exclude, or write it with another compression"));
+            }
+            // A row has a value or a null of each column, and of a list several.
+            let (rows, values) = (metadata.num_rows(), column.num_values());
+            let is_list = column.column_descr().max_rep_level() > 0;
+            if values < rows || values > rows && !is_list {
+                return Err(Error::corrupt("Parquet column of another length than its row group")
+                    .expected(format!("{rows} values"), values.to_string())
+                    .in_column(name));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -113,6 +155,8 @@ pub(super) struct GroupReader {
     failure: ReadFailure,
     group: usize,
     name: Arc<str>,
+    /// Rows that are still to come.
+    rows: u64,
 }
 
 impl GroupReader {
@@ -122,10 +166,20 @@ impl GroupReader {
     /// The row group is damaged.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         let reader = &mut self.reader;
-        let next = super::no_panic(|| {
-            reader.next().transpose().map_err(|e| Error::corrupt("damaged row group").with_cause(e))
+        let next = no_panic("damaged row group", || {
+            reader.next().transpose().map_err(|e| fault("damaged row group", e))
         });
-        next.map_err(|e| self.place(self.failure.or(e)))
+        let next = next.map_err(|e| self.place(self.failure.or(e)))?;
+        let left = self.rows.checked_sub(next.as_ref().map_or(0, |batch| batch.num_rows() as u64));
+        match (left, &next) {
+            (Some(left), Some(_)) => self.rows = left,
+            (Some(0), None) => {}
+            _ => {
+                let error = Error::corrupt("row group of another length than the file says");
+                return Err(self.place(error));
+            }
+        }
+        Ok(next)
     }
 
     /// Names the row group as the place of `error`.

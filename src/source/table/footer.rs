@@ -1,0 +1,130 @@
+//! What the footer of a Parquet file says, put right where the Parquet crate goes by it too closely.
+
+use std::sync::Arc;
+
+use ::parquet::arrow::ARROW_SCHEMA_META_KEY;
+use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::errors::ParquetError;
+use ::parquet::file::metadata::{
+    FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetStatisticsPolicy,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow_ipc::root_as_message;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::source::ipc_schema;
+use crate::source::parquet_file::ParquetFile;
+
+/// Reads the footer of `file`.
+///
+/// # Errors
+/// It cannot be read, or is damaged.
+pub(super) fn read(file: &ParquetFile) -> Result<ArrowReaderMetadata, ParquetError> {
+    // Nobody asks for statistics.
+    let options = || {
+        ArrowReaderOptions::new()
+            .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+            .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+    };
+    let mut metadata = ArrowReaderMetadata::load(file, options())?;
+    if let Some(counted) = with_counted_rows(metadata.metadata()) {
+        metadata = ArrowReaderMetadata::try_new(Arc::new(counted), options())?;
+    }
+    match readable(metadata.schema(), written_schema(metadata.metadata()).as_deref()) {
+        schema if schema == **metadata.schema() => Ok(metadata),
+        schema => {
+            let options = options().with_schema(Arc::new(schema));
+            ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
+        }
+    }
+}
+
+/// The metadata with the rows of its row groups added up, if it says another number of rows: the
+/// crate would read no more than that.
+fn with_counted_rows(metadata: &ParquetMetaData) -> Option<ParquetMetaData> {
+    let rows = metadata.row_groups().iter().map(|group| group.num_rows()).try_fold(0i64, i64::checked_add)?;
+    let file = metadata.file_metadata();
+    if file.num_rows() == rows {
+        return None;
+    }
+    let file = FileMetaData::new(
+        file.version(),
+        rows,
+        file.created_by().map(str::to_owned),
+        file.key_value_metadata().cloned(),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    Some(ParquetMetaDataBuilder::new(file).set_row_groups(metadata.row_groups().to_vec()).build())
+}
+
+/// The schema that the file was written from, if its writer kept it.
+fn written_schema(metadata: &ParquetMetaData) -> Option<SchemaRef> {
+    const PREFIX_BYTES: usize = 8;
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    let encoded = pairs.iter().find(|pair| pair.key == ARROW_SCHEMA_META_KEY)?.value.as_ref()?;
+    let bytes = BASE64_STANDARD.decode(encoded).ok()?;
+    let message = if bytes.starts_with(&[0xff; 4]) { bytes.get(PREFIX_BYTES..)? } else { &bytes };
+    ipc_schema::read(root_as_message(message).ok()?.header_as_schema()?).ok()
+}
+
+/// `schema` without what cannot be read so, and with the time zones that were written.
+fn readable(schema: &Schema, written: Option<&Schema>) -> Schema {
+    let fields = readable_fields(schema.fields(), written.map(Schema::fields));
+    Schema::new_with_metadata(fields, schema.metadata().clone())
+}
+
+fn readable_fields(fields: &Fields, written: Option<&Fields>) -> Fields {
+    let same = written.filter(|written| written.len() == fields.len());
+    let each = |(at, field): (usize, &FieldRef)| readable_field(field, same.and_then(|same| same.get(at)));
+    fields.iter().enumerate().map(each).collect()
+}
+
+fn readable_field(field: &FieldRef, written: Option<&FieldRef>) -> FieldRef {
+    let data_type = readable_type(field.data_type(), written.map(|field| field.data_type()));
+    match data_type == *field.data_type() {
+        true => field.clone(),
+        false => Arc::new(field.as_ref().clone().with_data_type(data_type)),
+    }
+}
+
+fn readable_type(data_type: &DataType, written: Option<&DataType>) -> DataType {
+    use DataType::{FixedSizeList, LargeList, List, Map, Struct, Timestamp};
+    let item = |field: &FieldRef| readable_field(field, written.and_then(item_of));
+    match (data_type, written) {
+        // Seconds are stored as milliseconds, and the zone is lost on the way.
+        (Timestamp(unit, Some(_)), Some(Timestamp(_, Some(zone)))) => Timestamp(*unit, Some(zone.clone())),
+        // Dictionaries are read of strings and numbers only.
+        (DataType::Dictionary(_, values), _) => match values.as_ref() {
+            DataType::FixedSizeBinary(_) => values.as_ref().clone(),
+            decimal if decimal.is_decimal() => decimal.clone(),
+            _ => data_type.clone(),
+        },
+        (List(field), _) => List(item(field)),
+        (LargeList(field), _) => LargeList(item(field)),
+        (FixedSizeList(field, size), _) => FixedSizeList(item(field), *size),
+        (Map(field, sorted), _) => Map(item(field), *sorted),
+        (Struct(fields), written) => {
+            let written = match written {
+                Some(Struct(written)) => Some(written),
+                _ => None,
+            };
+            Struct(readable_fields(fields, written))
+        }
+        _ => data_type.clone(),
+    }
+}
+
+/// What lists and maps hold.
+fn item_of(data_type: &DataType) -> Option<&Arc<Field>> {
+    match data_type {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => Some(item),
+        _ => None,
+    }
+}
