@@ -266,6 +266,13 @@ impl Error {
         self
     }
 
+    /// Names another column than a lower layer did: what that knows is a part of this one.
+    #[must_use]
+    pub(crate) fn column(mut self, column: impl Into<Arc<str>>) -> Self {
+        self.0.location.column = Some(column.into());
+        self
+    }
+
     /// The kind of failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

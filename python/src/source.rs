@@ -8,7 +8,10 @@ use arrow::datatypes::SchemaRef;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use serde_json::Value;
-use tfarrow::{Batches, Cardinality, Conversion, ElementSpec, Error, Progress, ReadOptions, ReaderBuilder, Selection, Source};
+use tfarrow::{
+    Batches, Cardinality, Conversion, ElementSpec, Error, Progress, ReadOptions, ReaderBuilder, Selection,
+    Source,
+};
 
 use crate::batch::PyBatch;
 use crate::capsule;
@@ -43,7 +46,8 @@ impl PySource {
 
     /// Reads `take` elements at most, every `step`th after the first `skip`.
     fn batches(&self, py: Python<'_>, skip: u64, step: u64, take: Option<u64>) -> PyResult<Batches> {
-        let options = ReadOptions { selection: selection(skip, step, take), ..self.builder.read_options().clone() };
+        let options =
+            ReadOptions { selection: selection(skip, step, take), ..self.builder.read_options().clone() };
         let (source, threads) = (self.source.clone(), self.threads);
         wait(py, move || Batches::new(source, &options, threads))?.or_raise(py)
     }

@@ -8,7 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tfarrow::options::{OPTIONS, Topic};
 use tfarrow::report::Verification;
-use tfarrow::{Conversion, Converted, Error, ErrorKind, Progress, ReaderBuilder, Report, SinkOptions, open_sink};
+use tfarrow::{
+    Conversion, Converted, Error, ErrorKind, Progress, ReaderBuilder, Report, SinkOptions, open_sink,
+};
 
 use crate::capsule;
 use crate::error::OrRaise;
@@ -24,7 +26,9 @@ type Summary = (u64, u64, Option<usize>, usize, f64, u64, u64);
 /// The keys of options that are about the output.
 fn is_of_output(key: &str) -> bool {
     key != "rows_per_file"
-        && OPTIONS.iter().any(|option| option.key == key && matches!(option.topic, Topic::Writing | Topic::Converting))
+        && OPTIONS
+            .iter()
+            .any(|option| option.key == key && matches!(option.topic, Topic::Writing | Topic::Converting))
 }
 
 /// Options of an output; what concerns reading goes to `builder`.
@@ -60,9 +64,7 @@ pub(crate) fn run(
         None => conversion.dry_run(),
     };
     let tick = || match watch {
-        Some(watch) => {
-            watch.call1((progress.bytes(), progress.total_bytes(), progress.rows())).map(drop)
-        }
+        Some(watch) => watch.call1((progress.bytes(), progress.total_bytes(), progress.rows())).map(drop),
         None => Ok(()),
     };
     let converted: Converted = wait_and_watch(py, job, tick, || progress.stop())?.or_raise(py)?;

@@ -266,7 +266,7 @@ impl ExampleDecoder {
 
     /// Whether the rows take at least `limit` bytes. The columns are asked only when they might.
     #[inline]
-    fn is_full(&mut self, limit: usize) -> bool {
+    pub(crate) fn is_full(&mut self, limit: usize) -> bool {
         if self.at_most < limit && !self.expands {
             return false;
         }
@@ -301,7 +301,11 @@ impl ExampleDecoder {
         Ok(())
     }
 
-    fn push_null(&mut self) -> Result<()> {
+    /// Appends a row whose columns are all null.
+    ///
+    /// # Errors
+    /// A column would outgrow 32-bit offsets.
+    pub(crate) fn push_null(&mut self) -> Result<()> {
         self.rows += 1;
         self.at_most = self.at_most.saturating_add(self.row_overhead);
         self.columns.iter_mut().try_for_each(|column| column.push_null(self.rows))
@@ -337,6 +341,17 @@ impl ExampleDecoder {
             Some(column) => column.set_steps(self.rows, list),
             None => Ok(()),
         }
+    }
+
+    /// Drops all rows but the first `rows`.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.rows = self.rows.min(rows);
+        self.rollback();
+    }
+
+    /// Rows appended since the last batch.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Undoes an [`append`](Self::append) that failed.

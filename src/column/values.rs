@@ -44,14 +44,18 @@ pub(crate) struct BytesValues {
 }
 
 impl BytesValues {
-    fn with_capacity(values: usize, bytes: usize, text: bool) -> Self {
+    pub(super) fn with_capacity(values: usize, bytes: usize, text: bool) -> Self {
         let mut offsets = Vec::with_capacity(values + 1);
         offsets.push(0);
         Self { offsets, data: Vec::with_capacity(bytes), text }
     }
 
+    /// Appends a value.
+    ///
+    /// # Errors
+    /// It is not UTF-8, where values are text, or the values would outgrow 32-bit offsets.
     #[inline]
-    fn push(&mut self, value: &[u8]) -> Result<(), ValueError> {
+    pub(super) fn push(&mut self, value: &[u8]) -> Result<(), ValueError> {
         if self.text && !is_utf8(value) {
             return Err(ValueError::NotUtf8);
         }
@@ -62,17 +66,63 @@ impl BytesValues {
         Ok(())
     }
 
-    fn len(&self) -> usize {
+    /// Appends `value`, which is sound, `n` times.
+    ///
+    /// # Errors
+    /// The values would outgrow 32-bit offsets.
+    pub(super) fn push_repeated(&mut self, value: &[u8], n: usize) -> Result<(), ValueError> {
+        let end = value.len().checked_mul(n).and_then(|bytes| bytes.checked_add(self.data.len()));
+        if end.is_none_or(|end| i32::try_from(end).is_err()) {
+            return Err(ValueError::TooLong);
+        }
+        if value.is_empty() {
+            let end = self.offsets.last().copied().unwrap_or(0);
+            self.offsets.resize(self.offsets.len() + n, end);
+            return Ok(());
+        }
+        (0..n).try_for_each(|_| self.push(value))
+    }
+
+    /// Adds `more` to the last value, of which there is one; values are no text.
+    ///
+    /// # Errors
+    /// The values would outgrow 32-bit offsets.
+    pub(super) fn extend_last(&mut self, more: &[u8]) -> Result<(), ValueError> {
+        let Ok(end) = i32::try_from(self.data.len() + more.len()) else { return Err(ValueError::TooLong) };
+        self.data.extend_from_slice(more);
+        if let Some(last) = self.offsets.last_mut() {
+            *last = end;
+        }
+        Ok(())
+    }
+
+    /// The number of values.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    fn truncate(&mut self, len: usize) {
+    /// Bytes that the values take.
+    pub(super) fn byte_len(&self) -> usize {
+        self.data.len() + std::mem::size_of_val(self.offsets.as_slice())
+    }
+
+    /// The values; none are left, but room for as many.
+    pub(super) fn take(&mut self) -> Self {
+        let room = |n: usize| n + n / 8;
+        let fresh = Self::with_capacity(room(self.len()), room(self.data.len()), self.text);
+        std::mem::replace(self, fresh)
+    }
+
+    /// Drops all values but the first `len`.
+    pub(super) fn truncate(&mut self, len: usize) {
         self.offsets.truncate(len + 1);
         let end = self.offsets.last().copied().unwrap_or(0);
         self.data.truncate(usize::try_from(end).unwrap_or(0));
     }
 
-    fn finish(self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    /// The values as an array.
+    pub(super) fn finish(self, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         let data = Buffer::from_vec(self.data);
         if !self.text {
@@ -159,7 +209,7 @@ macro_rules! values {
                 match self {
                     $(Values::$variant(values) => std::mem::size_of_val(values.as_slice()),)*
                     Values::Bool(values) => values.len(),
-                    Values::Bytes(values) => values.data.len() + std::mem::size_of_val(values.offsets.as_slice()),
+                    Values::Bytes(values) => values.byte_len(),
                 }
             }
         }

@@ -47,7 +47,6 @@ impl Place {
     }
 
     /// A local path.
-    #[cfg(any(test, feature = "tensorflow"))]
     pub(crate) fn local(path: impl Into<PathBuf>) -> Self {
         Self::new(Arc::new(super::local::Local), path.into(), "")
     }

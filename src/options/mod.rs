@@ -115,6 +115,11 @@ kinds! {
         Examples = "files of tf.train.Example",
         /// The same files, whose records are kept as they are.
         RawRecords = "records that are kept as they are (raw)",
+        /// The same files, whose records are messages of any protobuf, TF-Ranking's lists of examples
+        /// among them.
+        Messages = "records that are protobuf messages",
+        /// TensorBoard's event files.
+        Events = "TensorBoard event files",
         /// TFDS datasets.
         Tfds = "TFDS datasets",
         /// Folders of `Dataset.save` and `Dataset.snapshot`.

@@ -8,7 +8,9 @@ use super::{
 use Topic::{Converting, Library, Reading, Storing, Writing};
 
 const ANY: &[InputKind] = InputKind::ALL;
-const RECORDS: &[InputKind] = &[InputKind::Examples, InputKind::RawRecords];
+const RECORDS: &[InputKind] =
+    &[InputKind::Examples, InputKind::RawRecords, InputKind::Messages, InputKind::Events];
+const MESSAGES: &[InputKind] = &[InputKind::Messages];
 const EXAMPLES: &[InputKind] = &[InputKind::Examples];
 const TFDS: &[InputKind] = &[InputKind::Tfds];
 const PIPELINE: &[InputKind] = &[InputKind::Pipeline];
@@ -24,6 +26,8 @@ const MAPPED: &[InputKind] =
 const STORED: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
+    InputKind::Messages,
+    InputKind::Events,
     InputKind::Tfds,
     InputKind::Saved,
     InputKind::Cache,
@@ -34,13 +38,22 @@ const STORED: &[InputKind] = &[
 const LENGTHS: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
+    InputKind::Messages,
+    InputKind::Events,
     InputKind::Tfds,
     InputKind::Saved,
     InputKind::Cache,
     InputKind::ArrowTable,
 ];
-const CHECKSUMS: &[InputKind] =
-    &[InputKind::Examples, InputKind::RawRecords, InputKind::Tfds, InputKind::Saved, InputKind::Cache];
+const CHECKSUMS: &[InputKind] = &[
+    InputKind::Examples,
+    InputKind::RawRecords,
+    InputKind::Messages,
+    InputKind::Events,
+    InputKind::Tfds,
+    InputKind::Saved,
+    InputKind::Cache,
+];
 
 /// Outputs of rows.
 const ROWS: &[OutputKind] = &[
@@ -188,9 +201,43 @@ pub const OPTIONS: &[OptionInfo] = &[
             Form::Choice(RecordKind::WORDS),
             RECORDS,
             EVERYTHING,
-            "What the records are: tf.train.Example, SequenceExample, or anything, of which `raw` keeps the \
-             bytes in one column; `auto` tells the first two apart",
+            "What the records are: tf.train.Example, SequenceExample, the message that --proto describes, \
+             TF-Ranking's ELWC, TensorBoard's events, or anything, of which `raw` keeps the bytes in one \
+             column; `auto` tells Examples, ELWC and events apart",
         ),
+    ),
+    option(
+        Reading,
+        "proto",
+        Form::Path("FILE"),
+        MESSAGES,
+        EVERYTHING,
+        "What describes the message that the records hold: a .proto file, or a FileDescriptorSet as \
+         protoc --include_imports -o writes it",
+    ),
+    option(
+        Reading,
+        "message",
+        Form::Text("PACKAGE.NAME"),
+        MESSAGES,
+        EVERYTHING,
+        "The message that the records hold [default: the only one at the top of the file]",
+    ),
+    option(
+        Reading,
+        "proto_path",
+        Form::Path("DIR"),
+        MESSAGES,
+        EVERYTHING,
+        "A folder in which to look for what a .proto file imports, after the one that it is in (repeatable)",
+    ),
+    option(
+        Reading,
+        "proto_defaults",
+        Form::Flag,
+        MESSAGES,
+        COLUMNS,
+        "Where a field of a message is absent, take the default that is declared for it rather than null",
     ),
     option(
         Reading,

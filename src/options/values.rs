@@ -90,6 +90,13 @@ words! {
         Sequence = "sequence",
         /// Anything: one `record` column of their bytes.
         Raw = "raw",
+        /// A message of any protobuf, which a descriptor describes.
+        Message = "message",
+        /// `ExampleListWithContext`, which TF-Ranking reads: the features of the context, and a list of
+        /// structs of the examples'.
+        Elwc = "elwc",
+        /// TensorBoard's events: a row for every value of a summary.
+        Event = "event",
     }
 }
 

@@ -162,6 +162,46 @@ impl ReaderBuilder {
         self
     }
 
+    /// What describes the message that the records hold: a `.proto` file, or a `FileDescriptorSet` as
+    /// `protoc --include_imports -o` writes it. Unless something else is said of the records, they
+    /// are then taken for [messages](RecordKind::Message).
+    #[must_use]
+    pub fn with_proto(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.open.given.set("proto");
+        self.open.proto = Some(path.into());
+        self
+    }
+
+    /// The message that the records hold, with its package. Default: the only one at the top of the
+    /// descriptor.
+    #[must_use]
+    pub fn with_message(mut self, name: impl Into<String>) -> Self {
+        self.open.given.set("message");
+        self.open.message = Some(name.into());
+        self
+    }
+
+    /// Folders in which to look for what a `.proto` file imports, after the one that it is in; they are
+    /// added to those given before.
+    #[must_use]
+    pub fn with_proto_path<P: Into<std::path::PathBuf>>(
+        mut self,
+        folders: impl IntoIterator<Item = P>,
+    ) -> Self {
+        self.open.given.set("proto_path");
+        self.open.proto_path.extend(folders.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether a field of a message that is absent has the default that is declared for it. Default:
+    /// false, it is null.
+    #[must_use]
+    pub fn with_proto_defaults(mut self, defaults: bool) -> Self {
+        self.open.given.set("proto_defaults");
+        self.open.proto_defaults = defaults;
+        self
+    }
+
     /// Reads these bytes columns as text; a value that is not UTF-8 is then an error.
     #[must_use]
     pub fn with_utf8<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {

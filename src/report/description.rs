@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
 use serde_json::{Value, json};
 
 use super::table;
+use crate::schema::message::{MESSAGE, PROTO_TYPE};
 use crate::source::{Cardinality, Partition, Source};
 use crate::tf::spec::ElementSpec;
 
@@ -33,6 +34,8 @@ pub struct Description {
     pub schema: SchemaRef,
     /// Its parts, in the order of their rows.
     pub partitions: Vec<Partition>,
+    /// What is worth knowing of its columns beyond their types.
+    pub notes: Vec<String>,
 }
 
 impl Description {
@@ -45,12 +48,13 @@ impl Description {
             element_spec: source.element_spec().clone(),
             schema: source.schema(),
             partitions: source.partitions().to_vec(),
+            notes: source.notes().to_vec(),
         }
     }
 
     /// The description as a JSON object with the members `source`, `cardinality` (a number,
     /// `"infinite"` or null), `element_spec`, `columns` (each `name`, `type`, `nullable`,
-    /// `metadata`) and `partitions` (each `name`, `bytes`, `rows`).
+    /// `metadata`), `partitions` (each `name`, `bytes`, `rows`) and `notes`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let columns: Vec<Value> = self
@@ -82,11 +86,13 @@ impl Description {
             "element_spec": self.element_spec.to_json(),
             "columns": columns,
             "partitions": partitions,
+            "notes": self.notes,
         })
     }
 
     /// The description as text for a terminal: a few lines, a table of components and one of columns.
-    /// What is nested stands below what holds it, two spaces further in.
+    /// What is nested stands below what holds it, two spaces further in. Of messages, the columns have
+    /// the types that their descriptor declares beside them.
     #[must_use]
     pub fn to_text(&self) -> String {
         let bytes: Option<u64> = self.partitions.iter().map(|p| p.bytes).sum();
@@ -97,17 +103,25 @@ impl Description {
             self.partitions.len(),
             self.cardinality
         );
-        let mut rows = Vec::new();
-        for (path, spec) in self.element_spec.components() {
-            component(&path, spec, 0, &mut rows);
+        let is_message = self.schema.metadata().contains_key(MESSAGE);
+        if !is_message {
+            let mut rows = Vec::new();
+            for (path, spec) in self.element_spec.components() {
+                component(&path, spec, 0, &mut rows);
+            }
+            out.push_str(&table::render(&["component", "element spec"], &rows));
+            out.push('\n');
         }
-        out.push_str(&table::render(&["component", "element spec"], &rows));
-        out.push('\n');
         let mut rows = Vec::new();
         for field in self.schema.fields() {
             column(field, 0, &mut rows);
         }
-        out.push_str(&table::render(&["column", "Arrow type", "extension type"], &rows));
+        let declared = if is_message { "protobuf type" } else { "extension type" };
+        out.push_str(&table::render(&["column", "Arrow type", declared], &rows));
+        for (at, note) in self.notes.iter().enumerate() {
+            let before = if at == 0 { "\n" } else { "" };
+            out.push_str(&format!("{before}note: {}\n", super::printable(note)));
+        }
         out
     }
 }
@@ -154,7 +168,8 @@ fn describe(spec: &ElementSpec) -> (String, Option<&ElementSpec>) {
 
 /// The lines of a column and of the fields that it holds.
 fn column(field: &Field, depth: usize, rows: &mut Vec<Vec<String>>) {
-    let mut extension = field.metadata().get("ARROW:extension:name").cloned().unwrap_or_default();
+    let declared = ["ARROW:extension:name", PROTO_TYPE].into_iter().find_map(|key| field.metadata().get(key));
+    let mut extension = declared.cloned().unwrap_or_default();
     if let Some(parameters) = field.metadata().get("ARROW:extension:metadata") {
         extension = format!("{extension} {parameters}");
     }

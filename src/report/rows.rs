@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -140,12 +141,22 @@ impl Format {
             }
             Format::Plain => {
                 let options = FormatOptions::default().with_null("null").with_display_error(true);
-                let one = array.slice(row, 1);
+                let one = in_utc(array.slice(row, 1))?;
                 let formatter = ArrayFormatter::try_new(one.as_ref(), &options)?;
                 let value = formatter.value(0).to_string();
                 fit(&printable(&value), VALUE).into_owned()
             }
         })
+    }
+}
+
+/// Times in zones that have a name as times in UTC: their offsets are known to a database only.
+fn in_utc(array: ArrayRef) -> Result<ArrayRef> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(zone)) if !zone.starts_with(['+', '-']) => {
+            Ok(cast(&array, &DataType::Timestamp(*unit, Some("+00:00".into())))?)
+        }
+        _ => Ok(array),
     }
 }
 
@@ -205,7 +216,7 @@ fn hex(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, StringArray};
+    use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
 
     use super::*;
 
@@ -222,6 +233,14 @@ mod tests {
         assert_eq!(mixed, "v\n──────────\n68656c6c6f\nff00\n");
         // NUL is no text.
         assert!(one_column(Arc::new(BinaryArray::from(vec![&b"a\0"[..]]))).contains("6100"));
+    }
+
+    #[test]
+    fn times_in_named_zones_are_shown_in_utc() {
+        for zone in ["UTC", "Europe/Berlin", "+00:00"] {
+            let times = TimestampMillisecondArray::from(vec![1_709_208_000_123]).with_timezone(zone);
+            assert!(one_column(Arc::new(times)).contains("2024-02-29T12:00:00.123Z"), "{zone}");
+        }
     }
 
     #[test]

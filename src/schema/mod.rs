@@ -16,6 +16,8 @@ use mapping::MappingOptions;
 
 pub(crate) mod cast;
 pub(crate) mod element;
+pub(crate) mod elwc;
+pub(crate) mod event;
 pub(crate) mod feature;
 pub(crate) mod features_file;
 pub(crate) mod from_arrow;
@@ -23,6 +25,7 @@ pub(crate) mod from_arrow;
 pub(crate) mod half;
 pub(crate) mod infer;
 pub(crate) mod mapping;
+pub(crate) mod message;
 pub(crate) mod tfds;
 
 /// Schema metadata key: the element spec as JSON.
@@ -96,7 +99,7 @@ impl Projection {
 }
 
 /// Whether `path` is a part of the structure at `prefix`.
-fn is_under(path: &str, prefix: &str) -> bool {
+pub(super) fn is_under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
 }
 

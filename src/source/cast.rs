@@ -70,6 +70,10 @@ impl Source for CastSource {
         self.inner.cuts_parts()
     }
 
+    fn notes(&self) -> &[String] {
+        self.inner.notes()
+    }
+
     fn rows_vary(&self) -> bool {
         self.inner.rows_vary()
     }

@@ -20,7 +20,7 @@ pub(super) fn lists(options: &OpenOptions) -> Lists {
         RecordKind::Sequence => Lists::Read,
         RecordKind::Auto if options.features.iter().any(|feature| feature.feature_list) => Lists::Read,
         RecordKind::Auto => Lists::Find,
-        RecordKind::Example | RecordKind::Raw => Lists::Refuse,
+        _ => Lists::Refuse,
     }
 }
 

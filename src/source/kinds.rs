@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::array_record::{self, ArrayRecordSource};
 use super::count::count_records;
 use super::foreign::{DECOMPRESS, foreign};
+use super::message::{self, MessageSource, RecordFiles};
 use super::options::OpenOptions;
 use super::records::{self, Piece, RecordFile};
 use super::table::{self, Kind as Table};
@@ -98,7 +99,10 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
         name: "TFDS",
         known_by: "a folder with `dataset_info.json`, or one that holds such a folder a version or config",
         find: |place, stat| if in_folder(stat) { tfds::find(place) } else { Ok(None) },
-        open: |folder, named, options| Ok(Arc::new(TfdsSource::open(folder, named, options)?)),
+        open: |folder, named, options| match message::is_asked_for(options) && !options.to_verify {
+            true => Ok(Arc::new(MessageSource::open(RecordFiles::of_tfds(folder, options)?, options)?)),
+            false => Ok(Arc::new(TfdsSource::open(folder, named, options)?)),
+        },
         count: |folder, options, read, check| match check {
             Check::Claims => tfds::count(folder, options),
             Check::Everything => records::count(tfds::pieces(folder, options)?, options, read),
@@ -112,7 +116,10 @@ pub(crate) static FILES: [FileKind; 5] = [
         name: "TFRecord files",
         known_by: "the CRC of the first record's length, after undoing GZIP, ZLIB or Snappy; an empty file",
         is: |probe| probe.compression == Some(Compression::None) || probe.is_compressed_tfrecord(),
-        open: |inputs, options| Ok(Arc::new(TfRecordSource::open(inputs, options)?)),
+        open: |inputs, options| {
+            let examples = || Ok(Arc::new(TfRecordSource::open(inputs.clone(), options)?) as Arc<dyn Source>);
+            MessageSource::open_or(|| RecordFiles::frames(&inputs, options), options, examples)
+        },
         count: count_frames,
     },
     FileKind {
@@ -120,7 +127,10 @@ pub(crate) static FILES: [FileKind; 5] = [
         known_by: "the signature of Riegeli files",
         is: |probe| probe.first.starts_with(&RIEGELI),
         #[cfg(feature = "array-record")]
-        open: |inputs, options| Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?)),
+        open: |inputs, options| {
+            let examples = || Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?) as Arc<dyn Source>);
+            MessageSource::open_or(|| RecordFiles::array_records(&inputs), options, examples)
+        },
         #[cfg(feature = "array-record")]
         count: |probes, options, read, check| match check {
             Check::Claims => {

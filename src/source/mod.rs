@@ -34,6 +34,7 @@ pub(crate) mod guard;
 pub(crate) mod ipc_schema;
 pub(crate) mod kinds;
 pub(crate) mod live;
+pub(crate) mod message;
 pub(crate) mod open;
 pub(crate) mod options;
 #[cfg(feature = "parquet")]
@@ -219,6 +220,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// words for whoever named the input.
     fn choice(&self) -> Option<&str> {
         None
+    }
+
+    /// What is worth knowing of its columns beyond their types, in words.
+    fn notes(&self) -> &[String] {
+        &[]
     }
 
     /// What its rows are called, in the plural.

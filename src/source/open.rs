@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cast::CastSource;
 use super::kinds::{self, Check, FileKind, Found};
+use super::message;
 use super::options::OpenOptions;
 use super::{ReadOptions, Source};
 use crate::error::{Error, ErrorKind, Result};
@@ -170,7 +171,7 @@ fn common(names: &[String]) -> Option<String> {
 fn check_tfds_options(options: &OpenOptions) -> Result<()> {
     let given = [
         ("--split", options.split.is_some()),
-        ("--class-names", options.class_names),
+        ("--class-names", options.class_names && !message::is_asked_for(options)),
         ("--decode-images", options.decode_images),
         ("--explode", options.explode.is_some()),
     ];

@@ -44,6 +44,14 @@ pub(crate) struct OpenOptions {
     /// Whether the source is only to be [verified](Source::verify): what is not needed for that,
     /// such as columns, need not be found out.
     pub(crate) to_verify: bool,
+    /// What describes the message that records hold: a `.proto` file or a `FileDescriptorSet`.
+    pub(crate) proto: Option<std::path::PathBuf>,
+    /// The message, with its package.
+    pub(crate) message: Option<String>,
+    /// Folders in which imports are looked for.
+    pub(crate) proto_path: Vec<std::path::PathBuf>,
+    /// Whether absent fields have the default that is declared for them.
+    pub(crate) proto_defaults: bool,
     /// Where libtensorflow is: the file or a folder; looked for if not given.
     pub(crate) libtensorflow: Option<std::path::PathBuf>,
     /// Threads for TensorFlow's operations; 0 for one a core.
@@ -72,6 +80,10 @@ impl Default for OpenOptions {
             unbatch: false,
             on_error: OnError::default(),
             to_verify: false,
+            proto: None,
+            message: None,
+            proto_path: Vec::new(),
+            proto_defaults: false,
             libtensorflow: None,
             tensorflow_threads: 0,
         }

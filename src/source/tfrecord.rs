@@ -44,7 +44,7 @@ impl TfRecordSource {
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let plan = match record {
             RecordKind::Raw => FeaturePlan::raw("tfrecord")?,
-            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
+            _ => {
                 let settled = |name: &str| features::is_settled(options, name);
                 let mut inference = Inference::new(features::lists(options), &settled);
                 if !options.features_complete || options.record != RecordKind::Example {

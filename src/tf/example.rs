@@ -530,6 +530,44 @@ pub(crate) fn single_bytes(list: &[u8]) -> Option<&[u8]> {
     single_packed_run(list)
 }
 
+/// How many features a serialized Example has, if nothing about it is out of the ordinary: no unknown
+/// fields, and every entry with a key that is text and one list. For telling messages apart that could
+/// pass for each other.
+pub(crate) fn strict_features(example: &[u8]) -> Option<usize> {
+    fn fields<'a>(message: &'a [u8], mut take: impl FnMut(u32, &'a [u8]) -> Option<()>) -> Option<()> {
+        let mut cursor = Cursor::new(message);
+        while !cursor.is_empty() {
+            match cursor.tag() {
+                Ok((field, LEN)) => take(field, cursor.bytes().ok()?)?,
+                _ => return None,
+            }
+        }
+        Some(())
+    }
+    let mut found = 0;
+    fields(example, |field, features| {
+        (field == 1).then_some(())?;
+        fields(features, |field, entry| {
+            (field == 1).then_some(())?;
+            let (mut key, mut value) = (false, false);
+            fields(entry, |field, part| match field {
+                1 => {
+                    key = simdutf8::basic::from_utf8(part).is_ok();
+                    key.then_some(())
+                }
+                2 => {
+                    value = true;
+                    fields(part, |kind, _| (1..=3).contains(&kind).then_some(()))
+                }
+                _ => None,
+            })?;
+            found += 1;
+            (key && value).then_some(())
+        })
+    })?;
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,9 +2,12 @@
 //!
 //! Nothing here knows of Arrow.
 
+pub(crate) mod descriptor;
 pub(crate) mod dims;
 pub(crate) mod dtype;
+pub(crate) mod elwc;
 pub(crate) mod encode;
+pub(crate) mod event;
 pub(crate) mod example;
 pub(crate) mod features;
 #[cfg(any(test, feature = "tensorflow", feature = "fuzzing"))]

@@ -142,6 +142,81 @@ impl<'a> Cursor<'a> {
         Err(self.error(fault))
     }
 
+    /// As [`varint`](Self::varint), for values that are as often long as short.
+    #[inline]
+    pub(crate) fn any_varint(&mut self) -> Result<u64, WireError> {
+        match self.buf.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.buf = rest;
+                Ok(u64::from(byte))
+            }
+            _ => self.word_varint(),
+        }
+    }
+
+    /// A varint of up to eight bytes in a few steps, whatever its length.
+    fn word_varint(&mut self) -> Result<u64, WireError> {
+        if let Some((word, _)) = self.buf.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            let stops = !word & STOPS;
+            if stops != 0 {
+                let value = gather7(word & (stops ^ (stops - 1)));
+                let bytes = (stops.trailing_zeros() >> 3) + 1;
+                self.buf = self.buf.get(bytes as usize..).unwrap_or_default();
+                return Ok(value);
+            }
+        }
+        self.long_varint()
+    }
+
+    /// As [`tag`](Self::tag), for fields of which many have a tag of two bytes.
+    #[inline]
+    pub(crate) fn short_tag(&mut self) -> Result<(u32, u32), WireError> {
+        let (tag, rest) = match self.buf {
+            [a, rest @ ..] if *a < 0x80 => (u32::from(*a), rest),
+            [a, b, rest @ ..] if *b < 0x80 => (u32::from(*a & 0x7f) | u32::from(*b) << 7, rest),
+            _ => return self.tag(),
+        };
+        if tag < 8 || tag & 7 > FIXED32 {
+            return self.tag();
+        }
+        self.buf = rest;
+        Ok((tag >> 3, tag & 7))
+    }
+
+    /// As [`bytes`](Self::bytes), for lengths of one or two bytes.
+    #[inline]
+    pub(crate) fn short_bytes(&mut self) -> Result<&'a [u8], WireError> {
+        let (length, rest) = match self.buf {
+            [a, rest @ ..] if *a < 0x80 => (usize::from(*a), rest),
+            [a, b, rest @ ..] if *b < 0x80 => (usize::from(*a & 0x7f) | usize::from(*b) << 7, rest),
+            _ => return self.bytes(),
+        };
+        match rest.split_at_checked(length) {
+            Some((head, rest)) => {
+                self.buf = rest;
+                Ok(head)
+            }
+            None => self.bytes(),
+        }
+    }
+
+    /// What stands in the group of field `field`, whose tag was read; its end is passed.
+    pub(crate) fn group(&mut self, field: u32) -> Result<&'a [u8], WireError> {
+        let start = self.buf;
+        loop {
+            if self.is_empty() {
+                return Err(self.error(Fault::BadGroup));
+            }
+            let before = self.buf;
+            let (inner, wire_type) = self.tag()?;
+            if wire_type == END_GROUP && inner == field {
+                return Ok(start.get(..start.len() - before.len()).unwrap_or_default());
+            }
+            self.skip(inner, wire_type)?;
+        }
+    }
+
     /// A field's number and wire type.
     #[inline]
     pub(crate) fn tag(&mut self) -> Result<(u32, u32), WireError> {
@@ -240,13 +315,15 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Where bytes end varints, once inverted.
+const STOPS: u64 = 0x8080_8080_8080_8080;
+
 /// Appends every varint of `packed` to `out` as an `i64` (two's complement).
 ///
 /// # Errors
 /// A varint longer than ten bytes, or cut by the end of the slice; `out` is then in no particular
 /// state past its former length.
 pub(crate) fn extend_varints(packed: &[u8], out: &mut Vec<i64>) -> Result<(), WireError> {
-    const STOPS: u64 = 0x8080_8080_8080_8080;
     // A value takes at least one byte, so the input bounds what is reserved.
     out.reserve(packed.len().min(1 << 16));
     let mut cursor = Cursor::new(packed);
@@ -335,6 +412,20 @@ mod tests {
             }
             prop_assert_eq!(bulk, single);
             if bulk { prop_assert_eq!(out, expected); }
+        }
+
+        #[test]
+        fn short_ways_give_what_the_long_ones_give(bytes in proptest::collection::vec(any::<u8>(), 0..14)) {
+            let new = || Cursor::new(&bytes);
+            let (mut short, mut long) = (new(), new());
+            prop_assert_eq!(short.any_varint(), long.varint());
+            prop_assert_eq!(short.rest(), long.rest());
+            let (mut short, mut long) = (new(), new());
+            prop_assert_eq!(short.short_tag(), long.tag());
+            prop_assert!(short.rest() == long.rest());
+            let (mut short, mut long) = (new(), new());
+            prop_assert_eq!(short.short_bytes(), long.bytes());
+            prop_assert_eq!(short.rest(), long.rest());
         }
 
         #[test]

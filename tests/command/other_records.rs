@@ -19,14 +19,9 @@ fn expected(name: &str) -> Vec<Value> {
 }
 
 /// Files without a single Example.
-const OTHER: [&str; 15] = [
-    "elwc",
-    "elwc_without_context",
-    "elwc_of_context",
-    "elwc_of_bytes",
+const OTHER: [&str; 10] = [
     "tensors",
     "scalars",
-    "events",
     "scenarios",
     "frames",
     "variants",

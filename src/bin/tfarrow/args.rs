@@ -78,10 +78,29 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "N|all", default_value = "10000")]
     pub(crate) infer_records: String,
 
-    /// What the records are: tf.train.Example, SequenceExample, or anything, of which `raw` keeps the
-    /// bytes in one column; `auto` tells the first two apart
+    /// What the records are: tf.train.Example, SequenceExample, the message that --proto describes,
+    /// TF-Ranking's ELWC, TensorBoard's events, or anything, of which `raw` keeps the bytes in one
+    /// column; `auto` tells Examples, ELWC and events apart
     #[arg(long, value_enum, default_value_t = Record::Auto)]
     pub(crate) record: Record,
+
+    /// What describes the message that the records hold: a .proto file, or a FileDescriptorSet as
+    /// protoc --include_imports -o writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proto: Option<PathBuf>,
+
+    /// The message that the records hold [default: the only one at the top of the file]
+    #[arg(long, value_name = "PACKAGE.NAME")]
+    pub(crate) message: Option<String>,
+
+    /// A folder in which to look for what a .proto file imports, after the one that it is in
+    /// (repeatable)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) proto_path: Vec<PathBuf>,
+
+    /// Where a field of a message is absent, take the default that is declared for it rather than null
+    #[arg(long)]
+    pub(crate) proto_defaults: bool,
 
     /// Splits of a TFDS dataset to read, as TFDS writes them: train, train[:10%], train+test, all
     #[arg(long, value_name = "NAME")]
@@ -331,6 +350,9 @@ pub(crate) enum Record {
     Example,
     Sequence,
     Raw,
+    Message,
+    Elwc,
+    Event,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

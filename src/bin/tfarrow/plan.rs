@@ -23,6 +23,9 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
             Record::Example => RecordKind::Example,
             Record::Sequence => RecordKind::Sequence,
             Record::Raw => RecordKind::Raw,
+            Record::Message => RecordKind::Message,
+            Record::Elwc => RecordKind::Elwc,
+            Record::Event => RecordKind::Event,
         })
         .with_selection(Selection {
             skip: reading.skip,
@@ -65,6 +68,18 @@ pub(crate) fn reader(inputs: &Inputs, reading: &Reading, storing: &Storing) -> R
     let threads = reading.threads.map(|threads| u8::try_from(threads).unwrap_or(u8::MAX));
     if let Some(threads) = reading.tensorflow_threads.or(threads) {
         builder = builder.with_tensorflow_threads(threads);
+    }
+    if let Some(path) = &reading.proto {
+        builder = builder.with_proto(path);
+    }
+    if let Some(message) = &reading.message {
+        builder = builder.with_message(message);
+    }
+    if !reading.proto_path.is_empty() {
+        builder = builder.with_proto_path(&reading.proto_path);
+    }
+    if reading.proto_defaults {
+        builder = builder.with_proto_defaults(true);
     }
     if let Some(split) = &reading.split {
         builder = builder.with_split(split);

@@ -40,6 +40,19 @@ pub(crate) fn open_files(inputs: &[Input]) -> Result<Vec<Arc<ArrayRecordFile>>> 
     side_by_side(inputs, |input| ArrayRecordFile::open(input).map(Arc::new))
 }
 
+/// The pieces and partitions of `inputs`, which must all be ArrayRecord files, and the number of their
+/// records.
+///
+/// # Errors
+/// A file cannot be opened, or its index is damaged.
+pub(crate) fn split_files(inputs: &[Input]) -> Result<(Vec<Piece>, Vec<Partition>, u64)> {
+    let (mut pieces, mut partitions, mut records) = (Vec::new(), Vec::new(), 0);
+    for file in open_files(inputs)? {
+        records = split(&file, PARTITION_BYTES, records, &mut pieces, &mut partitions);
+    }
+    Ok((pieces, partitions, records))
+}
+
 impl ArrayRecordSource {
     /// Opens the files and plans their columns, reading records for inference if the features are
     /// not given.
@@ -48,15 +61,12 @@ impl ArrayRecordSource {
     /// A file cannot be opened, its index or a record read for inference is damaged, or the
     /// options do not fit the features.
     pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Self> {
-        let (mut pieces, mut partitions, mut records) = (Vec::new(), Vec::new(), 0);
-        for file in open_files(inputs)? {
-            records = split(&file, PARTITION_BYTES, records, &mut pieces, &mut partitions);
-        }
+        let (pieces, partitions, records) = split_files(inputs)?;
         // Checking the chunks needs no columns.
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let (plan, what) = match record {
             RecordKind::Raw => (FeaturePlan::raw("array_record")?, "raw records"),
-            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => {
+            _ => {
                 let plan = infer(&pieces, options)?;
                 let what = if plan.sequence { "tf.train.SequenceExample" } else { "tf.train.Example" };
                 (plan, what)

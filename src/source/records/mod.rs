@@ -26,6 +26,11 @@ pub(crate) type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
 
 /// Turns records into batches.
 pub(crate) trait RowDecoder: Send {
+    /// The records that follow are of the file `source`.
+    fn begin_run(&mut self, source: &Arc<str>) {
+        let _ = source;
+    }
+
     /// Appends a record, the source's element number `element`.
     ///
     /// # Errors

@@ -253,6 +253,22 @@ impl Run {
         error.at_record(record).in_source(source)
     }
 
+    /// The file that it is of.
+    pub(super) fn source(&self) -> Arc<str> {
+        self.place(0).0
+    }
+
+    /// Where the byte of the run's only record that `error` names is in the file; forgotten where that
+    /// is not known.
+    #[cold]
+    pub(super) fn place_byte(&self, error: Error) -> Error {
+        match self {
+            Run::Frames(run) => in_frame(error, run.offset),
+            #[cfg(any(feature = "array-record", feature = "parquet"))]
+            _ => error.without_offset(),
+        }
+    }
+
     /// Gives every record to `take`; errors name the place.
     pub(super) fn for_each(
         &self,
@@ -273,12 +289,22 @@ impl Run {
     }
 }
 
+/// Where the byte of a record that `error` names is in the file, in which the record's frame begins at
+/// `offset`; where the frame begins if it names none.
+#[cold]
+fn in_frame(error: Error, offset: u64) -> Error {
+    match error.location().offset {
+        Some(_) => error.rebase(offset + tfrecord::HEADER_BYTES as u64),
+        None => error.at_offset(offset),
+    }
+}
+
 fn frames_for_each(run: &FrameRun, check_crc: bool, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
     let (mut offset, mut record_number) = (run.offset, run.first_record);
     // The frames were measured when they were read.
     while let Ok(Some(frame)) = frames.next_frame() {
-        let place = |e: Error| e.at_offset(offset).at_record(record_number).in_source(run.source.clone());
+        let place = |e: Error| in_frame(e, offset).at_record(record_number).in_source(run.source.clone());
         let record = tfrecord::record_of(frame, check_crc).map_err(|fault| {
             Error::corrupt(fault.to_string())
                 .at_offset(offset + fault.offset_in_frame())

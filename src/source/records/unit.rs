@@ -49,6 +49,7 @@ impl RecordUnit {
             let mut is_full = false;
             let mut passed = self.passed;
             for (run, first) in &self.runs {
+                decoder.begin_run(&run.source());
                 let mut element = *first;
                 run.for_each(self.shared.check_crc, scratch, &mut |record| {
                     if passed > 0 || is_full {
@@ -141,6 +142,7 @@ impl RecordUnit {
             while let Some((_, failure)) = faults.next_if(|(before, _)| *before <= index) {
                 lose(decoder, &mut kept, run.place(0), failure.clone())?;
             }
+            decoder.begin_run(&run.source());
             let mut element = *first;
             for run in run.split() {
                 let mut done = 0;
@@ -153,7 +155,7 @@ impl RecordUnit {
                         Ok(()) => kept.push(place),
                         Err(error) if policy.tolerates(&error) => {
                             decoder.rollback();
-                            let error = error.at_record(place.1).in_source(place.0.clone());
+                            let error = run.place_byte(error).at_record(place.1).in_source(place.0.clone());
                             lose(decoder, &mut kept, place, error.into())?;
                         }
                         Err(error) => return Err(error),
