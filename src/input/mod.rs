@@ -4,46 +4,12 @@
 //! opens, lists or stats a path. A [`Store`] is a place where files lie. Implement it, and every
 //! kind of input, folders and globs included, can be read from there: give it to
 //! [`ReaderBuilder::with_store`](crate::ReaderBuilder::with_store).
+//! `examples/own_store.rs` implements one in twenty lines.
 //!
-//! ```
-//! use std::collections::BTreeMap;
-//! use std::io::{Error, ErrorKind, Result};
-//! use std::path::{Path, PathBuf};
-//! use std::sync::Arc;
-//! use tfarrow::ReaderBuilder;
-//! use tfarrow::input::{Entry, ReadAt, Stat, Store};
-//!
-//! #[derive(Debug, Default)]
-//! struct Shelf(BTreeMap<PathBuf, Vec<u8>>);
-//!
-//! impl Store for Shelf {
-//!     fn list(&self, folder: &Path) -> Result<Vec<Entry>> {
-//!         let inside = self.0.iter().filter(|(path, _)| path.parent() == Some(folder));
-//!         Ok(inside.map(|(path, bytes)| Entry::new(path.file_name().unwrap(), Stat::file(bytes.len() as u64))).collect())
-//!     }
-//!
-//!     fn stat(&self, path: &Path) -> Result<Stat> {
-//!         match self.0.get(path) {
-//!             Some(bytes) => Ok(Stat::file(bytes.len() as u64)),
-//!             None if self.0.keys().any(|other| other.starts_with(path)) => Ok(Stat::folder()),
-//!             None => Err(ErrorKind::NotFound.into()),
-//!         }
-//!     }
-//!
-//!     fn open(&self, path: &Path, _: Option<&Stat>) -> Result<Arc<dyn ReadAt>> {
-//!         let bytes = self.0.get(path).ok_or(Error::from(ErrorKind::NotFound))?;
-//!         Ok(Arc::new(bytes.clone()))
-//!     }
-//! }
-//!
-//! let mut shelf = Shelf::default();
-//! for shard in ["digits.tfrecord-00000-of-00002", "digits.tfrecord-00001-of-00002"] {
-//!     shelf.0.insert(Path::new("digits").join(shard), std::fs::read(format!("examples/data/digits/{shard}"))?);
-//! }
-//! let builder = ReaderBuilder::new("shelf://digits").with_store("shelf", Arc::new(shelf));
-//! assert_eq!(builder.count()?, 1797);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! What a store that answers slowly may add: [`ReadAt::open_sequential`], a stream that reads ahead,
+//! for what is read from its beginning to its end; [`ReadAt::will_read`], told of what is read next in
+//! several places; [`Store::openings`], so that many files are opened side by side. An error that is a
+//! [`tfarrow::Error`](crate::Error) inside keeps its kind and hint.
 
 mod forward;
 mod local;

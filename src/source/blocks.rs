@@ -457,17 +457,21 @@ impl FrameReader {
             return self.read_error(error);
         }
         let present = (self.filled - self.at) as u64;
-        self.place(Error::corrupt(FrameFault::Truncated { needed, present }.to_string()))
+        let truncated = || Error::corrupt(FrameFault::Truncated { needed, present }.to_string());
+        self.place(self.not_records().unwrap_or_else(truncated))
     }
 
     #[cold]
     fn frame_error(&self, fault: FrameFault) -> Error {
-        let error = fault.into_error(self.offset == 0);
-        let first = self.block.bytes.get(self.at..self.filled).filter(|_| self.offset == 0);
-        self.place(match first.and_then(|first| foreign(first.get(..512).unwrap_or(first))) {
-            Some(kind) => error.with_hint(format!("this is {}: {}", kind.name, kind.hint)),
-            None => error,
-        })
+        self.place(self.not_records().unwrap_or_else(|| fault.into_error(self.offset == 0)))
+    }
+
+    /// What a stream is that does not begin as records do, if it is something that is known.
+    fn not_records(&self) -> Option<Error> {
+        const FIRST_BYTES: usize = 512;
+        let first = self.block.bytes.get(self.at..self.filled).filter(|_| self.offset == 0)?;
+        let kind = foreign(first.get(..FIRST_BYTES).unwrap_or(first))?;
+        Some(Error::corrupt(format!("no TFRecord file, but {}", kind.name)).with_hint(kind.hint))
     }
 
     #[cold]

@@ -44,6 +44,11 @@ fn stream_batches_goes_through_all_rows() {
 }
 
 #[test]
+fn own_store_is_read_like_any_other() {
+    assert_eq!(example("own_store", &["examples/data/digits"]), "1797 rows\n");
+}
+
+#[test]
 fn columns_counts_digits() {
     let printed = example("columns", &[DIGITS]);
     // The ten classes of load_digits have 178, 182, 177, 183, 181, 182, 181, 179, 174, 180 samples.

@@ -7,6 +7,7 @@ mod common;
 
 mod examples;
 mod ffi;
+mod inputs;
 mod interop;
 mod ipc_map;
 mod live;

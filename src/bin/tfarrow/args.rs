@@ -44,7 +44,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Inputs {
-    /// Files, quoted globs ('train-*.tfrecord'), or - for standard input
+    /// Files, quoted globs ('train-*.tfrecord'), folders, or - for standard input
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<std::ffi::OsString>,
 }
