@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::error::ArrowError;
 
-use crate::options::{self, InvalidValue};
+use crate::options::{self, Dialect, InvalidValue, OptionInfo, Phrase};
 use crate::text::Printable;
 
 /// A [`std::result::Result`] with this crate's [`Error`].
@@ -116,13 +116,12 @@ impl fmt::Display for Location {
 /// One word wide.
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
-    what: String,
+    what: Phrase,
     mismatch: Option<(String, String)>,
     location: Location,
-    hint: Option<String>,
+    hint: Option<Phrase>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -131,7 +130,7 @@ const _: () = assert!(size_of::<Error>() == size_of::<usize>());
 impl Error {
     /// An error of `kind` that says `what` failed (lower case, no full stop).
     #[must_use]
-    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, what: impl Into<Phrase>) -> Self {
         Self(Box::new(Inner {
             kind,
             what: what.into(),
@@ -142,23 +141,23 @@ impl Error {
         }))
     }
 
-    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(what: impl Into<Phrase>) -> Self {
         Self::new(ErrorKind::Corrupt, what)
     }
 
-    pub(crate) fn config(what: impl Into<String>) -> Self {
+    pub(crate) fn config(what: impl Into<Phrase>) -> Self {
         Self::new(ErrorKind::Config, what)
     }
 
-    pub(crate) fn unsupported(what: impl Into<String>) -> Self {
+    pub(crate) fn unsupported(what: impl Into<Phrase>) -> Self {
         Self::new(ErrorKind::Unsupported, what)
     }
 
-    pub(crate) fn mismatch(what: impl Into<String>) -> Self {
+    pub(crate) fn mismatch(what: impl Into<Phrase>) -> Self {
         Self::new(ErrorKind::Mismatch, what)
     }
 
-    pub(crate) fn limit(what: impl Into<String>) -> Self {
+    pub(crate) fn limit(what: impl Into<Phrase>) -> Self {
         Self::new(ErrorKind::Limit, what)
     }
 
@@ -171,7 +170,13 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(what: impl Into<String>, error: std::io::Error) -> Self {
+    /// The error of an option that `this` does not heed, but `others` do.
+    pub(crate) fn not_heeded(option: &OptionInfo, this: impl fmt::Display, others: &str) -> Self {
+        Self::config(Phrase::new("").option(option.key).text(format!(" is not for {this}")))
+            .with_hint(format!("it is for {others}"))
+    }
+
+    pub(crate) fn io(what: impl Into<Phrase>, error: std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             std::io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
@@ -187,16 +192,16 @@ impl Error {
         self
     }
 
-    /// Adds what would help: a flag, an option, another command.
+    /// Adds what would help: an option, another command.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<Phrase>) -> Self {
         self.0.hint = Some(hint.into());
         self
     }
 
     /// Adds a hint, unless a lower layer had a better one.
     #[must_use]
-    pub(crate) fn or_hint(mut self, hint: impl FnOnce() -> String) -> Self {
+    pub(crate) fn or_hint(mut self, hint: impl FnOnce() -> Phrase) -> Self {
         self.0.hint.get_or_insert_with(hint);
         self
     }
@@ -287,28 +292,46 @@ impl Error {
 
     /// What would help, if anything is known to.
     #[must_use]
-    pub fn hint(&self) -> Option<&str> {
-        self.0.hint.as_deref()
+    pub fn hint(&self) -> Option<&Phrase> {
+        self.0.hint.as_ref()
     }
 
     /// The message without location and hint.
     #[must_use]
     pub fn message(&self) -> String {
+        self.message_in(Dialect::Rust)
+    }
+
+    /// The message without location and hint, with options as `dialect` spells them.
+    #[must_use]
+    pub fn message_in(&self, dialect: Dialect) -> String {
+        let what = self.0.what.say(dialect);
         match &self.0.mismatch {
-            Some((expected, found)) => {
-                format!("{}: expected {expected}, found {found}", self.0.what)
-            }
-            None => self.0.what.clone(),
+            Some((expected, found)) => format!("{what}: expected {expected}, found {found}"),
+            None => what,
         }
     }
 
     /// The message and the lower error that led to it, without location and hint.
-    pub(crate) fn message_with_cause(&self) -> String {
+    pub(crate) fn message_with_cause(&self, dialect: Dialect) -> String {
         match &self.0.cause {
             // Messages of lower layers may hold line breaks; ours are one line.
-            Some(cause) => format!("{}: {}", self.message(), one_line(&cause.to_string())),
-            None => self.message(),
+            Some(cause) => format!("{}: {}", self.message_in(dialect), one_line(&cause.to_string())),
+            None => self.message_in(dialect),
         }
+    }
+
+    /// The whole error in one line, with options as `dialect` spells them. Display speaks Rust.
+    #[must_use]
+    pub fn say(&self, dialect: Dialect) -> String {
+        let mut line = Printable(&self.message_with_cause(dialect)).to_string();
+        if !self.0.location.is_empty() {
+            line.push_str(&format!(" ({})", self.0.location));
+        }
+        if let Some(hint) = &self.0.hint {
+            line.push_str(&format!("; {}", Printable(&hint.say(dialect))));
+        }
+        line
     }
 
     /// Whether one record's bytes or values are at fault, so that a reader may go on with the
@@ -349,36 +372,28 @@ fn one_line(message: &str) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Printable(&self.message_with_cause()))?;
-        if !self.0.location.is_empty() {
-            write!(f, " ({})", self.0.location)?;
-        }
-        if let Some(hint) = &self.0.hint {
-            write!(f, "; {}", Printable(hint))?;
-        }
-        Ok(())
+        f.write_str(&self.say(Dialect::Rust))
     }
 }
 
+/// As [`Display`](fmt::Display): what `main` prints of an error that it returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.0.kind)
-            .field("message", &self.message())
-            .field("location", &self.0.location)
-            .field("hint", &self.0.hint)
-            .field("cause", &self.0.cause)
-            .finish()
+        fmt::Display::fmt(self, f)
     }
 }
 
-// The cause is part of the message, so that `source()` must not give it again.
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// The lower error. The message has its text already.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
 
 impl From<InvalidValue> for Error {
     fn from(value: InvalidValue) -> Self {
         let InvalidValue { key, expected, found } = value;
-        Self::config(format!("invalid {key}")).expected(expected, format!("`{found}`"))
+        Self::config(Phrase::new("invalid ").option(key)).expected(expected, format!("`{found}`"))
     }
 }
 
@@ -430,11 +445,11 @@ mod tests {
             .at_offset(96)
             .at_record(4)
             .in_source("a.tfrecord")
-            .with_hint("pass --feature label:int64[]");
+            .with_hint(Phrase::new("pass {feature=_}").pair("label", "int64[]"));
         assert_eq!(
             error.to_string(),
             "wrong number of values: expected 1, found 3 (a.tfrecord, record 4, byte 96, column `label`); \
-             pass --feature label:int64[]"
+             pass .set(\"feature\", \"label:int64[]\")"
         );
     }
 

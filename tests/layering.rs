@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +85,63 @@ fn input_alone_opens_lists_and_looks_at_files() {
         );
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn options_are_spelled_at_the_edge() {
+    let mut wrong = Vec::new();
+    for file in sources("src") {
+        // How the command spells options is for those who speak to it.
+        let edge = layer_of(&file).is_none() || file.ends_with("options/phrase.rs");
+        let code = if edge { String::new() } else { code_of(&file) };
+        for line in code.lines() {
+            let flag = line.match_indices("--").find(|(at, _)| {
+                let flag: String =
+                    line[at + 2..].chars().take_while(|c| *c == '-' || c.is_alphanumeric()).collect();
+                line[..*at].contains('"') && tfarrow::options::find(&flag.replace('-', "_")).is_some()
+            });
+            if flag.is_some() {
+                wrong.push(format!("{}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "name options by their keys, in a Phrase:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_option_that_a_text_names_exists() {
+    let mut named = BTreeSet::new();
+    for file in sources("src") {
+        let code = code_of(&file);
+        for (at, _) in code.match_indices("Phrase::new(").chain(code.match_indices(".then(")) {
+            let argument = in_parentheses(&code[at..]);
+            if argument.contains("format!") || argument.contains("||") {
+                continue;
+            }
+            for template in argument.split('"').skip(1).step_by(2) {
+                let options = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+                named.extend(options.map(|(option, _)| option.split('=').next().unwrap().to_owned()));
+            }
+        }
+    }
+    assert!(named.len() > 15, "{named:?}");
+    let unknown: Vec<_> = named.iter().filter(|key| tfarrow::options::find(key).is_none()).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// What stands between the first parenthesis of `code` and the one that closes it.
+fn in_parentheses(code: &str) -> &str {
+    let (mut depth, mut quoted) = (0, false);
+    for (at, letter) in code.char_indices() {
+        match letter {
+            '"' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted && depth == 1 => return &code[..at],
+            ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    code
 }
 
 #[test]

@@ -4,6 +4,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use tfarrow::Error;
+use tfarrow::options::Dialect;
 
 /// `tfarrow._errors.make`.
 static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -19,13 +20,13 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     let at = error.location();
     let made = make.bind(py).call1((
         error.kind().name(),
-        error.to_string(),
+        error.say(Dialect::Python),
         at.source.as_deref(),
         at.record,
         at.offset,
         at.row,
         at.column.as_deref(),
-        error.hint(),
+        error.hint().map(|hint| hint.say(Dialect::Python)),
     ))?;
     Ok(made)
 }

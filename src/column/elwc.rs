@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 
 use super::record::ExampleDecoder;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::elwc::{ElwcColumn, ElwcPlan};
 use crate::tf::elwc::{self, Part};
 use crate::tf::example::unsound_example;
@@ -80,7 +81,8 @@ impl ElwcDecoder {
         });
         visited.map_err(|Fault(error)| error)?;
         let end = i32::try_from(self.examples.rows()).map_err(|_| {
-            Error::limit("column outgrows 32-bit offsets").with_hint("pass a smaller --batch-rows")
+            Error::limit("column outgrows 32-bit offsets")
+                .with_hint(Phrase::new("pass a smaller {batch_rows}"))
         })?;
         self.context.append(if merged.is_empty() { context } else { &merged })?;
         self.ends.push(end);

@@ -5,6 +5,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema};
 
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::from_arrow::{self, Place};
 use crate::tf::dtype::DType;
 use crate::tf::encode;
@@ -107,7 +108,7 @@ fn component_message(spec: &ElementSpec, array: &ArrayRef, row: usize) -> Result
     }
     if array.is_null(row) {
         return Err(Error::mismatch("null where TensorFlow has no such thing")
-            .with_hint("fill the nulls, or leave the column out with --exclude"));
+            .with_hint(Phrase::new("fill the nulls, or leave the column out with {exclude}")));
     }
     match spec {
         ElementSpec::Tensor { dtype, shape } => dense_message(*dtype, shape, array, row),

@@ -11,6 +11,7 @@ use super::dense::Dense;
 use super::feature::{missing_feature, wrong_kind};
 use super::image;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 use crate::tf::dtype::DType;
 use crate::tf::example::{self, Kind, unsound_example};
@@ -106,9 +107,9 @@ impl EncodedColumn {
             if matches!(binary.missing, Missing::Default(_)) {
                 binary.missing = Missing::Null;
             }
-            e.without_offset()
-                .in_column(self.name())
-                .or_hint(|| format!("pass --feature '{}:{binary}' to keep the bytes", self.name()))
+            e.without_offset().in_column(self.name()).or_hint(|| {
+                Phrase::new("pass {feature=_} to keep the bytes").pair(self.name(), binary.to_string())
+            })
         })
     }
 
@@ -129,7 +130,7 @@ impl EncodedColumn {
             (_, found) => Err(Error::mismatch("feature with another number of values")
                 .expected(format!("exactly 1 ({})", self.spec), found.to_string())
                 .in_column(self.name())
-                .with_hint(format!("pass --feature '{}:binary[]' to keep the bytes", self.name()))),
+                .with_hint(Phrase::new("pass {feature=_} to keep the bytes").pair(self.name(), "binary[]"))),
         }
     }
 

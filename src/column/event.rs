@@ -10,6 +10,7 @@ use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
 
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::event::EventPlan;
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
@@ -438,5 +439,5 @@ fn number(dtype: DType, bytes: &[u8]) -> Option<f64> {
 fn not_an_event(error: WireError) -> Error {
     Error::corrupt(format!("record is not a TensorBoard event: {}", error.fault))
         .at_offset(error.at as u64)
-        .with_hint("pass --record raw for records of other kinds")
+        .with_hint(Phrase::new("pass {record=raw} for records of other kinds"))
 }

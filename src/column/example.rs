@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Float32Type, Int64Type, Schema, UInt16Type, UIn
 
 use super::encode::{column_at, content, dense_message};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::feature::{Encoding, FeatureSpec, Missing};
 use crate::schema::from_arrow::{self, Place, field_at};
 use crate::tf::dtype::DType;
@@ -183,7 +184,8 @@ fn wide_varint_bytes(value: u64) -> usize {
 /// # Errors
 /// It cannot be one.
 fn feature(place: &Place, data_type: &DataType, chosen: Option<Encoding>) -> Result<FeatureSpec> {
-    const SAVED: &str = "leave it out with --exclude, or write a Dataset.save folder with --format saved";
+    let saved =
+        || Phrase::new("leave it out with {exclude}, or write a Dataset.save folder with {format=saved}");
     let component = match &place.spec {
         ElementSpec::Optional(inner) => inner.as_ref(),
         other => other,
@@ -193,12 +195,12 @@ fn feature(place: &Place, data_type: &DataType, chosen: Option<Encoding>) -> Res
             (*dtype, shape)
         }
         ElementSpec::Ragged { .. } => {
-            return Err(Error::unsupported("lists of lists: a feature holds one list").with_hint(SAVED));
+            return Err(Error::unsupported("lists of lists: a feature holds one list").with_hint(saved()));
         }
         ElementSpec::Sparse { .. } => {
-            return Err(Error::unsupported("sparse tensor: a feature holds one list").with_hint(SAVED));
+            return Err(Error::unsupported("sparse tensor: a feature holds one list").with_hint(saved()));
         }
-        _ => return Err(Error::unsupported("structure: a feature holds one list").with_hint(SAVED)),
+        _ => return Err(Error::unsupported("structure: a feature holds one list").with_hint(saved())),
     };
     let encoding = match chosen {
         Some(Encoding::Image) => {
@@ -209,21 +211,26 @@ fn feature(place: &Place, data_type: &DataType, chosen: Option<Encoding>) -> Res
     };
     if dtype == DType::Float64 && encoding == Encoding::Values {
         let path = &place.path;
-        return Err(Error::unsupported("float64 values: a feature holds float32").with_hint(format!(
-            "round them with --cast '{path}=float32' (those of every column: --cast float64:float32), or keep \
-             their bytes with --encoding '{path}=raw'"
-        )));
+        return Err(Error::unsupported("float64 values: a feature holds float32").with_hint(
+            Phrase::new(
+                "round them with {cast=_} (those of every column: {cast=float64:float32}), or keep their bytes \
+                 with {encoding=_}",
+            )
+            .pair(path, "float32")
+            .pair(path, "raw"),
+        ));
     }
     let mut spec = FeatureSpec::values(place.path.as_str(), dtype, shape.clone());
     spec.encoding = encoding;
     spec.text = has_text(data_type);
     spec.missing = Missing::Null;
     spec.check().map_err(|what| {
-        Error::unsupported(what).with_hint(format!("choose another with --encoding '{}=tensor'", place.path))
+        Error::unsupported(what)
+            .with_hint(Phrase::new("choose another with {encoding=_}").pair(&place.path, "tensor"))
     })?;
     if encoding != Encoding::Tensor && *shape == Shape::UnknownRank {
         return Err(Error::unsupported("values of unknown rank")
-            .with_hint(format!("pass --encoding '{}=tensor'", place.path)));
+            .with_hint(Phrase::new("pass {encoding=_}").pair(&place.path, "tensor")));
     }
     Ok(spec)
 }
@@ -366,7 +373,7 @@ fn no_nulls(nulls: Option<&NullBuffer>, start: usize, len: usize) -> Result<()> 
     match nulls {
         Some(nulls) if nulls.slice(start, len).null_count() > 0 => {
             Err(Error::mismatch("null within a list: a feature holds values only")
-                .with_hint("fill the nulls, or leave the column out with --exclude"))
+                .with_hint(Phrase::new("fill the nulls, or leave the column out with {exclude}")))
         }
         _ => Ok(()),
     }
@@ -414,7 +421,9 @@ impl Data {
                 if let (true, Some(low)) = (*unsigned, values.iter().min().filter(|low| **low < 0)) {
                     return Err(Error::mismatch("value above 2⁶³−1: a feature holds int64")
                         .expected(format!("at most {}", i64::MAX), low.cast_unsigned().to_string())
-                        .with_hint(format!("pass --encoding '{}=tensor' to keep them", spec.name)));
+                        .with_hint(
+                            Phrase::new("pass {encoding=_} to keep them").pair(&spec.name, "tensor"),
+                        ));
                 }
                 size.inner = values.iter().map(|v| wide_varint_bytes(v.cast_unsigned())).sum();
                 size.list = packed(size.inner);

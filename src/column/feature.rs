@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field};
 use super::assemble::{wrap_fixed, wrap_list, wrap_variable_shape};
 use super::values::{Scratch, ValueError, Values};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 use crate::schema::feature::{DefaultValue, FeatureSpec, Missing};
 use crate::tf::dtype::DType;
 use crate::tf::example::{Kind, unsound_example};
@@ -326,30 +327,31 @@ impl FeatureColumn {
         Error::mismatch("feature with another number of values")
             .expected(expected, found.to_string())
             .in_column(self.name())
-            .with_hint(format!("pass --feature '{}:{list}' to read it as a list", self.name()))
+            .with_hint(
+                Phrase::new("pass {feature=_} to read it as a list").pair(self.name(), list.to_string()),
+            )
     }
 
     #[cold]
     fn value_error(&self, error: ValueError) -> Error {
         let error = match error {
             ValueError::Wire(error) => unsound_example(error),
-            ValueError::DoesNotFit(value) => Error::mismatch("value out of range")
-                .expected(self.spec.dtype.name(), value)
-                .with_hint(format!(
-                    "pass --feature '{}:{}' to keep it as it is stored",
-                    self.name(),
-                    if self.kind == Kind::Float { "float32" } else { "int64" }
-                )),
+            ValueError::DoesNotFit(value) => {
+                Error::mismatch("value out of range").expected(self.spec.dtype.name(), value).with_hint(
+                    Phrase::new("pass {feature=_} to keep it as it is stored")
+                        .pair(self.name(), if self.kind == Kind::Float { "float32" } else { "int64" }),
+                )
+            }
             ValueError::NotUtf8 => {
                 let mut binary = self.spec.clone();
                 binary.text = false;
-                Error::mismatch("value is not UTF-8")
-                    .expected("text", "other bytes")
-                    .with_hint(format!("pass --feature '{}:{binary}' to keep bytes", self.name()))
+                Error::mismatch("value is not UTF-8").expected("text", "other bytes").with_hint(
+                    Phrase::new("pass {feature=_} to keep bytes").pair(self.name(), binary.to_string()),
+                )
             }
             ValueError::TooLong => Error::limit("column outgrows 32-bit offsets")
                 .expected("at most 2³¹−1 bytes a batch", "more")
-                .with_hint("pass a smaller --batch-rows"),
+                .with_hint(Phrase::new("pass a smaller {batch_rows}")),
         };
         error.in_column(self.name())
     }
@@ -362,9 +364,11 @@ pub(super) fn missing_feature(spec: &FeatureSpec) -> Error {
         true => ("step of a feature list has no value", "a step"),
         false => ("feature is missing", "it"),
     };
-    Error::new(ErrorKind::MissingFeature, what)
-        .in_column(spec.name.as_str())
-        .with_hint(format!("pass --feature '{}:{spec}?' for null where {place} is missing", spec.name))
+    Error::new(ErrorKind::MissingFeature, what).in_column(spec.name.as_str()).with_hint(
+        Phrase::new("pass {feature=_} for null where ")
+            .pair(spec.name.as_str(), format!("{spec}?"))
+            .text(format!("{place} is missing")),
+    )
 }
 
 /// The error of a feature that holds another kind of list than its spec says.
@@ -379,7 +383,10 @@ pub(super) fn wrong_kind(spec: &FeatureSpec, found: Kind) -> Error {
     Error::mismatch("feature of the wrong kind")
         .expected(spec.wire_kind().name(), found.name())
         .in_column(spec.name.as_str())
-        .with_hint(format!("pass --feature '{}:{ty}{brackets}' if that is its type", spec.name))
+        .with_hint(
+            Phrase::new("pass {feature=_} if that is its type")
+                .pair(spec.name.as_str(), format!("{ty}{brackets}")),
+        )
 }
 
 #[cfg(test)]
@@ -450,12 +457,13 @@ mod tests {
         let mut fixed = column("int64[2]");
         let error = fixed.set(0, Kind::Int64, &ints(&[1, 2, 3])).unwrap_err().to_string();
         assert!(
-            error.contains("expected exactly 2, found 3") && error.contains("--feature 'x:int64[]'"),
+            error.contains("expected exactly 2, found 3")
+                && error.contains(r#".set("feature", "x:int64[]")"#),
             "{error}"
         );
         fixed.truncate(0);
         fixed.set(0, Kind::Int64, &ints(&[1, 2])).unwrap();
-        assert!(fixed.set(1, Kind::Float, &[]).unwrap_err().to_string().contains("--feature 'x:float32'"));
+        assert!(fixed.set(1, Kind::Float, &[]).unwrap_err().to_string().contains(r#""x:float32""#));
         let mut required = column("int64");
         assert!(required.fill(1).unwrap_err().to_string().contains("missing"));
     }

@@ -11,6 +11,7 @@ use arrow::buffer::{Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::{Data, Strings, Tensor};
 use crate::tf::widen;
@@ -259,11 +260,14 @@ fn extend_strings(
     offsets.reserve(range.len());
     for value in strings.range(range) {
         if text && simdutf8::basic::from_utf8(value).is_err() {
-            return Err(Error::mismatch("value is not UTF-8").with_hint("leave it out of --utf8"));
+            return Err(
+                Error::mismatch("value is not UTF-8").with_hint(Phrase::new("leave it out of {utf8}"))
+            );
         }
         end = end.saturating_add(value.len());
         let offset = i32::try_from(end).map_err(|_| {
-            Error::limit("column outgrows 32-bit offsets").with_hint("pass a smaller --batch-rows")
+            Error::limit("column outgrows 32-bit offsets")
+                .with_hint(Phrase::new("pass a smaller {batch_rows}"))
         })?;
         offsets.push(offset);
         if !whole {

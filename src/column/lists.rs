@@ -8,6 +8,7 @@ use arrow::datatypes::DataType;
 
 use super::leaf::Leaf;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tf::dtype::DType;
 
 /// How many lists one value may add that hold nothing: no input stands behind them.
@@ -225,5 +226,5 @@ fn wrap(
 }
 
 pub(super) fn too_long() -> Error {
-    Error::limit("column outgrows 32-bit offsets").with_hint("pass a smaller --batch-rows")
+    Error::limit("column outgrows 32-bit offsets").with_hint(Phrase::new("pass a smaller {batch_rows}"))
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use super::slot::Slot;
 use super::values::Values;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::FeaturePlan;
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
 use crate::schema::infer::unexpected_feature_lists;
@@ -200,7 +201,7 @@ impl RawDecoder {
         self.values.push_bytes(record).map_err(|_| {
             Error::limit("column outgrows 32-bit offsets")
                 .in_column("record")
-                .with_hint("pass a smaller --batch-rows")
+                .with_hint(Phrase::new("pass a smaller {batch_rows}"))
         })?;
         self.nulls.append(valid);
         Ok(())
@@ -388,9 +389,9 @@ fn unknown_feature(name: &[u8]) -> Error {
         Ok(name) => name,
         Err(error) => return error,
     };
-    Error::mismatch("feature that was in no record read for the schema")
-        .in_column(name)
-        .with_hint(format!("pass --infer-records all, --feature '{name}:TYPE', or --columns to leave it out"))
+    Error::mismatch("feature that was in no record read for the schema").in_column(name).with_hint(
+        Phrase::new("pass {infer_records=all} to look at every record, or {columns} to leave it out"),
+    )
 }
 
 /// What one row of a feature takes at least, and at most where its record holds nothing of it.

@@ -13,6 +13,7 @@ use super::encoded::raw_dims;
 use super::image;
 use super::nested::RowError;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::feature::{Encoding, FeatureSpec};
 use crate::schema::tfds::Transform;
 use crate::tf::dtype::DType;
@@ -40,7 +41,7 @@ impl Budget {
                 Ok(())
             }
             None => Err(Error::limit("values decode to too many bytes for one batch")
-                .with_hint("pass a smaller --batch-rows")),
+                .with_hint(Phrase::new("pass a smaller {batch_rows}"))),
         }
     }
 }
@@ -192,7 +193,7 @@ fn class_names(values: &ArrayRef, names: &ArrayRef) -> Result<ArrayRef, RowError
                     row: Some(at),
                     error: Error::mismatch("class without a name")
                         .expected(format!("-1 to {}", names.len().saturating_sub(1)), class.to_string())
-                        .with_hint("leave out --class-names to keep the numbers"),
+                        .with_hint(Phrase::new("leave out {class_names} to keep the numbers")),
                 })?;
                 Some(key)
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::convert;
 use super::folder::{FolderOptions, convert_to_folder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 use crate::reader::ReaderBuilder;
 use crate::sink::{Format, OutputCompression, SinkOptions, open_sink};
 use crate::source::{ReadOptions, Source};
@@ -142,7 +143,7 @@ impl Conversion {
         if exists && !self.sink.overwrite {
             return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
                 .in_source(output.to_string_lossy().into_owned())
-                .with_hint("pass --overwrite to replace it"));
+                .with_hint(Phrase::new("pass {overwrite=true} to replace it")));
         }
         let source = self.source()?;
         let options = self.sink.clone().with_threads(self.threads);
@@ -164,7 +165,9 @@ impl Conversion {
         let summary = summary.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists | ErrorKind::Config => error,
             _ if error.hint().is_some() => error,
-            _ => error.with_hint("parts that are whole stay, and --resume makes the others"),
+            _ => {
+                error.with_hint(Phrase::new("parts that are whole stay, and {resume=true} makes the others"))
+            }
         })?;
         Ok(Converted {
             rows: summary.rows,
@@ -186,7 +189,7 @@ impl Conversion {
         let is_folder = matches!(format.or(named), Some(Format::Npyd | Format::Saved));
         if is_folder || !slash && !output.is_dir() {
             if self.read_options().part_rows.is_some() || self.resume {
-                let what = "--rows-per-file and --resume are for an output folder";
+                let what = Phrase::new("{rows_per_file} and {resume} are for an output folder");
                 return Err(Error::config(what)
                     .in_source(output.to_string_lossy().into_owned())
                     .with_hint("end the output's name in /"));

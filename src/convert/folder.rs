@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::manifest::{self, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 use crate::reader::{Batches, PartItem};
 use crate::sink::{Format, Sink, SinkOptions, open_part, put_beside_parts};
 use crate::source::report::Report;
@@ -120,18 +121,20 @@ impl<'a> Job<'a> {
         match read.part_rows {
             None if read.selection != Selection::default() => {
                 return Err(Error::config("rows cannot be chosen where each partition makes a part")
-                    .with_hint("pass --rows-per-file N with --take, --skip or --shard"));
+                    .with_hint(Phrase::new("pass {rows_per_file} N with {take}, {skip} or {shard}")));
             }
             Some(_) if !source.cuts_parts() => {
                 return Err(Error::unsupported(format!("parts of so many rows of {}", source.kind()))
-                    .with_hint("leave --rows-per-file out"));
+                    .with_hint(Phrase::new("leave {rows_per_file} out")));
             }
             _ => {}
         }
         let mut settings = options.settings.clone();
         if options.sink.shards.is_some() {
-            return Err(Error::config("--shards is for one output, and this one is a folder of parts")
-                .with_hint("pass --rows-per-file N to cut it"));
+            return Err(Error::config(Phrase::new(
+                "{shards} is for one output, and this one is a folder of parts",
+            ))
+            .with_hint(Phrase::new("pass {rows_per_file} N to cut it")));
         }
         settings.extend(options.sink.settings());
         settings.insert("format".to_owned(), json!(options.extension));
@@ -148,8 +151,10 @@ impl<'a> Job<'a> {
             names.push(entry.map_err(cannot)?.file_name().to_string_lossy().into_owned());
         }
         let holds = |name: &str| names.iter().any(|n| n == name);
-        let exists = |what: &str, hint: &str| {
-            Error::new(ErrorKind::AlreadyExists, what).in_source(self.folder_name()).with_hint(hint)
+        let exists = |what: &str, hint: &'static str| {
+            Error::new(ErrorKind::AlreadyExists, what)
+                .in_source(self.folder_name())
+                .with_hint(Phrase::new(hint))
         };
         let found = match self.options.resume {
             true => manifest::look(self.folder, &self.plan)?,
@@ -164,14 +169,14 @@ impl<'a> Job<'a> {
             whole.retain(|part| part.name == self.name(part.index) && part.is_whole(self.folder));
         } else if !self.options.sink.overwrite {
             if holds(MANIFEST) {
-                return Err(exists("output folder holds a conversion already", "pass --overwrite"));
+                return Err(exists("output folder holds a conversion already", "pass {overwrite}"));
             }
             if holds(PROGRESS) {
-                let hint = "pass --resume to go on with it, or --overwrite to begin again";
+                let hint = "pass {resume} to go on with it, or {overwrite} to begin again";
                 return Err(exists("output folder holds a conversion that was interrupted", hint));
             }
             if !names.iter().all(|name| is_partial(name)) {
-                return Err(exists("output folder is not empty", "pass --overwrite to write into it"));
+                return Err(exists("output folder is not empty", "pass {overwrite} to write into it"));
             }
         } else {
             remove(&self.folder.join(MANIFEST))?;

@@ -9,6 +9,7 @@ use arrow::datatypes::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::{Dialect, Phrase};
 use crate::source::report::Failure;
 use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
 
@@ -54,10 +55,10 @@ impl Part {
         })
     }
 
-    fn to_line(&self) -> String {
+    fn to_line(&self, dialect: Dialect) -> String {
         let mut line = self.to_json();
         if let Some(line) = line.as_object_mut() {
-            let failures = self.failures.iter().map(Failure::to_json).collect();
+            let failures = self.failures.iter().map(|failure| failure.to_json(dialect)).collect();
             line.insert("failures".to_owned(), Value::Array(failures));
         }
         format!("{line}\n")
@@ -112,21 +113,23 @@ pub(crate) struct Plan {
     inputs: Vec<Value>,
     options: Map<String, Value>,
     schema: Value,
+    /// How options are spelled in what is told of failures.
+    dialect: Dialect,
 }
 
 impl Plan {
     pub(crate) fn new(source: &dyn Source, read: &ReadOptions, mut options: Map<String, Value>) -> Self {
-        let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report: _, part_rows } =
+        let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report, part_rows } =
             read;
         options.insert("batch_rows".to_owned(), json!(batch_rows));
         options.insert("batch_bytes".to_owned(), json!(batch_bytes));
         options.insert("skip".to_owned(), json!(selection.skip));
         options.insert("shard".to_owned(), json!(selection.shard.map(|(i, n)| format!("{i}/{n}"))));
         options.insert("take".to_owned(), json!(selection.take));
-        options.insert("on_error".to_owned(), json!(format!("{on_error:?}").to_lowercase()));
+        options.insert("on_error".to_owned(), json!(on_error.to_string()));
         options.insert("rows_per_file".to_owned(), json!(part_rows));
         let inputs = (0..source.partitions().len()).map(|index| describe_input(source, index)).collect();
-        Self { inputs, options, schema: describe_schema(&source.schema()) }
+        Self { inputs, options, schema: describe_schema(&source.schema()), dialect: report.dialect() }
     }
 
     /// Refuses to go on if the input of a partition is not what it was.
@@ -290,7 +293,7 @@ pub(crate) fn look(folder: &Path, plan: &Plan) -> Result<Found> {
     }
     Err(Error::config(format!("cannot resume: {}", differences.join("; ")))
         .in_source(folder.to_string_lossy().into_owned())
-        .with_hint("pass --overwrite instead of --resume to begin again"))
+        .with_hint(Phrase::new("pass {overwrite} instead of {resume} to begin again")))
 }
 
 /// The file of parts that are whole, open to be added to.
@@ -298,6 +301,8 @@ pub(crate) fn look(folder: &Path, plan: &Plan) -> Result<Found> {
 pub(crate) struct Progress {
     file: File,
     path: PathBuf,
+    /// How options are spelled in what is told of failures.
+    dialect: Dialect,
 }
 
 impl Progress {
@@ -308,10 +313,10 @@ impl Progress {
     pub(crate) fn begin(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<Self> {
         let path = folder.join(PROGRESS);
         let mut text = format!("{}\n", plan.to_json());
-        parts.iter().for_each(|part| text.push_str(&part.to_line()));
+        parts.iter().for_each(|part| text.push_str(&part.to_line(plan.dialect)));
         replace(&path, &text)?;
         let file = OpenOptions::new().append(true).open(&path).map_err(io("cannot write progress", &path))?;
-        Ok(Self { file, path })
+        Ok(Self { file, path, dialect: plan.dialect })
     }
 
     /// Adds a part.
@@ -319,7 +324,7 @@ impl Progress {
     /// # Errors
     /// The file cannot be written.
     pub(crate) fn add(&mut self, part: &Part) -> Result<()> {
-        let line = part.to_line();
+        let line = part.to_line(self.dialect);
         self.file.write_all(line.as_bytes()).map_err(io("cannot write progress", &self.path))
     }
 }

@@ -6,6 +6,7 @@
 
 mod names;
 mod nearest;
+mod phrase;
 mod table;
 mod values;
 
@@ -14,12 +15,13 @@ use std::fmt;
 
 pub(crate) use names::{quote_name, split_assignments, split_names, split_pair};
 pub(crate) use nearest::nearest;
+pub use phrase::{Dialect, Phrase};
 pub use table::OPTIONS;
 pub use values::{
     BFloat16Storage, BoolStorage, InferRecords, InvalidValue, OnError, ParquetEncodings, RecordKind,
     Structure, TensorLayout,
 };
-pub(crate) use values::{flag, number, shard};
+pub(crate) use values::{flag, listed, number, shard};
 
 /// One option.
 #[derive(Debug)]
@@ -130,6 +132,8 @@ kinds! {
         ArrowTable = "Arrow files",
         /// Parquet files.
         ParquetTable = "Parquet files",
+        /// Elements that a caller delivers.
+        Elements = "elements that a caller delivers",
         /// Pipelines that TensorFlow runs.
         Pipeline = "live pipelines",
     }
@@ -167,6 +171,24 @@ kinds! {
     }
 }
 
+impl InputKind {
+    /// Several of them, in words.
+    pub(crate) fn list(kinds: &[Self]) -> String {
+        listed(&kinds.iter().map(ToString::to_string).collect::<Vec<_>>(), "and")
+    }
+}
+
+impl OutputKind {
+    /// Several of them, in words.
+    pub(crate) fn list(kinds: &[Self]) -> String {
+        let files = |kind: &&Self| !matches!(kind, Self::Head | Self::Schema | Self::Count | Self::Verify);
+        let all = Self::ALL.iter().filter(files).all(|kind| kinds.contains(kind));
+        let mut words: Vec<String> = if all { vec!["rows of any format".to_owned()] } else { Vec::new() };
+        words.extend(kinds.iter().filter(|kind| !all || !files(kind)).map(ToString::to_string));
+        listed(&words, "and")
+    }
+}
+
 /// The option called `key`.
 #[must_use]
 pub fn find(key: &str) -> Option<&'static OptionInfo> {
@@ -196,7 +218,6 @@ impl Given {
     }
 
     /// Those that were set, in the order of the table.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn options(&self) -> impl Iterator<Item = &'static OptionInfo> {
         OPTIONS.iter().filter(|option| self.has(option.key))
     }

@@ -15,14 +15,24 @@ const EXAMPLES: &[InputKind] = &[InputKind::Examples];
 const TFDS: &[InputKind] = &[InputKind::Tfds];
 const PIPELINE: &[InputKind] = &[InputKind::Pipeline];
 /// Elements with a structure of their own.
-const ELEMENTS: &[InputKind] = &[InputKind::Saved, InputKind::Cache, InputKind::Pipeline];
+const ELEMENTS: &[InputKind] =
+    &[InputKind::Saved, InputKind::Cache, InputKind::Elements, InputKind::Pipeline];
 /// Elements whose parts may have parts.
-const STRUCTURED: &[InputKind] = &[InputKind::Tfds, InputKind::Saved, InputKind::Cache, InputKind::Pipeline];
+const STRUCTURED: &[InputKind] =
+    &[InputKind::Tfds, InputKind::Saved, InputKind::Cache, InputKind::Elements, InputKind::Pipeline];
+/// Elements that can be cut into slices.
+const BATCHED: &[InputKind] = &[InputKind::Saved, InputKind::Cache, InputKind::Pipeline];
 /// What is learnt from values.
 const INFERRED: &[InputKind] = &[InputKind::Examples, InputKind::Saved, InputKind::Cache];
 /// Whatever becomes columns here; tables have columns already.
-const MAPPED: &[InputKind] =
-    &[InputKind::Examples, InputKind::Tfds, InputKind::Saved, InputKind::Cache, InputKind::Pipeline];
+const MAPPED: &[InputKind] = &[
+    InputKind::Examples,
+    InputKind::Tfds,
+    InputKind::Saved,
+    InputKind::Cache,
+    InputKind::Elements,
+    InputKind::Pipeline,
+];
 const STORED: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
@@ -291,7 +301,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         Form::Number("N", 1),
         PIPELINE,
         COUNTED,
-        "Threads that TensorFlow runs live pipelines with [default: as many as read]",
+        "Threads that TensorFlow runs live pipelines with [default: as many as threads]",
     ),
     with_default("1024", option(Reading, "batch_rows", Form::Number("N", 1), ANY, ROWS, "Rows in a batch")),
     with_default(
@@ -369,7 +379,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         Storing,
         "unbatch",
         Form::Flag,
-        ELEMENTS,
+        BATCHED,
         COUNTED,
         "Make every slice along the first dimension of a batched element a row",
     ),

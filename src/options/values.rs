@@ -59,19 +59,22 @@ macro_rules! words {
             fn from_str(text: &str) -> Result<Self, InvalidValue> {
                 match text {
                     $($word => Ok($name::$value),)*
-                    _ => Err(InvalidValue::new($key, one_of(Self::WORDS), text)),
+                    _ => Err(InvalidValue::new($key, listed(Self::WORDS, "or"), text)),
                 }
             }
         }
     };
 }
 
-/// `a, b or c`.
-pub(crate) fn one_of(words: &[&str]) -> String {
+/// `a, b or c`, with `and` for the word before the last.
+pub(crate) fn listed<S: AsRef<str>>(words: &[S], and: &str) -> String {
     match words {
         [] => String::new(),
-        [word] => (*word).to_owned(),
-        [words @ .., last] => format!("{} or {last}", words.join(", ")),
+        [word] => word.as_ref().to_owned(),
+        [words @ .., last] => {
+            let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+            format!("{} {and} {}", words.join(", "), last.as_ref())
+        }
     }
 }
 

@@ -12,7 +12,8 @@ use super::Batches;
 use crate::error::{Error, Result};
 use crate::input::{Input, IntoInputs, Names, Store};
 use crate::options::{
-    BFloat16Storage, BoolStorage, InferRecords, OnError, RecordKind, Structure, TensorLayout,
+    BFloat16Storage, BoolStorage, InferRecords, InputKind, OnError, OutputKind, RecordKind, Structure,
+    TensorLayout,
 };
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
@@ -400,7 +401,33 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.open.given.set("threads");
+        // TensorFlow is given as many, unless it is told otherwise.
+        if !self.open.given.has("tensorflow_threads") {
+            self.open.tensorflow_threads = u8::try_from(threads).unwrap_or(u8::MAX);
+        }
         self.threads = threads;
+        self
+    }
+
+    /// As [`with_threads`](Self::with_threads), where nobody asked for so many: a kind of output
+    /// that has no use for threads does not refuse them.
+    #[must_use]
+    pub fn with_default_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Threads that read and decode.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// What the rows are read for. Options that such an output does not heed are refused. Default:
+    /// batches in memory.
+    #[must_use]
+    pub fn for_output(mut self, output: OutputKind) -> Self {
+        self.open.output = output;
         self
     }
 
@@ -427,8 +454,12 @@ impl ReaderBuilder {
     /// What is no input by name: a pipeline built in Rust, or elements that the caller delivers.
     fn made(&self) -> Result<Option<Arc<dyn Source>>> {
         match (&self.dataset, &self.elements) {
-            (Some(dataset), _) => dataset.source(&self.open).map(Some),
+            (Some(dataset), _) => {
+                self.open.check(InputKind::Pipeline)?;
+                dataset.source(&self.open).map(Some)
+            }
             (_, Some((spec, elements))) => {
+                self.open.check(InputKind::Elements)?;
                 Ok(Some(Arc::new(ElementsSource::new(spec, elements.clone(), &self.open)?)))
             }
             (None, None) => Ok(None),
@@ -462,13 +493,21 @@ impl ReaderBuilder {
 
     /// The number of records, without decoding them: from the input's own index or metadata if it
     /// has any, otherwise by hopping over frames, whose lengths are checked and whose data is not.
-    /// The selection is not applied.
     ///
     /// # Errors
     /// The input does not exist, or its framing is damaged.
     pub fn count(&self) -> Result<u64> {
+        Ok(self.read.selection.count(self.count_all()?))
+    }
+
+    /// The number of rows before the selection.
+    fn count_all(&self) -> Result<u64> {
         match self.made()? {
             Some(source) => kinds::count_source(source.as_ref(), &self.read),
+            // Only the values say how many rows a sequence makes.
+            None if self.open.explode.is_some() => {
+                kinds::count_source(self.build_source()?.as_ref(), &self.read)
+            }
             None => open::count(&self.inputs, &self.open, &self.read),
         }
     }
@@ -479,10 +518,12 @@ impl ReaderBuilder {
     /// # Errors
     /// As [`count`](Self::count), or a record is damaged, or there are more or fewer.
     pub fn count_checked(&self) -> Result<u64> {
-        match self.made()? {
-            Some(source) => kinds::count_source(source.as_ref(), &self.read),
-            None => open::count_checked(&self.inputs, &self.open, &self.read),
-        }
+        let found = match self.made()? {
+            Some(source) => kinds::count_source(source.as_ref(), &self.read)?,
+            None if self.open.explode.is_some() => self.count_all()?,
+            None => open::count_checked(&self.inputs, &self.open, &self.read)?,
+        };
+        Ok(self.read.selection.count(found))
     }
 
     /// Opens the input to [verify](Source::verify) it: nothing is inferred, so that damage does not

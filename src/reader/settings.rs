@@ -150,6 +150,7 @@ impl ReaderBuilder {
             proto_path,
             proto_defaults,
             given: _,
+            output: _,
             on_error: _,
             to_verify: _,
             libtensorflow: _,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::printable;
 use crate::error::{ErrorKind, Result};
+use crate::options::Dialect;
 use crate::source::report::Failure;
 use crate::source::{ReadOptions, Source, Verified};
 
@@ -109,9 +110,10 @@ impl Verification {
     /// All of it as a JSON object with the members `records`, `damaged` and `files`, each with
     /// `name`, `bytes`, `records`, `what`, `looked_into`, `damaged` and `damage`: see
     /// [`Failure::to_json`].
+    /// Hints spell options as `dialect` does.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        let files: Vec<Value> = self.parts.iter().map(PartVerified::to_json).collect();
+    pub fn to_json(&self, dialect: Dialect) -> Value {
+        let files: Vec<Value> = self.parts.iter().map(|part| part.to_json(dialect)).collect();
         json!({"records": self.records(), "damaged": self.damaged(), "files": files})
     }
 
@@ -150,7 +152,7 @@ fn file_of(partition: &str) -> &str {
 impl PartVerified {
     /// The partition as a JSON object: see [`Verification::to_json`].
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self, dialect: Dialect) -> Value {
         json!({
             "name": self.name,
             "bytes": self.bytes,
@@ -158,7 +160,7 @@ impl PartVerified {
             "what": self.what,
             "looked_into": self.looked_into,
             "damaged": self.damaged,
-            "damage": self.damage.iter().map(Failure::to_json).collect::<Vec<_>>(),
+            "damage": self.damage.iter().map(|failure| failure.to_json(dialect)).collect::<Vec<_>>(),
         })
     }
 

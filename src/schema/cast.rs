@@ -16,7 +16,7 @@ use super::from_arrow::{nested_place, value_dtype};
 use super::mapping::{MappingOptions, TF_DTYPE, TF_KIND, value_type, with_metadata};
 use super::unknown_column;
 use crate::error::{Error, Result};
-use crate::options::{quote_name, split_assignments};
+use crate::options::{Phrase, quote_name, split_assignments};
 use crate::tensor::extension::{VariableShapeTensor, is_of_others, without_extension};
 use crate::tf::dtype::DType;
 
@@ -211,7 +211,7 @@ fn not_numbers(field: &Field) -> Error {
     Error::config("column cannot be cast")
         .expected("numbers or bools", field.data_type().to_string())
         .in_column(field.name().as_str())
-        .with_hint("--utf8 reads bytes as text, --bfloat16 says how narrow floats are stored")
+        .with_hint(Phrase::new("{utf8} reads bytes as text, {bfloat16} says how narrow floats are stored"))
 }
 
 /// `field` with the numbers at `place` in it cast, as they are in `original`.

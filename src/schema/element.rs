@@ -8,7 +8,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use super::mapping::{self, MappingOptions};
 use super::{Projection, schema_of, unknown_column};
 use crate::error::{Error, Result};
-use crate::options::Structure;
+use crate::options::{Phrase, Structure};
 use crate::tf::spec::ElementSpec;
 
 /// A column and the components that it is made of.
@@ -90,8 +90,9 @@ impl ElementPlan {
             let name = options.column_name(path);
             let Some(field) = mapping::field(name, path, spec, options)? else { continue };
             if !taken.insert(name.to_owned()) {
-                return Err(Error::config(format!("two columns would be named `{name}`"))
-                    .with_hint("give one of them another name with --rename, or pass --structure nested"));
+                return Err(Error::config(format!("two columns would be named `{name}`")).with_hint(
+                    Phrase::new("give one of them another name with {rename}, or pass {structure=nested}"),
+                ));
             }
             read.extend(components.iter().map(|(number, _)| *number));
             columns.push(ElementColumn {
@@ -119,7 +120,7 @@ fn named(spec: &ElementSpec, names: &[String]) -> Result<ElementSpec> {
         _ => {
             return Err(Error::config("only a tuple's positions can be named")
                 .expected("a tuple", "a dict or named tuple")
-                .with_hint("use --rename"));
+                .with_hint(Phrase::new("use {rename}")));
         }
     };
     if positions.len() != names.len() {

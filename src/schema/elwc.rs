@@ -10,6 +10,7 @@ use super::feature::FeatureSpec;
 use super::mapping::{MappingOptions, TF_KIND, with_metadata};
 use super::{FeaturePlan, Projection, is_under, schema_of};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tensor::extension::item;
 use crate::tf::spec::ElementSpec;
 
@@ -131,12 +132,12 @@ impl ElwcPlan {
         let fields: Vec<FieldRef> = columns.iter().map(|(_, _, field)| field.clone()).collect();
         if fields.is_empty() {
             return Err(Error::config("no column is left to read")
-                .with_hint("ask for fewer with --exclude or for more with --columns"));
+                .with_hint(Phrase::new("ask for fewer with {exclude} or for more with {columns}")));
         }
         for (at, field) in fields.iter().enumerate() {
             if fields.iter().skip(at + 1).any(|other| other.name() == field.name()) {
                 return Err(Error::config(format!("two columns would be named `{}`", field.name()))
-                    .with_hint("give one of them another name with --rename"));
+                    .with_hint(Phrase::new("give one of them another name with {rename}")));
             }
         }
         let element_spec = ElementSpec::dict(all);

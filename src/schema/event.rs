@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, SchemaRef};
 use super::mapping::MappingOptions;
 use super::{Projection, message, unknown_column};
 use crate::error::{Error, Result};
-use crate::options::Structure;
+use crate::options::{Phrase, Structure};
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
@@ -125,7 +125,7 @@ impl EventPlan {
             let column = mapping.column_name(&name);
             if fields.iter().any(|field| field.name() == column) {
                 return Err(Error::config(format!("two columns would be named `{column}`"))
-                    .with_hint("give one of them another name with --rename"));
+                    .with_hint(Phrase::new("give one of them another name with {rename}")));
             }
             fields.push(Arc::new(Field::new(column, data_type, true)));
             specs.push((name, spec));

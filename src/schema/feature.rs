@@ -1,10 +1,10 @@
 //! Feature specs: what a feature of `tf.train.Example` holds, and the short form in which users
-//! write it (`--feature NAME:TYPE`).
+//! write it (`NAME:TYPE`).
 
 use std::fmt;
 
 use crate::error::{Error, Result};
-pub(crate) use crate::options::nearest;
+pub(crate) use crate::options::{Phrase, nearest};
 use crate::tf::dtype::DType;
 use crate::tf::example::Kind;
 use crate::tf::shape::Shape;
@@ -107,7 +107,7 @@ impl FeatureSpec {
         self
     }
 
-    /// Reads the form `NAME:TYPE`, as `--feature` takes it. The name ends at the last colon that
+    /// Reads the form `NAME:TYPE`. The name ends at the last colon that
     /// is followed by a type.
     ///
     /// ```
@@ -136,7 +136,7 @@ impl FeatureSpec {
         Err(first.unwrap_or_else(|| {
             Error::config("invalid feature")
                 .expected("NAME:TYPE", format!("`{text}`"))
-                .with_hint("for example --feature label:int64")
+                .with_hint(Phrase::new("for example {feature} label:int64"))
         }))
     }
 

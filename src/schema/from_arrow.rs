@@ -21,7 +21,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use super::ELEMENT_SPEC;
 use super::mapping::{MappingOptions, TF_KIND, value_type};
 use crate::error::{Error, Result};
-use crate::options::{BFloat16Storage, BoolStorage};
+use crate::options::{BFloat16Storage, BoolStorage, Phrase};
 use crate::tensor::extension::{FixedShapeTensor, TF_DTYPE, TF_SHAPE, VariableShapeTensor};
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
@@ -284,7 +284,7 @@ fn in_order(permutation: Option<&[usize]>) -> Result<()> {
     match permutation.is_none_or(|order| order.iter().copied().eq(0..order.len())) {
         true => Ok(()),
         false => Err(Error::unsupported("tensors whose dimensions are permuted")
-            .with_hint("write them in row-major order, or leave the column out with --exclude")),
+            .with_hint(Phrase::new("write them in row-major order, or leave the column out with {exclude}"))),
     }
 }
 
@@ -310,7 +310,7 @@ pub(super) fn value_dtype(data_type: &DataType) -> Result<DType> {
         other if is_bytes(other) => DType::String,
         other => {
             return Err(Error::unsupported(format!("column of type {other} is no tensor"))
-                .with_hint("leave it out with --exclude, or write Arrow or Parquet"));
+                .with_hint(Phrase::new("leave it out with {exclude}, or write Arrow or Parquet")));
         }
     })
 }

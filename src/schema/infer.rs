@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::feature::FeatureSpec;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tf::dtype::DType;
 use crate::tf::example::{self, Feature, FeatureVisitor, Kind, VisitError, unsound_example};
 use crate::tf::shape::Shape;
@@ -142,10 +143,12 @@ impl<'a> Inference<'a> {
         if let Some(name) = self.names(false).chain(self.names(true)).next() {
             let records = self.records;
             let what = format!("no feature holds a value in {records} records, so that none has a type");
-            return Err(Error::mismatch(what).in_column(name).with_hint(format!(
-                "pass --infer-records all to look at every record, or --feature '{name}:int64?' if that is its \
-                 type"
-            )));
+            return Err(Error::mismatch(what).in_column(name).with_hint(
+                Phrase::new(
+                    "pass {infer_records=all} to look at every record, or {feature=_} if that is its type",
+                )
+                .pair(name, "int64?"),
+            ));
         }
         self.bare.as_ref().map_or(Ok(()), |fields| Err(example::not_an_example(fields)))
     }
@@ -321,7 +324,7 @@ impl Table {
         if self.seen.len() >= MAX_FEATURES {
             return Err(Error::limit("too many features")
                 .expected(format!("at most {MAX_FEATURES}"), "more")
-                .with_hint("pass --record raw if the records are something else"));
+                .with_hint(Phrase::new("pass {record=raw} if the records are something else")));
         }
         let slot = self.seen.len();
         self.slots.insert(key.to_vec(), slot);
@@ -384,14 +387,14 @@ fn changes_kind(name: &str, before: Kind, now: Kind) -> Error {
     Error::mismatch("feature changes its kind")
         .expected(before.name(), now.name())
         .in_column(name)
-        .with_hint(format!("leave it out with --exclude {name}"))
+        .with_hint(Phrase::new("leave it out with {exclude=_}").name(name))
 }
 
 /// The error of an Example that is a `SequenceExample`.
 #[cold]
 pub(crate) fn unexpected_feature_lists() -> Error {
     Error::mismatch("record has feature lists, as a SequenceExample has them, and was taken for an Example")
-        .with_hint("pass --record sequence")
+        .with_hint(Phrase::new("pass {record=sequence}"))
 }
 
 #[cfg(test)]

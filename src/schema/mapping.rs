@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, Fields};
 use serde_json::json;
 
 use crate::error::{Error, Result};
-use crate::options::{BFloat16Storage, BoolStorage, Structure, TensorLayout};
+use crate::options::{BFloat16Storage, BoolStorage, Phrase, Structure, TensorLayout};
 use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor, item, list_size};
 pub(crate) use crate::tensor::extension::{TF_DTYPE, TF_SHAPE};
 use crate::tf::dtype::DType;
@@ -228,7 +228,7 @@ fn tensor_field(
 fn unsupported(dtype: DType, path: &str) -> Error {
     Error::unsupported(format!("component of dtype {dtype} cannot be stored"))
         .in_column(path)
-        .with_hint("leave it out with --exclude, or map it to a tensor in the pipeline")
+        .with_hint(Phrase::new("leave it out with {exclude}, or map it to a tensor in the pipeline"))
 }
 
 /// The type of a value inside a list: complex numbers are pairs.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::options::TensorLayout;
+use crate::options::{Phrase, TensorLayout};
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
@@ -81,7 +81,7 @@ impl Projection {
         }
         if out.is_empty() && !paths.is_empty() {
             return Err(Error::config("no column is left to read")
-                .with_hint("ask for fewer with --exclude or for more with --columns"));
+                .with_hint(Phrase::new("ask for fewer with {exclude} or for more with {columns}")));
         }
         Ok(out)
     }
@@ -153,7 +153,7 @@ impl FeaturePlan {
             let name = options.column_name(path);
             if !names.insert(name.to_owned()) {
                 return Err(Error::config(format!("two columns would be named `{name}`"))
-                    .with_hint("give one of them another name with --rename"));
+                    .with_hint(Phrase::new("give one of them another name with {rename}")));
             }
             fields.push(Arc::new(feature_field(name, path, feature, options)?));
         }
@@ -188,9 +188,9 @@ impl FeaturePlan {
     ///
     /// # Errors
     /// None that can be expected.
-    pub(crate) fn raw(source: &str) -> Result<Self> {
+    pub(crate) fn raw(options: &MappingOptions, source: &str) -> Result<Self> {
         let spec = FeatureSpec::values("record", DType::String, Shape::scalar());
-        let mut plan = Self::new(vec![(spec.name.clone(), spec)], &MappingOptions::default(), true, source)?;
+        let mut plan = Self::new(vec![(spec.name.clone(), spec)], options, true, source)?;
         plan.features.clear();
         Ok(plan)
     }

@@ -9,6 +9,7 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 
 use super::{describe, parent};
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 
 /// The partial outputs of this process. Whoever makes one or gives it its name holds the lock, so that
 /// [`remove_all`] comes before or after, and never in between.
@@ -289,7 +290,7 @@ pub(crate) fn refuse_existing(target: &Path, overwrite: bool) -> Result<()> {
 fn exists(target: &Path) -> Error {
     Error::new(ErrorKind::AlreadyExists, "output exists already")
         .in_source(describe(target))
-        .with_hint("pass --overwrite to replace it")
+        .with_hint(Phrase::new("pass {overwrite} to replace it"))
 }
 
 /// Removes every partial output of this process, and lets it make no more.

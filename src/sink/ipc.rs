@@ -10,6 +10,7 @@ use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use super::atomic::AtomicFile;
 use super::{OutputCompression, Sink, SinkOptions};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 
 fn write_options(options: &SinkOptions) -> Result<IpcWriteOptions> {
     let (compression, level) = match options.compression {
@@ -69,7 +70,7 @@ fn check_offsets(parts: Vec<ArrayData>) -> Result<()> {
         if total > i64::from(i32::MAX) {
             return Err(Error::limit("the rows do not fit into one batch")
                 .expected(format!("at most {} bytes or items a column", i32::MAX), total.to_string())
-                .with_hint("leave --one-batch out, or take fewer rows with --take"));
+                .with_hint(Phrase::new("leave {one_batch} out, or take fewer rows with {take}")));
         }
     }
     (0..first.child_data().len()).try_for_each(|i| {

@@ -94,11 +94,7 @@ impl Sink for Named {
 
 fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
     let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
-    let given = [("--shards", options.shards.is_some()), ("--encoding", !options.encodings.is_empty())];
-    if let (Some((option, _)), true) = (given.iter().find(|(_, given)| *given), format != Format::TfRecord) {
-        return Err(Error::config(format!("{option} is for TFRecord files"))
-            .with_hint("end the output's name in .tfrecord, or pass --format tfrecord"));
-    }
+    options.check(format.kind())?;
     if path == Path::new("-") {
         if format != Format::IpcStream {
             return Err(Error::config("only an Arrow stream can go to standard output"));
@@ -107,11 +103,6 @@ fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool
         return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
     }
     let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
-    if options.one_batch && format != Format::IpcFile {
-        return Err(Error::config("only an Arrow IPC file can hold all rows in one batch")
-            .expected("a name that ends in .arrow, .feather or .ipc", describe(path))
-            .with_hint("leave --one-batch out; .npy and .npyd hold each column as one array anyway"));
-    }
     if format == Format::Npyd {
         let folder = atomic::AtomicFolder::create(path, options.overwrite, npy::is_npyd)?;
         return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));

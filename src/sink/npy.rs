@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use super::atomic::{AtomicFile, AtomicFolder};
 use super::{Sink, SinkOptions};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tensor::dense::Dense;
 use crate::tensor::numpy::{NumpyStorage, NumpyType};
 
@@ -55,10 +56,10 @@ impl<W: Write + Seek> NpyWriter<W> {
         let dense = Dense::of_column(&self.field, array)?
             .ok_or_else(|| Error::corrupt("a batch does not have the type of its schema"))?;
         dense.refuse_nulls(0, dense.rows).map_err(|e| {
-            e.with_hint(
-                "NumPy arrays have no nulls: leave the column out with --exclude, or give missing features \
-                 a value with --feature NAME:TYPE=VALUE",
-            )
+            e.with_hint(Phrase::new(
+                "NumPy arrays have no nulls: leave the column out with {exclude}, or give missing features a \
+                 default with {feature}",
+            ))
         })?;
         let values = dense.values.slice(0, dense.rows * dense.row_values);
         match self.numpy.storage {
@@ -108,7 +109,7 @@ impl<W: Write + Seek> NpyWriter<W> {
         })?;
         if value.last() == Some(&0) {
             return Err(Error::mismatch("a string that ends in a zero byte, which NumPy would drop")
-                .with_hint("leave the column out with --exclude, or write Parquet or Arrow"));
+                .with_hint(Phrase::new("leave the column out with {exclude}, or write Parquet or Arrow")));
         }
         self.output.write_all(value).map_err(cannot_write)?;
         const ZEROS: [u8; 64] = [0; 64];
@@ -167,11 +168,11 @@ fn numpy_type(field: &Field, string_bytes: Option<usize>) -> Result<NumpyType> {
         let error = Error::unsupported("a column that a NumPy array cannot hold")
             .expected("numbers or bools, every row of one shape", field.data_type().to_string())
             .in_column(field.name().as_str());
-        error.with_hint(if is_string {
-            "leave it out with --exclude, or give strings a fixed width with --string-bytes"
+        error.with_hint(Phrase::new(if is_string {
+            "leave it out with {exclude}, or give strings a fixed width with {string_bytes}"
         } else {
-            "leave it out with --exclude, or write Parquet or Arrow"
-        })
+            "leave it out with {exclude}, or write Parquet or Arrow"
+        }))
     })
 }
 
@@ -191,7 +192,7 @@ pub(super) fn member(field: &Field) -> Result<PathBuf> {
     if !safe || !whole {
         return Err(Error::config("a column whose name cannot be a file's")
             .in_column(name.as_str())
-            .with_hint("give it another name with --rename"));
+            .with_hint(Phrase::new("give it another name with {rename}")));
     }
     Ok(PathBuf::from(format!("{name}.npy")))
 }
@@ -217,7 +218,7 @@ impl NpySink {
         let [field] = schema.fields().as_ref() else {
             return Err(Error::config("a .npy file holds one column")
                 .expected("1", schema.fields().len().to_string())
-                .with_hint("choose one with --columns, or write .npz or .npyd"));
+                .with_hint(Phrase::new("choose one with {columns}, or write .npz or .npyd")));
         };
         Ok(Self { writer: NpyWriter::new(BufWriter::new(file), field, options.string_bytes)? })
     }

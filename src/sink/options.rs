@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::options::{Given, InvalidValue, ParquetEncodings, flag, number, split_assignments};
+use crate::options::{Given, InvalidValue, OutputKind, ParquetEncodings, flag, number, split_assignments};
 use crate::schema::feature::Encoding;
 
 /// A file format to write.
@@ -75,6 +75,21 @@ impl Format {
             Format::Npyd => "npyd",
             Format::Saved => "saved",
             Format::TfRecord => "tfrecord",
+        }
+    }
+
+    /// What options know the format as.
+    #[must_use]
+    pub fn kind(self) -> OutputKind {
+        match self {
+            Format::IpcFile => OutputKind::IpcFile,
+            Format::IpcStream => OutputKind::IpcStream,
+            Format::Parquet => OutputKind::Parquet,
+            Format::Npy => OutputKind::Npy,
+            Format::Npz => OutputKind::Npz,
+            Format::Npyd => OutputKind::Npyd,
+            Format::Saved => OutputKind::Saved,
+            Format::TfRecord => OutputKind::TfRecord,
         }
     }
 
@@ -291,6 +306,17 @@ impl SinkOptions {
                 Ok(encodings.into_iter().fold(self, |options, (column, e)| options.with_encoding(column, e)))
             }
             _ => Err(Error::unknown_option(key, "writing")),
+        }
+    }
+
+    /// Refuses options that an output of this kind does not heed.
+    ///
+    /// # Errors
+    /// One that was set does not concern such an output; the error says which ones it is for.
+    pub fn check(&self, output: OutputKind) -> Result<()> {
+        match self.given.options().find(|option| !option.outputs.contains(&output)) {
+            Some(option) => Err(Error::not_heeded(option, output, &OutputKind::list(option.outputs))),
+            None => Ok(()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! TFRecord files of `tf.train.Example`, plain or compressed as a whole, one or several shards.
 //!
-//! What every feature holds stands in a file beside them, in the form that `--features` reads: for
+//! What every feature holds stands in a file beside them, in the form that the option `features` reads: for
 //! `train.tfrecord`, and for all of its shards, in `train.tfrecord.features.json`.
 
 use std::io::{BufWriter, Write};
@@ -14,6 +14,7 @@ use super::atomic::{AtomicFile, persist_all, refuse_existing};
 use super::{OutputCompression, Sink, SinkOptions, describe, parent};
 use crate::column::example::ExampleEncoder;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::feature::FeatureSpec;
 
 /// What the name of a file of feature specs ends in.
@@ -60,7 +61,7 @@ impl TfRecordSink {
                 if let (Some(shard), false) = (stale.first(), options.overwrite) {
                     return Err(Error::config("there are other shards of that name")
                         .in_source(describe(shard))
-                        .with_hint("pass --overwrite to replace them"));
+                        .with_hint(Phrase::new("pass {overwrite} to replace them")));
                 }
                 paths
             }
@@ -443,16 +444,13 @@ mod tests {
             assert!(parts.iter().all(|part| text.contains(part)), "{text}");
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         };
-        refused(
-            Arc::new(Float64Array::from(vec![1.0])),
-            &["float64", "column `x`", "--cast 'x=float32'", "--encoding 'x=raw'"],
-        );
+        refused(Arc::new(Float64Array::from(vec![1.0])), &["float64", "column `x`", "x=float32", "x=raw"]);
         refused(
             Arc::new(UInt64Array::from(vec![1, 2, 1 << 63, 4])),
-            &["9223372036854775808", "row 2", "column `x`", "--encoding 'x=tensor'"],
+            &["9223372036854775808", "row 2", "column `x`", "x=tensor"],
         );
         let inner = list(Arc::new(Int32Array::from(vec![1])), &[Some(1)]);
-        refused(list(inner, &[Some(1)]), &["lists of lists", "column `x`", "--exclude", "--format saved"]);
+        refused(list(inner, &[Some(1)]), &["lists of lists", "column `x`", "with_exclude", "saved"]);
         refused(
             list(Arc::new(Int64Array::from(vec![Some(1), None])), &[Some(0), Some(2)]),
             &["null within a list", "row 1", "column `x`"],
@@ -493,7 +491,7 @@ mod tests {
         assert_eq!(after.column(0).as_ref(), &dealt as &dyn Array);
         // Shards of another number are never left beside new ones.
         let error = write(&at("s.tfrecord"), &numbers, &shards(2, false)).unwrap_err().to_string();
-        assert!(error.contains("s-00000-of-00003.tfrecord") && error.contains("--overwrite"), "{error}");
+        assert!(error.contains("s-00000-of-00003.tfrecord") && error.contains("with_overwrite"), "{error}");
         write(&at("s.tfrecord"), &numbers, &shards(2, true)).unwrap();
         assert_eq!(shards_of(&at("s.tfrecord")).len(), 2);
         assert!(!at("s.tfrecord").exists());

@@ -592,6 +592,6 @@ mod tests {
         file.extend(crate::wire::crc::masked_crc32c(&length).to_le_bytes());
         file.extend([0; 100]);
         assert!(records_of(&file, u64::MAX).unwrap_err().to_string().contains("truncated record"));
-        assert!(records_of(&file, 1 << 30).unwrap_err().to_string().contains("--max-record-bytes"));
+        assert!(records_of(&file, 1 << 30).unwrap_err().to_string().contains("with_max_record_bytes"));
     }
 }

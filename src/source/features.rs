@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::options::OpenOptions;
 use crate::error::{Error, Result};
-use crate::options::RecordKind;
+use crate::options::{Phrase, RecordKind};
 use crate::schema::feature::{FeatureSpec, Missing, nearest};
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::{FeaturePlan, unknown_column};
@@ -64,9 +64,6 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
             return Err(unknown_column(name, &paths));
         }
     }
-    if !options.names.is_empty() {
-        return Err(Error::config("features have names").with_hint("use --rename OLD=NEW"));
-    }
     let wanted = options.projection.apply(&paths)?;
     let mut features: Vec<(String, FeatureSpec)> =
         wanted.into_iter().filter_map(|i| features.get(i).cloned()).collect();
@@ -76,7 +73,7 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
                 return Err(Error::config("only bytes can be read as text")
                     .expected("a bytes feature", feature.to_string())
                     .in_column(path.as_str())
-                    .with_hint("leave it out of --utf8"));
+                    .with_hint(Phrase::new("leave it out of {utf8}")));
             }
             feature.text = true;
         }
@@ -85,6 +82,19 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     let mut plan = FeaturePlan::new(features, &options.mapping, ignore_others, source)?;
     plan.sequence = inference.is_sequence();
     Ok(plan)
+}
+
+/// The plan of records kept as they are: one column, `record`, of bytes.
+///
+/// # Errors
+/// An option names another column.
+pub(super) fn raw_plan(options: &OpenOptions, source: &str) -> Result<FeaturePlan> {
+    const PATHS: &[&str] = &["record"];
+    if let Some((old, _)) = options.mapping.rename.iter().find(|(old, _)| !PATHS.contains(&old.as_str())) {
+        return Err(unknown_column(old, PATHS));
+    }
+    options.projection.apply(PATHS)?;
+    FeaturePlan::raw(&options.mapping, source)
 }
 
 /// The spec with its place, among the features or the feature lists, where records were read that
@@ -111,15 +121,16 @@ fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -
     }
     let error = Error::config(format!("no feature `{}` in {} records", spec.name, inference.records()));
     Err(match (meant, may_be_missing) {
-        (Some(meant), false) => error.with_hint(format!("did you mean `{meant}`?")),
-        (Some(meant), true) => error.with_hint(format!(
-            "did you mean `{meant}`? If not, pass --infer-records all to look at every record, or name all \
-             features in a --features file, which is taken at its word"
+        (Some(meant), _) => error.with_hint(Phrase::from(format!("did you mean `{meant}`?")).then(
+            " If not, pass {infer_records=all} to look at every record, or name all features in a {features} file, \
+             which is taken at its word",
         )),
-        (None, _) => error.with_hint(format!(
-            "pass --feature '{}:{spec}?' if it may be missing, or --infer-records all to look at every record",
-            spec.name
-        )),
+        (None, _) => error.with_hint(
+            Phrase::new(
+                "pass {feature=_} if it may be missing, or {infer_records=all} to look at every record",
+            )
+            .pair(spec.name.as_str(), format!("{spec}?")),
+        ),
     })
 }
 

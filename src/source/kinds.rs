@@ -20,7 +20,8 @@ use super::tfds::{self, TfdsSource};
 use super::tfrecord::TfRecordSource;
 use super::{Cardinality, Decoded, ReadOptions, Selection, Source, live, saved};
 use crate::error::{Error, Result};
-use crate::input::{FileKind as InputKind, Input, Place, Stat};
+use crate::input::{self, Input, Place, Stat};
+use crate::options::InputKind;
 use crate::wire::compress::{self, Compression};
 use crate::wire::tfrecord;
 
@@ -36,6 +37,8 @@ pub(crate) struct DatasetKind {
     pub(crate) name: &'static str,
     /// How it is recognised.
     pub(crate) known_by: &'static str,
+    /// Which options it heeds.
+    options: InputKind,
     /// The dataset that a name means, of which this is known; `None` if it is not of this kind.
     find: fn(&Place, Option<&Stat>) -> Result<Option<Place>>,
     /// Opens the dataset that was found by this name.
@@ -53,6 +56,8 @@ pub(crate) struct FileKind {
     pub(crate) name: &'static str,
     /// How they are recognised.
     pub(crate) known_by: &'static str,
+    /// Which options such files heed.
+    options: fn(&OpenOptions) -> InputKind,
     is: fn(&Probe) -> bool,
     open: OpenFiles,
     /// The number of their rows or records.
@@ -73,6 +78,7 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
     DatasetKind {
         name: "tf.data pipeline",
         known_by: "a folder with `graph.pb` and `element_spec.json`",
+        options: InputKind::Pipeline,
         find: |place, stat| Ok(in_folder(stat).then(|| place.clone()).filter(live::looks_like_pipeline)),
         open: |folder, _, options| live::open_pipeline(folder, options),
         count: |folder, options, read, _| count_source(live::open_pipeline(folder, options)?.as_ref(), read),
@@ -80,6 +86,7 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
     DatasetKind {
         name: "Dataset.save, distributed save, Dataset.snapshot",
         known_by: "a folder with `snapshot.metadata` or `dataset_spec.pb`, or one that holds one such folder",
+        options: InputKind::Saved,
         find: |place, stat| if in_folder(stat) { saved::find_folder(place) } else { Ok(None) },
         open: |folder, _, options| Ok(Arc::new(saved::open_folder(folder, options)?)),
         count: |folder, options, read, check| count_saved(&saved::open_folder(folder, options)?, read, check),
@@ -87,9 +94,10 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
     DatasetKind {
         name: "Dataset.cache",
         known_by: "NAME.index, a table of TensorFlow's, named with or without `.index`",
+        options: InputKind::Cache,
         find: |place, stat| {
             let is_index = place.path().extension().is_some_and(|extension| extension == "index");
-            let may_be = stat.is_none_or(|stat| stat.kind == InputKind::File && is_index);
+            let may_be = stat.is_none_or(|stat| stat.kind == input::FileKind::File && is_index);
             Ok(if may_be { saved::find_cache(place) } else { None })
         },
         open: |prefix, _, options| Ok(Arc::new(saved::open_cache(prefix, options)?)),
@@ -98,6 +106,7 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
     DatasetKind {
         name: "TFDS",
         known_by: "a folder with `dataset_info.json`, or one that holds such a folder a version or config",
+        options: InputKind::Tfds,
         find: |place, stat| if in_folder(stat) { tfds::find(place) } else { Ok(None) },
         open: |folder, named, options| match message::is_asked_for(options) && !options.to_verify {
             true => Ok(Arc::new(MessageSource::open(RecordFiles::of_tfds(folder, options)?, options)?)),
@@ -115,6 +124,7 @@ pub(crate) static FILES: [FileKind; 5] = [
     FileKind {
         name: "TFRecord files",
         known_by: "the CRC of the first record's length, after undoing GZIP, ZLIB or Snappy; an empty file",
+        options: OpenOptions::kind_of_records,
         is: |probe| probe.compression == Some(Compression::None) || probe.is_compressed_tfrecord(),
         open: |inputs, options| {
             let examples = || Ok(Arc::new(TfRecordSource::open(inputs.clone(), options)?) as Arc<dyn Source>);
@@ -125,6 +135,7 @@ pub(crate) static FILES: [FileKind; 5] = [
     FileKind {
         name: "ArrayRecord files",
         known_by: "the signature of Riegeli files",
+        options: OpenOptions::kind_of_records,
         is: |probe| probe.first.starts_with(&RIEGELI),
         #[cfg(feature = "array-record")]
         open: |inputs, options| {
@@ -147,6 +158,7 @@ pub(crate) static FILES: [FileKind; 5] = [
     FileKind {
         name: "Arrow IPC files",
         known_by: "`ARROW1`",
+        options: |_| InputKind::ArrowTable,
         is: |probe| probe.first.starts_with(b"ARROW1"),
         open: |inputs, options| Ok(Arc::new(table::open(&inputs, Table::IpcFile, options)?)),
         count: |probes, options, read, check| count_table(probes, Table::IpcFile, options, read, check),
@@ -154,6 +166,7 @@ pub(crate) static FILES: [FileKind; 5] = [
     FileKind {
         name: "Arrow IPC streams",
         known_by: "the marker of a message and its length",
+        options: |_| InputKind::ArrowTable,
         is: |probe| matches!(*probe.first, [0xff, 0xff, 0xff, 0xff, _, _, 0 | 1, 0, ..]),
         open: |inputs, options| Ok(Arc::new(table::open(&inputs, Table::IpcStream, options)?)),
         count: |probes, options, read, check| count_table(probes, Table::IpcStream, options, read, check),
@@ -161,6 +174,7 @@ pub(crate) static FILES: [FileKind; 5] = [
     FileKind {
         name: "Parquet files",
         known_by: "`PAR1`",
+        options: |_| InputKind::ParquetTable,
         is: |probe| probe.first.starts_with(b"PAR1"),
         open: |inputs, options| Ok(Arc::new(table::open(&inputs, Table::Parquet, options)?)),
         count: |probes, options, read, check| count_table(probes, Table::Parquet, options, read, check),
@@ -266,7 +280,7 @@ fn inflated(compression: Compression, first: &[u8]) -> Vec<u8> {
 }
 
 fn in_folder(stat: Option<&Stat>) -> bool {
-    stat.is_some_and(|stat| stat.kind == InputKind::Folder)
+    stat.is_some_and(|stat| stat.kind == input::FileKind::Folder)
 }
 
 /// What was named.
@@ -324,11 +338,24 @@ pub fn input_kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Found {
+    /// Refuses options that it does not heed.
+    fn check(&self, options: &OpenOptions) -> Result<()> {
+        match self {
+            // What its records are can be said, too.
+            Found::Dataset(kind, ..) if kind.options == InputKind::Tfds && message::is_asked_for(options) => {
+                options.check_one_of(options.kind_of_records(), &[InputKind::Tfds])
+            }
+            Found::Dataset(kind, ..) => options.check(kind.options),
+            Found::Files(kind, _) => options.check((kind.options)(options)),
+        }
+    }
+
     /// Opens it.
     ///
     /// # Errors
     /// It is damaged, or an option does not fit it.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Arc<dyn Source>> {
+        self.check(options)?;
         match self {
             Found::Dataset(kind, found, named) => (kind.open)(found, named, options),
             Found::Files(kind, probes) => (kind.open)(inputs_of(probes), options),
@@ -340,6 +367,7 @@ impl Found {
     /// # Errors
     /// It is damaged, as far as it is read.
     pub(crate) fn count(&self, options: &OpenOptions, read: &ReadOptions, check: Check) -> Result<u64> {
+        self.check(options)?;
         match self {
             Found::Dataset(kind, found, _) => (kind.count)(found, options, read, check),
             Found::Files(kind, probes) => (kind.count)(probes, options, read, check),

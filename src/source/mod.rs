@@ -82,6 +82,19 @@ pub struct Selection {
     pub take: Option<u64>,
 }
 
+impl Selection {
+    /// How many of `elements` elements it takes.
+    #[must_use]
+    pub fn count(&self, elements: u64) -> u64 {
+        let left = elements.saturating_sub(self.skip);
+        let dealt = match self.shard {
+            Some((index, count)) if count > 0 => left.saturating_sub(index).div_ceil(count),
+            _ => left,
+        };
+        self.take.map_or(dealt, |take| dealt.min(take))
+    }
+}
+
 /// Counters that another thread may watch while a source is read.
 #[derive(Debug, Default)]
 pub struct Progress {

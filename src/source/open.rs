@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::cast::CastSource;
 use super::kinds::{self, Check, FileKind, Found};
-use super::message;
 use super::options::OpenOptions;
 use super::{ReadOptions, Source};
 use crate::error::{Error, ErrorKind, Result};
@@ -66,7 +65,6 @@ fn find(names: &Names, options: &OpenOptions) -> Result<Found> {
     {
         return Ok(found);
     }
-    check_tfds_options(options)?;
     let inputs = names.resolve(&shards_of)?;
     kinds::files(&inputs, options.to_verify).map_err(|error| match names.only_place() {
         // What is no shard lies in a folder of shards.
@@ -165,21 +163,6 @@ fn common(names: &[String]) -> Option<String> {
     // A suffix says more than digits that happen to be the same.
     let head = if tail.starts_with('.') { String::new() } else { head };
     Some(format!("{}*{}", glob::Pattern::escape(&head), glob::Pattern::escape(&tail)))
-}
-
-/// Options that only a TFDS dataset knows must not be given in vain.
-fn check_tfds_options(options: &OpenOptions) -> Result<()> {
-    let given = [
-        ("--split", options.split.is_some()),
-        ("--class-names", options.class_names && !message::is_asked_for(options)),
-        ("--decode-images", options.decode_images),
-        ("--explode", options.explode.is_some()),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((option, _)) => Err(Error::config(format!("{option} is for folders of TFDS datasets"))
-            .with_hint("name the folder that holds dataset_info.json")),
-    }
 }
 
 #[cfg(test)]

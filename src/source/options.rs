@@ -1,6 +1,7 @@
 //! How input is to be understood, whatever its kind.
 
-use crate::options::{Given, InferRecords, OnError, RecordKind};
+use crate::error::{Error, Result};
+use crate::options::{Given, InferRecords, InputKind, OnError, OutputKind, RecordKind};
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
@@ -16,6 +17,8 @@ pub(crate) struct OpenOptions {
     pub(crate) given: Given,
     pub(crate) record: RecordKind,
     pub(crate) infer: InferRecords,
+    /// What the rows are read for.
+    pub(crate) output: OutputKind,
     /// Specs that replace or add to what is inferred.
     pub(crate) features: Vec<FeatureSpec>,
     /// Whether `features` are all there are, so that nothing is inferred.
@@ -62,6 +65,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             given: Given::default(),
+            output: OutputKind::Batches,
             record: RecordKind::default(),
             infer: InferRecords::default(),
             features: Vec::new(),
@@ -86,6 +90,44 @@ impl Default for OpenOptions {
             proto_defaults: false,
             libtensorflow: None,
             tensorflow_threads: 0,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Refuses options that were set and that an input of this kind, or the output, does not heed.
+    ///
+    /// # Errors
+    /// There is one; the error says what it is for.
+    pub(crate) fn check(&self, input: InputKind) -> Result<()> {
+        self.check_one_of(input, &[])
+    }
+
+    /// As [`check`](Self::check), of an input that is of other kinds as well.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn check_one_of(&self, input: InputKind, others: &[InputKind]) -> Result<()> {
+        let heeds = |kind: &InputKind| *kind == input || others.contains(kind);
+        for option in self.given.options() {
+            if !option.inputs.iter().any(heeds) {
+                return Err(Error::not_heeded(option, input, &InputKind::list(option.inputs)));
+            }
+            if !option.outputs.contains(&self.output) {
+                return Err(Error::not_heeded(option, self.output, &OutputKind::list(option.outputs)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What files of records are, as far as options differ.
+    pub(crate) fn kind_of_records(&self) -> InputKind {
+        match self.record {
+            RecordKind::Raw => InputKind::RawRecords,
+            RecordKind::Message | RecordKind::Elwc => InputKind::Messages,
+            RecordKind::Event => InputKind::Events,
+            RecordKind::Auto if self.proto.is_some() => InputKind::Messages,
+            RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => InputKind::Examples,
         }
     }
 }

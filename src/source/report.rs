@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::options::OnError;
+use crate::options::{Dialect, OnError, Phrase};
 use crate::text::Printable;
 
 impl OnError {
@@ -29,16 +29,16 @@ pub struct Failure {
     /// Where.
     pub location: Location,
     /// What would help, if anything is known to.
-    pub hint: Option<String>,
+    pub hint: Option<Phrase>,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self {
             kind: error.kind(),
-            message: error.message_with_cause(),
+            message: error.message_with_cause(Dialect::Rust),
             location: error.location().clone(),
-            hint: error.hint().map(ToOwned::to_owned),
+            hint: error.hint().cloned(),
         }
     }
 }
@@ -51,9 +51,9 @@ impl fmt::Display for Failure {
 
 impl Failure {
     /// The failure as a JSON object with the members `source`, `record`, `row`, `byte`, `column`,
-    /// `kind`, `message` and `hint`; what is not known is null.
+    /// `kind`, `message` and `hint`; what is not known is null. The hint spells options as `dialect` does.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self, dialect: Dialect) -> Value {
         let Location { source, record, row, offset, column } = &self.location;
         json!({
             "source": source.as_deref(),
@@ -63,7 +63,7 @@ impl Failure {
             "column": column.as_deref(),
             "kind": self.kind.name(),
             "message": self.message,
-            "hint": self.hint,
+            "hint": self.hint.as_ref().map(|hint| hint.say(dialect)),
         })
     }
 
@@ -81,7 +81,7 @@ impl Failure {
                 offset: number("byte"),
                 column: text("column").map(Into::into),
             },
-            hint: text("hint").map(ToOwned::to_owned),
+            hint: text("hint").map(Into::into),
         }
     }
 }
@@ -95,6 +95,7 @@ const FAILURES: usize = 10;
 /// and never given out is not counted.
 pub struct Report {
     limit: usize,
+    dialect: Dialect,
     state: Mutex<State>,
 }
 
@@ -131,7 +132,17 @@ impl Report {
     /// A report that holds the first `limit` failures.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { limit, state: Mutex::default() }
+        Self { limit, dialect: Dialect::default(), state: Mutex::default() }
+    }
+
+    /// Has options spelled as `dialect` does, in the log and in manifests. Default: as Rust does.
+    #[must_use]
+    pub fn in_dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Writes every failure to `log`, as one [JSON object](Failure::to_json) a line.
@@ -202,7 +213,7 @@ impl Report {
         state.skipped += skipped;
         state.nulled += nulled;
         for failure in failures {
-            state.tell(failure.clone(), self.limit)?;
+            state.tell(failure.clone(), self)?;
         }
         Ok(())
     }
@@ -217,16 +228,16 @@ impl Report {
             OnError::Null => state.nulled += 1,
             _ => state.skipped += 1,
         }
-        state.tell(failure, self.limit)
+        state.tell(failure, self)
     }
 }
 
 impl State {
-    fn tell(&mut self, failure: Failure, limit: usize) -> Result<()> {
+    fn tell(&mut self, failure: Failure, report: &Report) -> Result<()> {
         if let Some(log) = &mut self.log {
-            writeln!(log, "{}", failure.to_json()).map_err(cannot_log)?;
+            writeln!(log, "{}", failure.to_json(report.dialect)).map_err(cannot_log)?;
         }
-        if self.failures.len() < limit {
+        if self.failures.len() < report.limit {
             self.failures.push(failure);
         }
         Ok(())
@@ -253,7 +264,7 @@ mod tests {
         assert_eq!(report.failures().len(), 1);
         let failure = report.failures().remove(0);
         assert_eq!(failure.to_string(), "corrupt record (a, record 4)");
-        assert_eq!(Failure::from_json(&failure.to_json()), failure);
+        assert_eq!(Failure::from_json(&failure.to_json(Dialect::Command)), failure);
     }
 
     #[test]

@@ -15,7 +15,6 @@ use super::{Cardinality, InputFile, Partition, ReadOptions, Source, Unit, Units,
 use crate::error::Result;
 use crate::input::Input;
 use crate::options::{InferRecords, RecordKind};
-use crate::schema::FeaturePlan;
 use crate::schema::infer::Inference;
 use crate::tf::spec::ElementSpec;
 use crate::wire::compress::Compression;
@@ -43,7 +42,7 @@ impl TfRecordSource {
         let mut compressed = false;
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let plan = match record {
-            RecordKind::Raw => FeaturePlan::raw("tfrecord")?,
+            RecordKind::Raw => features::raw_plan(options, "tfrecord")?,
             _ => {
                 let settled = |name: &str| features::is_settled(options, name);
                 let mut inference = Inference::new(features::lists(options), &settled);

@@ -10,6 +10,7 @@ use super::element::{Element, views_of};
 use super::extension::VariableShapeTensor;
 use super::parts::{Bytes, Ragged, Sparse};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tf::dtype::DType;
 
 /// The column `name` of `batch`, to be viewed as arrays. O(1); copies nothing.
@@ -463,10 +464,10 @@ pub(super) fn element_shape<T: Element>(dense: &Dense<'_>) -> Result<Vec<usize>>
 pub(super) fn wrong_type<T: Element>(dense: &Dense<'_>) -> Error {
     let error = Error::mismatch("wrong type of values").expected(T::NAME, dense.describe());
     match dense.values.data_type() {
-        DataType::Boolean => error.with_hint(
-            "bits cannot be viewed: to_bool_array() copies them; stored as bytes \
-             (--bool uint8, BoolStorage::UInt8) they can be viewed as u8",
-        ),
+        DataType::Boolean => error.with_hint(Phrase::new(
+            "bits cannot be viewed: to_bool_array() copies them; stored as bytes ({bool=uint8}) they can be \
+             viewed as u8",
+        )),
         DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => {
             error.with_hint("use bytes()")
         }

@@ -27,7 +27,7 @@ mod sealed {
 /// | Rust type | values of the column |
 /// | --- | --- |
 /// | `u8` … `u64`, `i8` … `i64`, `f32`, `f64`, [`half::f16`] | the Arrow type of that name |
-/// | [`half::bf16`] | UInt16 whose field says `tf.dtype` is `bfloat16` (`--bfloat16 raw`) |
+/// | [`half::bf16`] | UInt16 whose field says `tf.dtype` is `bfloat16` (the option `bfloat16` as `raw`) |
 /// | [`Complex<f32>`](num_complex::Complex), `Complex<f64>` | Float32, Float64 with a last dimension of 2; `tf.dtype` absent or complex |
 ///
 /// `bool` is not among them: stored as UInt8 it is viewed as `u8`, and bits have no address.

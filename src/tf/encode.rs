@@ -4,6 +4,7 @@ use super::dtype::DType;
 use super::shape::Shape;
 use super::spec::ElementSpec;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::wire::proto::{LEN, VARINT, put_varint};
 
 fn put_tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
@@ -134,7 +135,7 @@ pub(crate) fn element_spec(spec: &ElementSpec) -> Result<Vec<u8>> {
         }
         ElementSpec::Dataset(_) => {
             return Err(Error::unsupported("nested dataset: TensorFlow stores it without its data")
-                .with_hint("leave it out with --exclude"));
+                .with_hint(Phrase::new("leave it out with {exclude}")));
         }
         ElementSpec::Tuple(items) => {
             return Ok(structure(52, &items.iter().map(element_spec).collect::<Result<Vec<_>>>()?));

@@ -2,6 +2,7 @@
 
 use super::spec::ElementSpec;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 
 /// The spec of one slice of what `spec` says, along the first dimension.
 ///
@@ -13,7 +14,7 @@ pub(crate) fn unbatched(spec: &ElementSpec) -> Result<ElementSpec> {
             Error::config("component cannot be split into rows")
                 .expected("a tensor with a leading dimension", "another component")
                 .in_column(if path.is_empty() { "value" } else { path })
-                .with_hint("leave out --unbatch, or this column with --exclude")
+                .with_hint(Phrase::new("leave out {unbatch}, or this column with {exclude}"))
         };
         let child = |name: &str, spec: &ElementSpec| {
             slice(spec, &if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") })

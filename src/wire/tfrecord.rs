@@ -13,6 +13,7 @@ use std::fmt;
 
 use super::crc::masked_crc32c;
 use crate::error::Error;
+use crate::options::Phrase;
 
 /// Bytes before a record: its length and the length's CRC.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -45,9 +46,8 @@ impl FrameFault {
     /// its stream.
     pub(crate) fn into_error(self, first: bool) -> Error {
         match self {
-            FrameFault::TooLong { .. } => {
-                Error::limit(self.to_string()).with_hint("raise --max-record-bytes if the file is sound")
-            }
+            FrameFault::TooLong { .. } => Error::limit(self.to_string())
+                .with_hint(Phrase::new("raise {max_record_bytes} if the file is sound")),
             _ if first => Error::corrupt(self.to_string()).with_hint("is this a TFRecord file?"),
             _ => Error::corrupt(self.to_string()),
         }

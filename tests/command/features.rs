@@ -576,7 +576,7 @@ fn utf8_is_for_bytes() {
 #[test]
 fn names_are_for_what_has_none() {
     let message = refused(&[crate::common::DIGITS, "--names", "x,y"]);
-    assert_names(&message, &["features have names", "--rename"]);
+    assert_names(&message, &["--names is not for files of tf.train.Example", "Dataset.save folders"]);
 }
 
 #[test]

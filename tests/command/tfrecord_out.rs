@@ -46,7 +46,7 @@ fn encodings_are_chosen_by_column() {
         r#"{"image":"binary?","label":"tensor<int64>?","pixels":"raw<float32>[64]?","writer":"string?"}"#;
     assert_eq!(specs.to_string(), expected);
     for (args, parts) in [
-        (&["--encoding", "pixels=png"][..], &["encoding", "COLUMN=values"][..]),
+        (&["--encoding", "pixels=png"][..], &["--encoding", "COLUMN=values"][..]),
         (&["--encoding", "pixel=raw"], &["pixel", "did you mean `pixels`?"]),
         (&["--encoding", "writer=raw"], &["writer", "raw bytes cannot hold string"]),
         (&["--compression", "zstd"], &["zstd", "gzip"]),
@@ -56,7 +56,7 @@ fn encodings_are_chosen_by_column() {
         assert_names(&message, parts);
     }
     let message = tfarrow(&["convert", DIGITS, "-o", &dir.arg("y.parquet"), "--shards", "2"]).failure();
-    assert_names(&message, &["--shards is for TFRecord files"]);
+    assert_names(&message, &["--shards is not for Parquet files; it is for TFRecord files"]);
     assert_eq!(dir.names(), ["x.tfrecord", "x.tfrecord.features.json"]);
 }
 

@@ -89,7 +89,7 @@ fn one_batch_is_one_array() {
     assert_eq!(unsafe { IpcMap::map(&empty) }.unwrap().num_batches(), 0);
 
     let error = open_sink(&dir.path().join("x.npy"), batches[0].schema_ref(), &options).err().unwrap();
-    assert!(error.to_string().contains("--one-batch"), "{error}");
+    assert!(error.to_string().contains("with_one_batch"), "{error}");
 }
 
 #[test]

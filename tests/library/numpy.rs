@@ -126,24 +126,24 @@ fn what_numpy_cannot_hold_is_refused_with_a_way_out() {
     let options = SinkOptions::default();
     let strings = SinkOptions::new().with_string_bytes(2);
     let error = refused("x.npyd", &batch("x", Arc::new(lists)), &options).to_string();
-    assert!(error.contains("column `x`") && error.contains("--exclude"), "{error}");
+    assert!(error.contains("column `x`") && error.contains("with_exclude"), "{error}");
     let text = batch("x", Arc::new(StringArray::from(vec!["a", "abc"])));
     let error = refused("x.npy", &text, &options).to_string();
-    assert!(error.contains("--string-bytes"), "{error}");
+    assert!(error.contains("with_string_bytes"), "{error}");
     let error = refused("x.npy", &text, &strings).to_string();
     assert!(error.contains("expected at most 2 bytes, found 3"), "{error}");
     let zero = batch("x", Arc::new(BinaryArray::from_vec(vec![b"a\0"])));
     assert!(refused("x.npy", &zero, &strings).to_string().contains("zero byte"));
     let nulls = batch("x", Arc::new(Int32Array::from(vec![Some(1), None])));
-    assert!(refused("x.npyd", &nulls, &options).to_string().contains("--feature"));
+    assert!(refused("x.npyd", &nulls, &options).to_string().contains("with_feature"));
     let two = BatchBuilder::new().with_array("a", array![1]).with_array("b", array![1]).build().unwrap();
-    assert!(refused("x.npy", &two, &options).to_string().contains("--columns"));
+    assert!(refused("x.npy", &two, &options).to_string().contains("with_columns"));
     let level = SinkOptions::new().with_compression(OutputCompression::Zstd(None));
     for path in ["x.npyd", "x.npz"] {
         assert_eq!(refused(path, &two, &level).kind(), ErrorKind::Config);
         for name in ["../x", "/x", "a//b", "a/../b", ".", "a\\b", ""] {
             let batch = BatchBuilder::new().with_array(name, array![1]).build().unwrap();
-            assert!(refused(path, &batch, &options).to_string().contains("--rename"), "{name}");
+            assert!(refused(path, &batch, &options).to_string().contains("with_rename"), "{name}");
         }
     }
 }

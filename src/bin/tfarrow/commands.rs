@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tfarrow::options::OutputKind;
 use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
 use tfarrow::{
-    Error, ErrorKind, Progress, ReaderBuilder, Report, Result, Source, convert, open_sink,
-    remove_partial_outputs,
+    Error, ErrorKind, Progress, Report, Result, Source, convert, open_sink, remove_partial_outputs,
 };
 
-use crate::args::{Args, Command, Convert, Count, Head, Schema};
+use crate::args::{Command, Convert, Count, Head, Show};
 use crate::damage::{self, Outcome};
 use crate::folder;
 use crate::plan;
@@ -23,8 +23,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// Whether a signal that ends the process has come.
 static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn run(args: Args) -> Result<Outcome> {
-    match args.command {
+pub(crate) fn run(command: Command) -> Result<Outcome> {
+    match command {
         Command::Convert(args) => run_convert(&args),
         Command::Schema(args) => run_schema(&args).map(|()| Outcome::Done),
         Command::Head(args) => run_head(&args),
@@ -35,12 +35,14 @@ pub(crate) fn run(args: Args) -> Result<Outcome> {
 }
 
 fn run_convert(args: &Convert) -> Result<Outcome> {
-    let threads = plan::threads(&args.reading);
     let progress: Arc<Progress> = Arc::default();
-    let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?.with_progress(progress.clone());
-    let report = damage::report(args.report.as_deref(), args.overwrite)?;
+    let options = plan::sink(&args.input)?;
+    let builder =
+        plan::reader(&args.input, plan::output_kind(args, &options)?)?.with_progress(progress.clone());
+    let threads = builder.threads();
+    let options = options.with_threads(threads);
+    let report = damage::report(args.report.as_deref(), args.input.has("overwrite"))?;
     let builder = builder.with_report(report.clone());
-    let options = plan::sink(args)?.with_threads(threads);
     let output = if args.dry_run { None } else { args.output.as_deref() };
     if let Some(path) = output {
         if let Some(extension) = folder::extension(path, args)? {
@@ -63,7 +65,7 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
         Some(path) if path == Path::new("-") => "to standard output".to_owned(),
         Some(path) => format!("to {} ({:.1} MB)", path.display(), megabytes(summary.bytes_written)),
     };
-    let outcome = damage::tell(&report, args.reading.on_error);
+    let outcome = damage::tell(&report, builder.read_options().on_error);
     tell_choice(source.as_ref());
     summarise(summary.rows, &done, &progress, summary.elapsed, &report);
     Ok(outcome)
@@ -87,11 +89,12 @@ pub(crate) fn summarise(rows: u64, done: &str, progress: &Progress, elapsed: Dur
 
 /// Refuses an output that cannot be, before anything is read.
 fn check_output(path: &Path, args: &Convert) -> Result<()> {
-    if args.format.is_none() {
+    if !args.input.has("format") {
         tfarrow::Format::from_path(path)?;
     }
     // Shards have names of their own.
-    if args.shards.is_none() && path != Path::new("-") && !args.overwrite && path.symlink_metadata().is_ok() {
+    let spared = args.input.has("shards") || args.input.has("overwrite");
+    if !spared && path != Path::new("-") && path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
             .in_source(path.to_string_lossy().into_owned())
             .with_hint("pass --overwrite to replace it"));
@@ -135,18 +138,18 @@ pub(crate) fn print(text: &str) -> Result<()> {
     written.map_err(|e| Error::new(ErrorKind::Io, "cannot write to standard output").with_cause(e))
 }
 
-fn run_schema(args: &Schema) -> Result<()> {
-    let source = plan::reader(&args.inputs, &args.reading, &args.storing)?.build_source()?;
+fn run_schema(args: &Show) -> Result<()> {
+    let source = plan::reader(&args.input, OutputKind::Schema)?.build_source()?;
     let description = Description::of(source.as_ref());
     print(&if args.json { json_to_text(&description.to_json()) } else { description.to_text() })
 }
 
 fn run_head(args: &Head) -> Result<Outcome> {
-    let builder = plan::reader(&args.inputs, &args.reading, &args.storing)?;
+    let builder = plan::reader(&args.input, OutputKind::Head)?;
     let mut selection = builder.read_options().selection;
     selection.take = Some(selection.take.map_or(args.rows, |take| take.min(args.rows)));
     let report = damage::report(None, false)?;
-    let builder: ReaderBuilder = builder.with_selection(selection).with_report(report.clone());
+    let builder = builder.with_selection(selection).with_report(report.clone());
     let reader = builder.build()?;
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     let mut batches = Vec::new();
@@ -154,14 +157,11 @@ fn run_head(args: &Head) -> Result<Outcome> {
         batches.push(batch?);
     }
     print(&rows_to_text(&schema, &batches)?)?;
-    Ok(damage::tell(&report, args.reading.on_error))
+    Ok(damage::tell(&report, builder.read_options().on_error))
 }
 
 fn run_count(args: &Count) -> Result<()> {
-    let mut builder = ReaderBuilder::new(&args.inputs.inputs).with_max_record_bytes(args.max_record_bytes);
-    if let Some(split) = &args.split {
-        builder = builder.with_split(split);
-    }
+    let builder = plan::reader(&args.input, OutputKind::Count)?;
     let records = if args.check { builder.count_checked()? } else { builder.count()? };
     print(&format!("{records}\n"))?;
     if !args.check {

@@ -5,11 +5,13 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
+use tfarrow::options::{Dialect, OutputKind};
 use tfarrow::report::{Verification, json_to_text};
-use tfarrow::{Error, ErrorKind, ReaderBuilder, Report, Result};
+use tfarrow::{Error, ErrorKind, OnError, Report, Result};
 
-use crate::args::{OnError, Verify};
+use crate::args::Show;
 use crate::commands::{note, print};
+use crate::plan;
 
 /// Failures that are shown, of a run or of a verified file.
 const SHOWN: usize = 10;
@@ -26,7 +28,7 @@ pub(crate) enum Outcome {
 
 /// Where failures are counted, and written to `path` if it is given.
 pub(crate) fn report(path: Option<&Path>, overwrite: bool) -> Result<Arc<Report>> {
-    let report = Report::default();
+    let report = Report::default().in_dialect(Dialect::Command);
     let Some(path) = path else { return Ok(Arc::new(report)) };
     let name = path.to_string_lossy().into_owned();
     let mut options = OpenOptions::new();
@@ -69,16 +71,14 @@ pub(crate) fn summary(report: &Report) -> String {
 }
 
 /// `tfarrow verify`.
-pub(crate) fn verify(args: &Verify) -> Result<Outcome> {
-    let source = ReaderBuilder::new(&args.inputs.inputs)
-        .with_max_record_bytes(args.max_record_bytes)
-        .build_to_verify()?;
+pub(crate) fn verify(args: &Show) -> Result<Outcome> {
+    let source = plan::reader(&args.input, OutputKind::Verify)?.build_to_verify()?;
     let listed = if args.json { LISTED } else { SHOWN };
     let verification = Verification::of(source.as_ref(), listed, &mut |part| {
         if args.json { Ok(()) } else { print(&part.to_text()) }
     })?;
     if args.json {
-        print(&json_to_text(&verification.to_json()))?;
+        print(&json_to_text(&verification.to_json(Dialect::Command)))?;
     } else {
         print(&verification.to_text())?;
         if verification.parts.iter().any(|part| part.damaged > part.damage.len() as u64) {

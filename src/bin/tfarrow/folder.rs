@@ -9,8 +9,12 @@ use tfarrow::{
 use crate::args::Convert;
 use crate::commands::{megabytes, on_interrupt, summarise, tell_choice};
 use crate::damage::{self, Outcome};
-use crate::plan;
 use crate::progress::Bar;
+
+/// Whether part files are to be written into `path`, unless its format is a folder by itself.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]) || path.is_dir()
+}
 
 /// The extension of the part files, if `path` is to be a folder of them.
 ///
@@ -19,12 +23,11 @@ use crate::progress::Bar;
 pub(crate) fn extension(path: &Path, args: &Convert) -> Result<Option<String>> {
     // What the folder's own name says of a format: `train.parquet/`.
     let named = Format::from_path(path).ok().filter(|_| path != Path::new("-"));
-    let slash = path.to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]);
-    let format = args.format.as_deref().map(Format::from_name).transpose()?;
+    let format = args.input.value("format").map(Format::from_name).transpose()?;
     // These are folders by themselves.
     let folder_format = matches!(format.or(named), Some(Format::Npyd | Format::Saved));
-    if folder_format || !slash && !path.is_dir() {
-        if args.rows_per_file.is_some() || args.resume {
+    if folder_format || !is_folder(path) {
+        if args.input.has("rows_per_file") || args.input.has("resume") {
             let what = "--rows-per-file and --resume are for an output folder";
             return Err(Error::new(ErrorKind::Config, what)
                 .in_source(path.to_string_lossy().into_owned())
@@ -32,7 +35,7 @@ pub(crate) fn extension(path: &Path, args: &Convert) -> Result<Option<String>> {
         }
         return Ok(None);
     }
-    Ok(Some(match (&args.format, named) {
+    Ok(Some(match (args.input.value("format"), named) {
         (Some(format), _) => format.trim_start_matches('.').to_owned(),
         (None, Some(_)) => path.extension().unwrap_or_default().to_string_lossy().into_owned(),
         (None, None) => "parquet".to_owned(),
@@ -48,17 +51,13 @@ pub(crate) fn convert(
     sink: SinkOptions,
     progress: &std::sync::Arc<Progress>,
 ) -> Result<Outcome> {
-    let builder = match args.rows_per_file {
-        Some(rows) => builder.with_part_rows(rows as u64),
-        None => builder,
-    };
     on_interrupt()?;
     let source = builder.build_source()?;
     let options = FolderOptions {
         extension,
-        threads: plan::threads(&args.reading),
+        threads: builder.threads(),
         sink,
-        resume: args.resume,
+        resume: args.input.has("resume"),
         settings: builder.settings(),
     };
     let bar = Bar::start(args.progress, progress.clone(), source.partitions().iter().map(|p| p.bytes).sum());
@@ -71,7 +70,7 @@ pub(crate) fn convert(
         _ if error.hint().is_some() => error,
         _ => error.with_hint("parts that are whole stay, and --resume makes the others"),
     })?;
-    let outcome = damage::tell(&read.report, args.reading.on_error);
+    let outcome = damage::tell(&read.report, read.on_error);
     tell_choice(source.as_ref());
     let kept = if summary.kept > 0 { format!(", {} of them kept", summary.kept) } else { String::new() };
     let done = format!(

@@ -10,8 +10,8 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use damage::Outcome;
+use tfarrow::options::Dialect;
 
 /// Everything was converted.
 const DONE: u8 = 0;
@@ -22,8 +22,7 @@ const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    let args = args::Args::parse();
-    let result = commands::run(args);
+    let result = commands::run(args::parse());
     if commands::was_interrupted() {
         return ExitCode::from(commands::INTERRUPTED);
     }
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if error.is_broken_pipe() => ExitCode::from(DONE),
         Err(error) => {
-            commands::note(&format!("tfarrow: error: {error}"));
+            commands::note(&format!("tfarrow: error: {}", error.say(Dialect::Command)));
             ExitCode::from(FAILED)
         }
     }

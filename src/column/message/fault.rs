@@ -2,6 +2,7 @@
 
 use crate::column::values::ValueError;
 use crate::error::Error;
+use crate::options::Phrase;
 use crate::wire::proto::{self, WireError};
 
 /// A fault in a message; one word wide, because it is rare.
@@ -63,7 +64,7 @@ impl Fault {
             What::TooLong => return super::too_long(),
             What::OutOfRange { seconds } => Error::mismatch("time out of range")
                 .expected("what nanoseconds count in 64 bits: the years 1677 to 2262", format!("{seconds} s"))
-                .with_hint("leave the column out with --exclude"),
+                .with_hint(Phrase::new("leave the column out with {exclude}")),
         };
         let error = error.at_offset(at as u64);
         if path.is_empty() {

@@ -18,6 +18,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use self::fault::Fault;
 use self::node::Node;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::message::MessagePlan;
 use crate::wire::proto::Cursor;
 
@@ -107,7 +108,8 @@ impl MessageDecoder {
 }
 
 fn too_long() -> Error {
-    Error::limit("column outgrows 32-bit offsets, or a batch 1 GiB").with_hint("pass a smaller --batch-rows")
+    Error::limit("column outgrows 32-bit offsets, or a batch 1 GiB")
+        .with_hint(Phrase::new("pass a smaller {batch_rows}"))
 }
 
 #[cfg(test)]

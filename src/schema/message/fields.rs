@@ -12,7 +12,7 @@ use super::{
     PROTO_ONEOF, PROTO_TYPE,
 };
 use crate::error::{Error, Result};
-use crate::options::Structure;
+use crate::options::{Phrase, Structure};
 use crate::schema::mapping::with_metadata;
 use crate::schema::{Projection, unknown_column};
 use crate::tensor::extension::item;
@@ -182,7 +182,7 @@ impl<'a> Builder<'a> {
             let name = name.map_or("", |message| message.name.as_str());
             return Err(Error::limit(format!("message with too many fields within fields: `{name}`"))
                 .expected(format!("at most {}", self.most), "more")
-                .with_hint("ask for some of them with --columns"));
+                .with_hint(Phrase::new("ask for some of them with {columns}")));
         }
         self.paths.push(path.to_owned());
         let (content, data_type, spec) = match (self.meaning(field), field.repeated) {

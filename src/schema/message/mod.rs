@@ -22,6 +22,7 @@ use self::wanted::Wanted;
 use super::mapping::MappingOptions;
 use super::{Projection, SOURCE, VERSION};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::tf::descriptor::{DefaultValue, Files, Scalar};
 use crate::tf::spec::ElementSpec;
 
@@ -195,7 +196,9 @@ impl MessagePlan {
             let error = Error::config("no column is left to read");
             return Err(match files.pool.message(root).is_none_or(|message| message.fields.is_empty()) {
                 true => Error::unsupported(format!("message without fields: `{name}`")),
-                false => error.with_hint("ask for fewer with --exclude or for more with --columns"),
+                false => {
+                    error.with_hint(Phrase::new("ask for fewer with {exclude} or for more with {columns}"))
+                }
             });
         }
         // In the order in which they were asked for, and otherwise as they are declared.
@@ -206,7 +209,7 @@ impl MessagePlan {
             let name = options.mapping.column_name(path);
             if fields.iter().any(|field| field.name() == name) {
                 return Err(Error::config(format!("two columns would be named `{name}`"))
-                    .with_hint("give one of them another name with --rename"));
+                    .with_hint(Phrase::new("give one of them another name with {rename}")));
             }
             fields.push(Arc::new(field.as_ref().clone().with_name(name)));
         }

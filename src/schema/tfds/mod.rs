@@ -20,7 +20,7 @@ use self::spec::{exploded_spec, spec_of};
 use super::mapping::{self, MappingOptions};
 use super::{FeaturePlan, Projection, schema_of, unknown_column};
 use crate::error::{Error, Result};
-use crate::options::Structure;
+use crate::options::{Phrase, Structure};
 use crate::tf::dtype::DType;
 use crate::tf::features::{Feature, FeatureKind};
 use crate::tf::shape::Shape;
@@ -171,7 +171,7 @@ impl TfdsPlan {
             let Some((field, node)) = planned else { continue };
             if !column_names.insert(name.to_owned()) {
                 return Err(Error::config(format!("two columns would be named `{name}`"))
-                    .with_hint("give one of them another name with --rename"));
+                    .with_hint(Phrase::new("give one of them another name with {rename}")));
             }
             let exploded = part.rank > 0;
             if exploded && explode.is_none() {
@@ -184,12 +184,12 @@ impl TfdsPlan {
         if let Some(path) = options.explode {
             if explode.is_none() {
                 return Err(Error::config(format!("no column of `{path}` is left to explode"))
-                    .with_hint("ask for one with --columns, or leave --explode out"));
+                    .with_hint(Phrase::new("ask for one with {columns}, or leave {explode} out")));
             }
             for name in [EPISODE_INDEX, STEP_INDEX] {
                 if column_names.contains(name) {
                     return Err(Error::config(format!("two columns would be named `{name}`"))
-                        .with_hint("give one of them another name with --rename"));
+                        .with_hint(Phrase::new("give one of them another name with {rename}")));
                 }
                 let spec = ElementSpec::tensor(DType::Int64, Shape::scalar());
                 let field = mapping::field(name, name, &spec, &MappingOptions::default())?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Node, TFDS_CLASS_NAMES, TFDS_FEATURE, TfdsOptions, Transform, Wire, join, label_of};
 use crate::error::{Error, Result};
-use crate::options::TensorLayout;
+use crate::options::{Phrase, TensorLayout};
 use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{self, MappingOptions, with_metadata};
 use crate::schema::{FeaturePlan, schema_of};
@@ -188,7 +188,7 @@ impl Planner<'_> {
             _ => {
                 return Err(Error::unsupported(format!("feature of unknown class `{}`", feature.class))
                     .in_column(path)
-                    .with_hint("leave it out with --exclude"));
+                    .with_hint(Phrase::new("leave it out with {exclude}")));
             }
         };
         let data_type = field.data_type().clone();
@@ -255,7 +255,7 @@ impl Planner<'_> {
             return Err(Error::unsupported("tensor with several unknown dimensions and no encoding")
                 .expected("at most one", shape.to_string())
                 .in_column(path)
-                .with_hint("TFDS cannot read it either; leave it out with --exclude"));
+                .with_hint(Phrase::new("TFDS cannot read it either; leave it out with {exclude}")));
         }
         let first_is_known = matches!(shape, Shape::Dims(dims) if dims.first().is_some_and(Option::is_some));
         let missing = if unknown > 0 { Missing::Null } else { missing };
@@ -352,7 +352,7 @@ impl Planner<'_> {
         if !self.keys.insert(key.to_owned()) {
             return Err(Error::unsupported("two features with the same key")
                 .in_column(key)
-                .with_hint("leave one of them out with --exclude"));
+                .with_hint(Phrase::new("leave one of them out with {exclude}")));
         }
         let spec = FeatureSpec { text, missing, ..FeatureSpec::values(key, dtype, shape) };
         self.wire.push((spec, Arc::new(field.with_name(key))));

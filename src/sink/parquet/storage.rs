@@ -11,6 +11,7 @@ use parquet::arrow::ArrowSchemaConverter;
 
 use super::parquet_error;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::source::guard::no_panic;
 use crate::tensor::extension::{is_of_others, without_extension};
 
@@ -27,7 +28,7 @@ pub(super) fn stored(schema: &Schema) -> Result<Schema> {
         let refused = || {
             Error::unsupported(format!("Parquet has no place for a column of type {}", field.data_type()))
                 .in_column(field.name().as_str())
-                .with_hint("leave it out with --exclude, or write Arrow")
+                .with_hint(Phrase::new("leave it out with {exclude}, or write Arrow"))
         };
         let stored = stored_field(field).ok_or_else(refused)?;
         let alone = Schema::new(vec![stored.clone()]);

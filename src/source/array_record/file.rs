@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::input::{Forward, Input, Opened, Stat};
+use crate::options::Phrase;
 use crate::source::blocks::{Block, BufferPool};
 use crate::source::{InputFile, Progress};
 use crate::wire::riegeli::array_record::{self, Index};
@@ -270,7 +271,7 @@ impl ChunkStream {
         if len > cap {
             return Err(Error::limit("chunk with too many bytes")
                 .expected(format!("at most {cap}"), len.to_string())
-                .with_hint("raise --max-record-bytes if the file is sound")
+                .with_hint(Phrase::new("raise {max_record_bytes} if the file is sound"))
                 .at_offset(begin)
                 .at_record(self.next)
                 .in_source(self.of.name()));

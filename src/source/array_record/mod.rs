@@ -65,7 +65,7 @@ impl ArrayRecordSource {
         // Checking the chunks needs no columns.
         let record = if options.to_verify { RecordKind::Raw } else { options.record };
         let (plan, what) = match record {
-            RecordKind::Raw => (FeaturePlan::raw("array_record")?, "raw records"),
+            RecordKind::Raw => (features::raw_plan(options, "array_record")?, "raw records"),
             _ => {
                 let plan = infer(&pieces, options)?;
                 let what = if plan.sequence { "tf.train.SequenceExample" } else { "tf.train.Example" };

@@ -19,7 +19,7 @@ use crate::column::event::EventDecoder;
 use crate::column::message::MessageDecoder;
 use crate::error::{Error, Result};
 use crate::input::{Input, Place};
-use crate::options::{InferRecords, OnError, RecordKind};
+use crate::options::{InferRecords, InputKind, OnError, Phrase, RecordKind};
 use crate::schema::elwc::{self as ranking, ELWC, ElwcPlan};
 use crate::schema::event::{EVENT, EventPlan};
 use crate::schema::infer::{Inference, Lists};
@@ -213,15 +213,21 @@ impl MessageSource {
     /// A record read for inference is damaged, or an option does not fit.
     pub(crate) fn known(files: RecordFiles, known: Known, options: &OpenOptions) -> Result<Self> {
         match known {
-            Known::Elwc => Self::elwc(files, options),
-            Known::Event => Self::events(files, options),
+            Known::Elwc => {
+                options.check(InputKind::Messages)?;
+                Self::elwc(files, options)
+            }
+            Known::Event => {
+                options.check(InputKind::Events)?;
+                Self::events(files, options)
+            }
         }
     }
 
     fn described(files: RecordFiles, options: &OpenOptions) -> Result<Self> {
         let Some(proto) = &options.proto else {
             return Err(Error::config("messages without a descriptor")
-                .with_hint("name the .proto file, or the FileDescriptorSet, with --proto FILE"));
+                .with_hint(Phrase::new("name the .proto file, or the FileDescriptorSet, with {proto}")));
         };
         let declared = load::load(proto, &options.proto_path)?;
         let root = declared.root(options.message.as_deref()).map_err(|e| in_file(e, proto))?;

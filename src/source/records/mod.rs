@@ -19,7 +19,7 @@ use super::report::Failure;
 use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
-use crate::options::OnError;
+use crate::options::{OnError, Phrase};
 
 /// Takes batches as they are made.
 pub(crate) type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
@@ -347,7 +347,7 @@ impl RecordUnits {
             return Err(Error::mismatch("file with more records than its metadata says")
                 .expected(open.piece.records.unwrap_or(0).to_string(), "more")
                 .in_source(open.piece.file.name())
-                .with_hint("pass --lenient to read what is there"));
+                .with_hint(Phrase::new("pass {lenient=true} to read what is there")));
         }
         Ok(())
     }

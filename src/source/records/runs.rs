@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Shared;
 use crate::error::{Error, Result};
 use crate::input::Input;
+use crate::options::Phrase;
 use crate::source::blocks::{FrameReader, FrameRun};
 use crate::source::{InputFile, Progress};
 use crate::wire::tfrecord;
@@ -117,7 +118,7 @@ impl Piece {
         Error::mismatch("file with fewer records than its metadata says")
             .expected(self.records.unwrap_or(0).to_string(), found.to_string())
             .in_source(self.file.name())
-            .with_hint("pass --lenient to read what is there")
+            .with_hint(Phrase::new("pass {lenient=true} to read what is there"))
     }
 }
 

@@ -13,6 +13,7 @@ use super::payload::{Owned, OwnedPart, Stored};
 use super::stream::StreamOptions;
 use crate::error::{Error, Result};
 use crate::input::{Forward, Opened, Place};
+use crate::options::Phrase;
 use crate::source::Progress;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::{Dims, Strings, Tensor, dtype_of, malformed, parse_shape};
@@ -232,7 +233,7 @@ impl CacheReader {
         if entry.bytes > self.max_record_bytes {
             return Err(Error::limit("component too large")
                 .expected(format!("at most {} bytes", self.max_record_bytes), entry.bytes.to_string())
-                .with_hint("raise --max-record-bytes if the file is sound"));
+                .with_hint(Phrase::new("raise {max_record_bytes} if the file is sound")));
         }
         let begin = out.len();
         let (at, bytes) = match &mut self.bytes {

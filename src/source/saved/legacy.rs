@@ -12,6 +12,7 @@ use super::payload::{Owned, OwnedPart, Stored};
 use super::stream::StreamOptions;
 use crate::error::{Error, Result};
 use crate::input::Input;
+use crate::options::Phrase;
 use crate::source::Progress;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::{Dims, malformed, parse_shape};
@@ -83,7 +84,7 @@ impl LegacyReader {
             return Err(self.place(
                 Error::limit(format!("record of {length} bytes"))
                     .expected(format!("at most {} bytes", self.max_record_bytes), length.to_string())
-                    .with_hint("raise --max-record-bytes if the file is sound"),
+                    .with_hint(Phrase::new("raise {max_record_bytes} if the file is sound")),
             ));
         }
         let mut record = Vec::new();

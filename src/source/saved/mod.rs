@@ -26,6 +26,7 @@ use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units, Verifi
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, Result};
 use crate::input::Place;
+use crate::options::Phrase;
 use crate::schema::element::ElementPlan;
 use crate::tf::dtype::DType;
 use crate::tf::spec::ElementSpec;
@@ -82,6 +83,10 @@ pub(crate) fn open_cache(prefix: &Place, options: &OpenOptions) -> Result<SavedS
 }
 
 fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
+    if options.given.has("infer_records") && layout.spec.is_some() {
+        return Err(Error::config(Phrase::new("nothing is inferred, and {infer_records} is for inference"))
+            .with_hint("the folder says itself what its elements are"));
+    }
     if layout.form == Form::Cache {
         describe_cache(&mut layout)?;
     }
@@ -199,7 +204,7 @@ fn refuse_lost_data(plan: &ElementPlan) -> Result<()> {
     match plan.columns.iter().find(|column| holds_dataset(&column.spec)) {
         Some(column) => Err(Error::unsupported("nested dataset: TensorFlow stores it without its data")
             .in_column(column.path.as_str())
-            .with_hint("save it batched instead of windowed, or leave it out with --exclude")),
+            .with_hint(Phrase::new("save it batched instead of windowed, or leave it out with {exclude}"))),
         None => Ok(()),
     }
 }

@@ -141,7 +141,7 @@ impl Stream {
         const DEALT: &str = "the elements of this snapshot were dealt to its shards in turn: none can be \
             passed over where it is read";
         let Inner::Files { reader, .. } = &mut self.inner else {
-            return Err(error.or_hint(|| DEALT.to_owned()));
+            return Err(error.or_hint(|| DEALT.into()));
         };
         match reader {
             Some(Reader::Frames(frames)) => {

@@ -530,7 +530,7 @@ fn unbatching_gives_the_rows_of_the_batches() {
         }
     }
     let error = open_saved(&golden("saved/scalar_int64/data"), &unbatch).unwrap_err();
-    assert!(error.to_string().contains("--unbatch"), "{error}");
+    assert!(error.to_string().contains("unbatch"), "{error}");
 }
 
 #[test]

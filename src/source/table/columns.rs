@@ -8,6 +8,7 @@ use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::element::pruned;
 use crate::schema::{ELEMENT_SPEC, SOURCE, VERSION, from_arrow, unknown_column};
 use crate::source::options::OpenOptions;
@@ -70,7 +71,7 @@ impl TablePlan {
             let name = options.mapping.column_name(field.name());
             if !names.insert(name.to_owned()) {
                 return Err(Error::config(format!("two columns would be named `{name}`"))
-                    .with_hint("give one of them another name with --rename"));
+                    .with_hint(Phrase::new("give one of them another name with {rename}")));
             }
             if name != field.name() {
                 *field = Arc::new(field.as_ref().clone().with_name(name));

@@ -11,6 +11,7 @@ use arrow_ipc::{self as ipc, MessageHeader, root_as_footer, root_as_message};
 use super::{Part, count};
 use crate::error::{Error, Result};
 use crate::input::{Forward, Input, Opened, Stat};
+use crate::options::Phrase;
 use crate::source::guard::no_panic;
 use crate::source::ipc_schema;
 use crate::source::{PartitionRange, Progress};
@@ -352,7 +353,7 @@ fn check_expansion(message: &[u8], metadata_bytes: u64, cap: u64) -> Result<()> 
     if total > cap {
         return Err(Error::limit("batch too large once it is decompressed")
             .expected(format!("at most {cap} bytes"), total.to_string())
-            .with_hint("raise --max-record-bytes if the file is sound"));
+            .with_hint(Phrase::new("raise {max_record_bytes} if the file is sound")));
     }
     Ok(())
 }

@@ -32,8 +32,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::input::{Input, side_by_side};
-use crate::options::{OnError, RecordKind};
-use crate::schema::mapping::MappingOptions;
+use crate::options::OnError;
 use crate::tf::spec::ElementSpec;
 
 /// What kind of table a file is.
@@ -129,9 +128,8 @@ impl File {
 /// Opens `inputs`, which are tables of this kind.
 ///
 /// # Errors
-/// A file is damaged or has other columns than the first one, or an option does not fit tables.
+/// A file is damaged or has other columns than the first one, or an option does not fit it.
 pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Result<TableSource> {
-    check_options(options)?;
     let mut files = side_by_side(inputs, |input| {
         let open = no_panic("damaged file", || File::open(input, kind, options));
         open.map_err(|e| e.in_source(input.name()))
@@ -163,30 +161,6 @@ pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Resul
         }
     }
     Ok(TableSource { kind, shared: Arc::new(Shared { plan, files, parts }), partitions, rows })
-}
-
-/// Options that say how elements become columns must not be given in vain: here are columns already.
-fn check_options(options: &OpenOptions) -> Result<()> {
-    let MappingOptions { tensor_layout, bool_storage, bfloat16, structure, utf8, rename: _ } =
-        &options.mapping;
-    let given = [
-        ("--record", options.record == RecordKind::Raw || options.record == RecordKind::Sequence),
-        ("--feature and --features", !options.features.is_empty()),
-        ("--names", !options.names.is_empty()),
-        ("--unbatch", options.unbatch),
-        ("--tensor-layout", *tensor_layout != Default::default()),
-        ("--bool", *bool_storage != Default::default()),
-        ("--bfloat16", *bfloat16 != Default::default()),
-        ("--structure", *structure != Default::default()),
-        ("--utf8", !utf8.is_empty()),
-    ];
-    match given.into_iter().find(|(_, given)| *given) {
-        None => Ok(()),
-        Some((option, _)) => {
-            Err(Error::config(format!("{option} says how records become columns, and the input has columns"))
-                .with_hint("pass it where the file is made"))
-        }
-    }
 }
 
 impl TableSource {

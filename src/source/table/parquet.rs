@@ -15,6 +15,7 @@ use arrow::datatypes::SchemaRef;
 use super::{Part, count, encryption, footer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Stat};
+use crate::options::Phrase;
 use crate::schema::half;
 use crate::source::guard::no_panic;
 use crate::source::parquet_file::{ParquetFile, ReadFailure};
@@ -42,7 +43,7 @@ fn fault(what: &str, error: impl std::error::Error) -> Error {
     let unsupported = ["NYI: ", "Disabled feature at compile time: "];
     if let Some((_, said)) = unsupported.iter().find_map(|mark| text.split_once(mark)) {
         return Error::unsupported(format!("Parquet file of a kind that is not read: {said}"))
-            .with_hint("leave the column out with --exclude, or write the file in another way");
+            .with_hint(Phrase::new("leave the column out with {exclude}, or write the file in another way"));
     }
     let kind = if text.contains("(os error ") { ErrorKind::Io } else { ErrorKind::Corrupt };
     Error::new(kind, what).with_cause(text)
@@ -130,7 +131,9 @@ impl ParquetTable {
             if column.compression() == Compression::LZO {
                 return Err(Error::unsupported("Parquet column compressed with LZO")
                     .in_column(name)
-                    .with_hint("leave the column out with --exclude, or write it with another compression"));
+                    .with_hint(Phrase::new(
+                        "leave the column out with {exclude}, or write it with another compression",
+                    )));
             }
             // A row has a value or a null of each column, and of a list several.
             let (rows, values) = (metadata.num_rows(), column.num_values());

@@ -220,8 +220,6 @@ fn what_does_not_fit_together_is_refused() {
     assert!(text.contains("b.arrow") && text.contains("`fixed`"), "{text}");
     assert!(error(&["a.arrow", "c.arrows"], &all).contains("different kinds"));
     assert!(error(&["d.arrow"], &all).contains("Feather file of version 1"));
-    let unbatch = OpenOptions { unbatch: true, ..OpenOptions::default() };
-    assert!(error(&["a.arrow"], &unbatch).contains("--unbatch"));
     let permuted = FixedShapeTensor { permutation: Some(vec![1, 0]), ..FixedShapeTensor::new(vec![1, 2]) };
     let field = permuted.field("t", DataType::Int32).unwrap();
     let column = foreign().column(3).clone();
@@ -230,7 +228,7 @@ fn what_does_not_fit_together_is_refused() {
     let source = open_one(&folder.path().join("e.arrow"), &all).unwrap();
     assert_eq!(source.schema().field(0).metadata(), batch.schema().field(0).metadata());
     let refused = crate::schema::from_arrow::element_spec(&source.schema()).unwrap_err().to_string();
-    assert!(refused.contains("permuted") && refused.contains("--exclude"), "{refused}");
+    assert!(refused.contains("permuted") && refused.contains("with_exclude"), "{refused}");
 }
 
 #[test]
@@ -283,5 +281,5 @@ fn a_small_batch_cannot_ask_for_much_memory() {
     write(&path, &[RecordBatch::try_new(schema, vec![zeros]).unwrap()]);
     let tight = OpenOptions { max_record_bytes: 10_000, ..OpenOptions::default() };
     let error = read(&open_one(&path, &tight).unwrap(), &ReadOptions::default()).unwrap_err().to_string();
-    assert!(error.contains("400000") && error.contains("--max-record-bytes"), "{error}");
+    assert!(error.contains("400000") && error.contains("with_max_record_bytes"), "{error}");
 }

@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use crate::column::nested::{self, RowError};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::OnError;
+use crate::options::{OnError, Phrase};
 use crate::schema::tfds::TfdsPlan;
 use crate::source::records::{Emit, Failed, RowDecoder};
 
@@ -75,10 +75,10 @@ impl TfdsDecoder {
 /// A record that contradicts `features.json` is not mended by saying what a feature holds.
 fn not_as_described(error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Mismatch | ErrorKind::MissingFeature => error.with_hint(
-            "the record is not what features.json says; leave the feature out with --exclude, or read the \
+        ErrorKind::Mismatch | ErrorKind::MissingFeature => error.with_hint(Phrase::new(
+            "the record is not what features.json says; leave the feature out with {exclude}, or read the \
              files themselves to infer their columns",
-        ),
+        )),
         _ => error,
     }
 }

@@ -18,7 +18,7 @@ use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, s
 use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Place, Stat};
-use crate::options::{InferRecords, OnError};
+use crate::options::{InferRecords, OnError, Phrase};
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::tfds::{TfdsOptions, TfdsPlan};
 use crate::tf::features::info::{DatasetInfo, FileFormat, SplitInfo};
@@ -178,9 +178,6 @@ impl TfdsSource {
         let place = |e: Error| e.in_source(folder.name());
         let json = folder::read_features(folder)?;
         let mut root = Feature::from_json(&json, options.lenient).map_err(place)?;
-        if !options.names.is_empty() {
-            return Err(Error::config("features have names").with_hint("use --rename OLD=NEW"));
-        }
         if has_unknown(&root) {
             root = guess_unknown(&root, &pieces, options)?;
         }
@@ -287,7 +284,7 @@ pub(crate) fn pieces(folder: &Place, options: &OpenOptions) -> Result<Vec<Piece>
 #[cold]
 fn no_split(listed: &str) -> Error {
     Error::new(ErrorKind::Config, "dataset with several splits")
-        .with_hint(format!("pass --split with one or more of: {listed}; or --split all"))
+        .with_hint(Phrase::new("pass {split} with one or more of: ").text(listed).then("; or {split=all}"))
 }
 
 fn check_explode(root: &Feature, path: &str) -> Result<()> {

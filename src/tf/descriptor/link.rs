@@ -7,6 +7,7 @@ use super::file::{
 };
 use super::{DefaultValue, Enum, Field, Kind, Message, Pool, set, text, well_known};
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 
 /// The highest number of a field.
 const MAX_NUMBER: u32 = (1 << 29) - 1;
@@ -74,10 +75,10 @@ impl Files {
         // What is imported for options alone is not missed.
         link(&files, &[true]).map_err(|error| match missing.as_slice() {
             [] => error,
-            missing => error.with_hint(format!(
-                "name the folder that imports begin in with --proto-path: {} is not found",
-                missing.join(", ")
-            )),
+            missing => error.with_hint(
+                Phrase::new("name the folder that imports begin in with {proto_path}: ")
+                    .text(format!("{} is not found", missing.join(", "))),
+            ),
         })
     }
 
@@ -92,11 +93,11 @@ impl Files {
             return match self.top_level.as_slice() {
                 [only] => Ok(*only),
                 [] => Err(Error::config("no message is declared at the top of the file")
-                    .with_hint("say which one the records hold with --message PACKAGE.NAME")),
-                _ => Err(Error::config("several messages are declared").with_hint(format!(
-                    "say which one the records hold with --message, one of: {}",
-                    listed(&names())
-                ))),
+                    .with_hint(Phrase::new("say which one the records hold with {message}"))),
+                _ => Err(Error::config("several messages are declared").with_hint(
+                    Phrase::new("say which one the records hold with {message}, one of: ")
+                        .text(listed(&names())),
+                )),
             };
         };
         let name = name.strip_prefix('.').unwrap_or(name);

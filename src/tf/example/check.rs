@@ -10,6 +10,7 @@ use super::{
     for_each_feature_list, for_each_step, holds_feature_lists, visit_example,
 };
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::wire::proto::{Cursor, WireError};
 
 /// How many of a record's fields an error lists.
@@ -154,9 +155,9 @@ pub(crate) fn not_an_example(why: &str) -> Error {
 }
 
 fn other_kind(error: Error) -> Error {
-    error.with_hint(
-        "pass --record raw to keep records of other kinds as bytes, or --record message --proto FILE to read them",
-    )
+    error.with_hint(Phrase::new(
+        "pass {record=raw} to keep records of other kinds as bytes, or {record=message} with {proto} to read them",
+    ))
 }
 
 #[cfg(test)]

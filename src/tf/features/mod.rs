@@ -13,6 +13,7 @@ use super::dtype::DType;
 use super::shape::Shape;
 use super::spec::MAX_DEPTH;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 
 /// How a tensor stands in an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,9 +226,9 @@ impl Parser {
             None if !self.lenient => {
                 return Err(Error::unsupported(format!("feature of unknown class `{class}`"))
                     .in_column(if path.is_empty() { "features" } else { path })
-                    .with_hint(
-                        "pass --lenient to read it as what it is encoded as, or leave it out with --exclude",
-                    ));
+                    .with_hint(Phrase::new(
+                        "pass {lenient=true} to read it as what it is encoded as, or leave it out with {exclude}",
+                    )));
             }
             None => {
                 let kind = if of == name { None } else { self.kind(of, body, is_proto, path, depth)? };
@@ -267,7 +268,7 @@ impl Parser {
                 _ => {
                     return Err(Error::unsupported("text with an encoder, which TFDS no longer has")
                         .in_column(path)
-                        .with_hint("leave it out with --exclude"));
+                        .with_hint(Phrase::new("leave it out with {exclude}")));
                 }
             },
             "ClassLabel" => FeatureKind::ClassLabel,

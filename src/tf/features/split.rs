@@ -3,6 +3,7 @@
 
 use super::info::SplitInfo;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 
 /// Examples of one split, counted over its shards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn slice(text: &str, split: usize, selector: &str, splits: &[SplitInfo]) -> Resu
     let known = splits.get(split).and_then(|info| Some((info.lengths.as_ref()?, info.examples()?)));
     let (lengths, total) = known.ok_or_else(|| {
         Error::unsupported("part of a split that does not say how many examples it has")
-            .with_hint("read the whole split and use --skip and --take")
+            .with_hint(Phrase::new("read the whole split and use {skip} and {take}"))
     })?;
     let bound = |text: &str| -> Result<Option<(f64, Unit)>> {
         let (number, unit) = match (text.strip_suffix('%'), text.strip_suffix("shard")) {

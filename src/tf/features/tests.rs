@@ -122,7 +122,7 @@ fn an_unknown_class_is_refused_by_path_and_name() {
         }}},
     }}});
     let error = Feature::from_json(&value, false).unwrap_err().to_string();
-    for part in ["`my.lab.Pose`", "a/b", "--lenient"] {
+    for part in ["`my.lab.Pose`", "a/b", r#".set("lenient", "true")"#] {
         assert!(error.contains(part), "{error}");
     }
     let FeatureKind::Dict(parts) = Feature::from_json(&value, true).unwrap().kind else { panic!() };

@@ -25,6 +25,7 @@ use highway::{HighwayHash, HighwayHasher, Key};
 use self::codec::{Codec, Codecs};
 use super::proto::Cursor;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 
 /// Distance between block headers.
 pub(crate) const BLOCK_BYTES: u64 = 1 << 16;
@@ -229,7 +230,7 @@ impl ChunkDecoder {
         if header.decoded_size > cap {
             return Err(Error::limit("chunk with too many bytes of records")
                 .expected(format!("at most {cap}"), header.decoded_size.to_string())
-                .with_hint("raise --max-record-bytes if the file is sound"));
+                .with_hint(Phrase::new("raise {max_record_bytes} if the file is sound")));
         }
         match header.chunk_type {
             ChunkType::Other if header.records > 0 => Err(Error::corrupt("records in a chunk of none")),

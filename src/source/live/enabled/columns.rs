@@ -12,6 +12,7 @@ use super::tensor::PlainTensor;
 use crate::column::assemble::{innermost, is_stored_alike, wrap_fixed};
 use crate::column::component::ComponentBuilder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 use crate::schema::element::{ElementColumn, ElementPlan};
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
@@ -184,7 +185,7 @@ impl Columns {
             if expected != found {
                 return Err(Error::mismatch("components of different batch sizes")
                     .expected(expected.to_string(), found.to_string())
-                    .with_hint("leave out --unbatch, or this column with --exclude"));
+                    .with_hint(Phrase::new("leave out {unbatch}, or this column with {exclude}")));
             }
         }
         Ok(rows.unwrap_or(0))

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::options::Phrase;
 
 /// Functions of the C API that are called.
 const FUNCTIONS: [&str; 33] = [
@@ -60,8 +61,12 @@ const PATH_VARIABLE: &str = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" }
 
 const LOG_VARIABLE: &str = "TF_CPP_MIN_LOG_LEVEL";
 
-const HOW_TO_GET: &str = "install it with `pip install tensorflow-cpu`, or name the library or its folder \
-                          with --libtensorflow or TENSORFLOW_DIR";
+fn how_to_get() -> Phrase {
+    Phrase::new(
+        "install it with `pip install tensorflow-cpu`, or name the library or its folder with {libtensorflow} \
+         or TENSORFLOW_DIR",
+    )
+}
 
 /// The library that was loaded; there can be only one in a process.
 static LOADED: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -107,7 +112,7 @@ fn in_folder(place: &Path) -> Option<PathBuf> {
 /// Looks for the library: where the user says, in `TENSORFLOW_DIR`, on the library path, in the
 /// active Python environment, and in the package folders of the Python on the path.
 fn locate(wanted: Option<&Path>) -> Result<PathBuf> {
-    let missing = |what: String| Error::new(ErrorKind::NotFound, what).with_hint(HOW_TO_GET);
+    let missing = |what: String| Error::new(ErrorKind::NotFound, what).with_hint(how_to_get());
     if let Some(wanted) = wanted {
         return in_folder(wanted).ok_or_else(|| missing(format!("no libtensorflow at {}", wanted.display())));
     }
@@ -179,7 +184,7 @@ fn load(path: &Path) -> Result<()> {
     // SAFETY: loading runs the library's initializers; it is the library that the user names or
     // installed as TensorFlow.
     let library = unsafe { libloading::Library::new(path) }.map_err(|e| {
-        Error::new(ErrorKind::Unsupported, "cannot load libtensorflow").with_cause(e).with_hint(HOW_TO_GET)
+        Error::new(ErrorKind::Unsupported, "cannot load libtensorflow").with_cause(e).with_hint(how_to_get())
     })?;
     // Neither a library that is used nor one that is refused can be unloaded safely: TensorFlow's
     // threads and registries may outlive every value of ours.
@@ -199,7 +204,7 @@ fn load(path: &Path) -> Result<()> {
     let result = tensorflow::library::load();
     set_variable(FOLDER_VARIABLE, before.as_deref());
     result
-        .map_err(|e| Error::unsupported(format!("cannot load libtensorflow: {e}")).with_hint(HOW_TO_GET))?;
+        .map_err(|e| Error::unsupported(format!("cannot load libtensorflow: {e}")).with_hint(how_to_get()))?;
     super::runner::warm_up()
 }
 

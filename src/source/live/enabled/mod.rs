@@ -23,6 +23,7 @@ use self::runner::{Fed, Loaded, Model, Running};
 use self::stage::Wanted;
 use self::units::LiveUnits;
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 use crate::schema::element::ElementPlan;
 use crate::source::options::OpenOptions;
 use crate::source::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
@@ -126,9 +127,8 @@ impl Shared {
     /// Starts the pipeline, `past` selected elements in.
     fn start(&self, options: &ReadOptions, past: u64) -> Result<Running> {
         if self.cardinality()? == Cardinality::Infinite && options.selection.take.is_none() {
-            return Err(
-                Error::config("the dataset has no end").with_hint("say how many rows to take with --take")
-            );
+            return Err(Error::config("the dataset has no end")
+                .with_hint(Phrase::new("say how many rows to take with {take}")));
         }
         let mut read = vec![false; self.columns.specs.len()];
         for (number, _) in self.columns.plan.columns.iter().flat_map(|column| &column.components) {

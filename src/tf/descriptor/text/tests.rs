@@ -76,7 +76,7 @@ fn faults_name_their_line() {
         ("message A { int32 x = 1; int32 y = 1; }", "number of a field that is none or used twice (A.y)"),
         ("message A { int32 x = 0; }", "number of a field that is none"),
         ("message A { Missing x = 1; }", "type `Missing` is declared nowhere (A.x)"),
-        ("import \"nowhere.proto\"; message A { B x = 1; }", "--proto-path: nowhere.proto is not found"),
+        ("import \"nowhere.proto\"; message A { B x = 1; }", "`with_proto_path`: nowhere.proto is not found"),
         ("message A {} message A {}", "`A` is declared twice"),
         ("message A { optional int32 x = 1 [default = \"x\"]; }", "default of another type"),
         ("enum E { A = 99999999999; }", "no int32"),
@@ -103,7 +103,7 @@ fn imports_for_options_alone_are_not_missed() {
 fn the_message_of_records_is_named_or_the_only_one() {
     let files = compile("a.proto", "package p; message A { message B {} } message C {}").unwrap();
     let error = files.root(None).unwrap_err().to_string();
-    assert!(error.contains("--message, one of: p.A, p.C"), "{error}");
+    assert!(error.contains("`with_message`, one of: p.A, p.C"), "{error}");
     assert_eq!(files.root(Some("p.A.B")).unwrap(), 1);
     assert_eq!(files.root(Some(".p.C")).unwrap(), 2);
     let error = files.root(Some("A")).unwrap_err().to_string();
