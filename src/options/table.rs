@@ -211,7 +211,7 @@ pub const OPTIONS: &[OptionInfo] = &[
             Form::Choice(RecordKind::WORDS),
             RECORDS,
             EVERYTHING,
-            "What the records are: tf.train.Example, SequenceExample, the message that --proto describes, \
+            "What the records are: tf.train.Example, SequenceExample, the message that a descriptor describes, \
              TF-Ranking's ELWC, TensorBoard's events, or anything, of which `raw` keeps the bytes in one \
              column; `auto` tells Examples, ELWC and events apart",
         ),
