@@ -393,7 +393,10 @@ fn what_a_store_says_is_told() {
         builder.with_record(RecordKind::Raw).build().unwrap_err()
     };
     let told = error("closed://secret");
-    assert_eq!((told.kind(), told.hint()), (Kind::Config, Some("log in")));
+    assert_eq!(
+        (told.kind(), told.hint().map(ToString::to_string).as_deref()),
+        (Kind::Config, Some("log in"))
+    );
     assert!(told.to_string().contains("no credentials for the store (closed://secret)"), "{told}");
     let told = error("CLOSED://x").to_string();
     assert!(told.contains("permission denied") || told.contains("no known kind"), "{told}");
