@@ -34,6 +34,13 @@ section "Live pipelines, in the libtensorflow of that environment"
 cargo test --locked --features tensorflow --lib -- live graph_def
 cargo test --locked --features tensorflow --test library -- live
 
+section "The Python package"
+if ! /usr/bin/python3 -c 'import torch' 2>/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  # For the loaders of torch: its own wheels are made for GPUs, and large.
+  apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-torch >/dev/null
+fi
+tests/python/test_package.sh
+
 section "The library without default features"
 cargo test --locked --no-default-features --lib --test layering
 
