@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use serde_json::Value;
+use tfarrow::options::Dialect;
 use tfarrow::{
     Batches, Cardinality, Conversion, ElementSpec, Error, Progress, ReadOptions, ReaderBuilder, Selection,
     Source,
@@ -165,7 +167,7 @@ impl PySource {
         step: u64,
         take: Option<u64>,
         watch: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(u64, u64, Option<usize>, usize, f64, u64, u64)> {
+    ) -> PyResult<write::Summary> {
         let output = output.map(options::path_or_text).transpose()?.map(PathBuf::from);
         let (builder, sink, resume) = write::sink(py, options::settings(options)?, self.builder.clone())?;
         let (progress, report) = (Arc::new(Progress::default()), write::report());
@@ -196,10 +198,11 @@ struct Stream {
 }
 
 impl Iterator for Stream {
-    type Item = Result<RecordBatch, arrow::error::ArrowError>;
+    type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.batches.next().map(|batch| batch.map_err(arrow::error::ArrowError::from))
+        let said = |error: Error| ArrowError::ExternalError(error.say(Dialect::Python).into());
+        self.batches.next().map(|batch| batch.map_err(said))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatchReader;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tfarrow::options::{OPTIONS, Topic};
+use tfarrow::options::{Dialect, OPTIONS, Topic};
 use tfarrow::report::Verification;
 use tfarrow::{
     Conversion, Converted, Error, ErrorKind, Progress, ReaderBuilder, Report, SinkOptions, open_sink,
@@ -21,7 +21,7 @@ use crate::worker::{wait, wait_and_watch};
 const LISTED: usize = 100;
 
 /// What a conversion did: rows, bytes written, parts, parts kept, seconds, records skipped and nulled.
-type Summary = (u64, u64, Option<usize>, usize, f64, u64, u64);
+pub(crate) type Summary = (u64, u64, Option<usize>, usize, f64, u64, u64);
 
 /// The keys of options that are about the output.
 fn is_of_output(key: &str) -> bool {
@@ -134,5 +134,5 @@ pub(crate) fn verify(
         let source = builder.build_to_verify()?;
         Verification::of(source.as_ref(), listed, &mut |_| Ok(()))
     };
-    Ok(wait(py, job)?.or_raise(py)?.to_json().to_string())
+    Ok(wait(py, job)?.or_raise(py)?.to_json(Dialect::Python).to_string())
 }
