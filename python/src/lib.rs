@@ -4,9 +4,12 @@ mod batch;
 mod buffer;
 mod capsule;
 mod column;
+mod command;
 mod elements;
 mod error;
 mod options;
+#[path = "../../src/bin/tfarrow/program/mod.rs"]
+mod program;
 mod source;
 mod worker;
 mod write;
@@ -22,6 +25,8 @@ mod _tfarrow {
     use crate::batch::PyBatch;
     #[pymodule_export]
     use crate::buffer::Buffer;
+    #[pymodule_export]
+    use crate::command::run_command;
     #[pymodule_export]
     use crate::options::{check_options, option_table, writing_options};
     #[pymodule_export]

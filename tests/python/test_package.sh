@@ -39,6 +39,12 @@ else:
 END
 )
 
+"$work/empty/bin/tfarrow" convert 'examples/data/digits/digits.tfrecord-*-of-*' -o "$work/digits.parquet" --progress never
+[ "$("$work/empty/bin/python" -m tfarrow count "$work/digits.parquet" 2>/dev/null)" = 1797 ]
+status=0
+"$work/empty/bin/tfarrow" count /nowhere 2>/dev/null || status=$?
+[ "$status" = 2 ]
+
 echo "-- its tests"
 export PYTHONPATH=$work/package
 if [ -z "${TFARROW_TORCH_PYTHON:-}" ]; then

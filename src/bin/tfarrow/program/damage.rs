@@ -9,9 +9,9 @@ use tfarrow::options::{Dialect, OutputKind};
 use tfarrow::report::{Verification, json_to_text};
 use tfarrow::{Error, ErrorKind, OnError, Report, Result};
 
-use crate::args::Show;
-use crate::commands::{note, print};
-use crate::plan;
+use crate::program::args::Show;
+use crate::program::commands::{note, print};
+use crate::program::plan;
 
 /// Failures that are shown, of a run or of a verified file.
 const SHOWN: usize = 10;

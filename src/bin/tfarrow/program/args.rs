@@ -89,8 +89,8 @@ pub(crate) enum Progress {
 }
 
 /// Reads the arguments of this process; ends it where they are wrong or ask for help.
-pub(crate) fn parse() -> Command {
-    understood(&command().get_matches())
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Command {
+    understood(&command().get_matches_from(arguments))
 }
 
 fn command() -> ClapCommand {

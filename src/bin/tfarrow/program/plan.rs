@@ -3,8 +3,8 @@
 use tfarrow::options::{OutputKind, Topic};
 use tfarrow::{Format, ReaderBuilder, Result, SinkOptions};
 
-use crate::args::{Convert, Input};
-use crate::folder;
+use crate::program::args::{Convert, Input};
+use crate::program::folder;
 
 /// The reader that the options describe, for `output`.
 pub(crate) fn reader(input: &Input, output: OutputKind) -> Result<ReaderBuilder> {

@@ -12,11 +12,11 @@ use tfarrow::{
     Error, ErrorKind, Progress, Report, Result, Source, convert, open_sink, remove_partial_outputs,
 };
 
-use crate::args::{Command, Convert, Count, Head, Show};
-use crate::damage::{self, Outcome};
-use crate::folder;
-use crate::plan;
-use crate::progress::Bar;
+use crate::program::args::{Command, Convert, Count, Head, Show};
+use crate::program::damage::{self, Outcome};
+use crate::program::folder;
+use crate::program::plan;
+use crate::program::progress::Bar;
 
 /// How shells see a process that Ctrl-C ended.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -6,10 +6,10 @@ use tfarrow::{
     Error, ErrorKind, FolderOptions, Format, Progress, ReaderBuilder, Result, SinkOptions, convert_to_folder,
 };
 
-use crate::args::Convert;
-use crate::commands::{megabytes, on_interrupt, summarise, tell_choice};
-use crate::damage::{self, Outcome};
-use crate::progress::Bar;
+use crate::program::args::Convert;
+use crate::program::commands::{megabytes, on_interrupt, summarise, tell_choice};
+use crate::program::damage::{self, Outcome};
+use crate::program::progress::Bar;
 
 /// Whether part files are to be written into `path`, unless its format is a folder by itself.
 pub(crate) fn is_folder(path: &Path) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tfarrow::Progress;
 
-use crate::args;
+use crate::program::args;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
