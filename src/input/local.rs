@@ -36,9 +36,17 @@ impl Store for Local {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
-            // A link that leads nowhere is neither file nor folder.
-            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
-            entries.push(Entry { name: entry.file_name(), stat: stat_of(&metadata) });
+            let stat = match std::fs::metadata(entry.path()) {
+                Ok(metadata) => stat_of(&metadata),
+                // A link that leads nowhere may stand for a shard: opening it says what is wrong.
+                Err(_) if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
+                    Stat { kind: FileKind::File, bytes: None, version: None }
+                }
+                // What is gone meanwhile was not there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            entries.push(Entry { name: entry.file_name(), stat });
         }
         Ok(entries)
     }

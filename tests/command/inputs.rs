@@ -62,6 +62,17 @@ fn a_folder_of_array_records_is_read() {
     assert_eq!(tfarrow(&["count", &dir.arg("")]).success().text(), "4000\n");
 }
 
+#[test]
+#[cfg(unix)]
+fn a_shard_that_is_a_link_to_nowhere_is_not_left_out() {
+    let dir = Dir::new();
+    let folder = shards(&dir, "tfrecord");
+    std::os::unix::fs::symlink("/nowhere/at-all", dir.path("tfrecord/part-2")).unwrap();
+    for name in [folder.clone(), format!("{folder}/part-*")] {
+        assert_names(&tfarrow(&["count", &name]).failure(), &["cannot open input", "part-2"]);
+    }
+}
+
 /// The pattern that a hint gives as an example.
 fn hinted(message: &str) -> String {
     message.rsplit_once('`').unwrap().0.rsplit_once('`').unwrap().1.to_owned()
