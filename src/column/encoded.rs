@@ -67,7 +67,7 @@ impl EncodedColumn {
 
     /// Whether a record must have the feature.
     pub(crate) fn is_required(&self) -> bool {
-        self.spec.missing == Missing::Error
+        self.spec.missing.is_error()
     }
 
     /// Bytes that `rows` rows take, of which those that are not set yet are missing.
@@ -96,11 +96,11 @@ impl EncodedColumn {
         }
         match kind {
             Kind::Bytes => {}
-            Kind::None => return Ok(()),
+            Kind::None => return self.without_value(),
             found => return Err(wrong_kind(&self.spec, found)),
         }
-        let Some(value) = self.single(list)? else { return Ok(()) };
-        self.append(value).map_err(|e| {
+        let Some(value) = self.value(list)? else { return self.without_value() };
+        self.append(&value).map_err(|e| {
             // An offset within the value says nothing that can be found in the file.
             let mut binary = FeatureSpec::values(self.spec.name.as_str(), DType::String, Shape::scalar());
             binary.missing = self.spec.missing.clone();
@@ -113,20 +113,39 @@ impl EncodedColumn {
         })
     }
 
-    /// The one value of the list; none if it is empty and need not be there.
-    fn single<'a>(&self, list: &'a [u8]) -> Result<Option<&'a [u8]>> {
-        if let Some(value) = example::single_bytes(list) {
-            return Ok(Some(value));
+    /// Sets the next row from a feature that is there, but has no value; see
+    /// [`FeatureColumn::set`](super::feature::FeatureColumn::set).
+    #[cold]
+    fn without_value(&mut self) -> Result<()> {
+        match self.spec.missing {
+            Missing::NullAtKey => {
+                self.tensors.append_null().map_err(|e| e.in_column(self.spec.name.as_str()))
+            }
+            _ => Ok(()),
         }
-        let mut values = (None, 0usize);
+    }
+
+    /// The one value of the list; none if it is empty and need not be there. Raw bytes may stand in
+    /// several values of one length, as `tf.io.decode_raw` takes them: one after the other they are
+    /// one.
+    fn value<'a>(&self, list: &'a [u8]) -> Result<Option<Cow<'a, [u8]>>> {
+        if let Some(value) = example::single_bytes(list) {
+            return Ok(Some(Cow::Borrowed(value)));
+        }
+        let mut values: (Option<&[u8]>, usize) = (None, 0);
+        let mut all = Vec::new();
+        let mut one_length = true;
         example::for_each_bytes(list, |value| {
+            one_length &= values.0.is_none_or(|last| last.len() == value.len());
             values = (Some(value), values.1 + 1);
+            all.extend_from_slice(value);
             Ok::<_, WireError>(())
         })
         .map_err(|e| unsound_example(e).in_column(self.name()))?;
         match values {
-            (value, 1) => Ok(value),
-            (_, 0) if !self.is_required() => Ok(None),
+            (value, 1) => Ok(value.map(Cow::Borrowed)),
+            (_, 0) if self.spec.missing != Missing::Error => Ok(None),
+            (Some(_), _) if self.spec.encoding == Encoding::Raw && one_length => Ok(Some(Cow::Owned(all))),
             (_, found) => Err(Error::mismatch("feature with another number of values")
                 .expected(format!("exactly 1 ({})", self.spec), found.to_string())
                 .in_column(self.name())

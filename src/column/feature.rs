@@ -9,6 +9,7 @@ use super::values::{Scratch, ValueError, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::feature::{DefaultValue, FeatureSpec, Missing};
+use crate::schema::infer::kinds_differ;
 use crate::tf::dtype::DType;
 use crate::tf::example::{Kind, unsound_example};
 use crate::tf::shape::Shape;
@@ -123,7 +124,7 @@ impl FeatureColumn {
             rows: 0,
             capacity,
             missing_bytes,
-            scratch: Scratch::default(),
+            scratch: Scratch::new(spec.wraps),
         })
     }
 
@@ -141,7 +142,7 @@ impl FeatureColumn {
 
     /// Whether a record must have the feature.
     pub(crate) fn is_required(&self) -> bool {
-        self.spec.missing == Missing::Error
+        self.spec.missing.is_error()
     }
 
     /// Bytes that `rows` rows take, of which those that are not set yet are missing.
@@ -161,7 +162,7 @@ impl FeatureColumn {
             self.truncate(row);
         }
         if kind != self.kind {
-            return if kind == Kind::None { Ok(()) } else { Err(wrong_kind(&self.spec, kind)) };
+            return if kind == Kind::None { self.without_value() } else { Err(wrong_kind(&self.spec, kind)) };
         }
         if matches!(self.count, Count::One) {
             let float = self.spec.dtype == DType::Float32 && self.values.push_single_float(list);
@@ -185,6 +186,9 @@ impl FeatureColumn {
             Count::One if found == 1 => {}
             // Present, but without a value: missing, for a scalar.
             Count::One if found == 0 && !required && !self.spec.feature_list => return Ok(()),
+            Count::One | Count::Fixed(_) if found == 0 && self.spec.missing == Missing::NullAtKey => {
+                return self.without_value();
+            }
             Count::Fixed(n) if found == *n => {}
             Count::List { stride: 0, offsets } if found == 0 => offsets.push(0),
             Count::List { stride, offsets } if *stride > 0 && found % *stride == 0 => {
@@ -214,6 +218,16 @@ impl FeatureColumn {
         Ok(())
     }
 
+    /// Sets the next row from a feature that is there, but has no value: it is missing, unless its key
+    /// is what counts.
+    #[cold]
+    fn without_value(&mut self) -> Result<()> {
+        match self.spec.missing {
+            Missing::NullAtKey => self.push_missing(None).map_err(|e| self.value_error(e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Fills the rows from the last one set up to `rows` with what a missing feature gives.
     ///
     /// # Errors
@@ -221,7 +235,7 @@ impl FeatureColumn {
     pub(crate) fn fill(&mut self, rows: usize) -> Result<()> {
         while self.rows < rows {
             let default = match &self.spec.missing {
-                Missing::Error => return Err(missing_feature(&self.spec)),
+                Missing::Error | Missing::NullAtKey => return Err(missing_feature(&self.spec)),
                 Missing::Null => None,
                 Missing::Default(default) => Some(default.clone()),
             };
@@ -364,10 +378,13 @@ pub(super) fn missing_feature(spec: &FeatureSpec) -> Error {
         true => ("step of a feature list has no value", "a step"),
         false => ("feature is missing", "it"),
     };
+    let mut optional = spec.clone();
+    optional.missing = Missing::Null;
     Error::new(ErrorKind::MissingFeature, what).in_column(spec.name.as_str()).with_hint(
         Phrase::new("pass {feature=_} for null where ")
-            .pair(spec.name.as_str(), format!("{spec}?"))
-            .text(format!("{place} is missing")),
+            .pair(spec.name.as_str(), optional.to_string())
+            .text(format!("{place} is missing"))
+            .then(", or {feature=*?} for null wherever a feature is"),
     )
 }
 
@@ -380,13 +397,16 @@ pub(super) fn wrong_kind(spec: &FeatureSpec, found: Kind) -> Error {
         _ => "int64",
     };
     let brackets = if spec.is_list() { "[]" } else { "" };
+    let name = &spec.name;
     Error::mismatch("feature of the wrong kind")
         .expected(spec.wire_kind().name(), found.name())
-        .in_column(spec.name.as_str())
-        .with_hint(
-            Phrase::new("pass {feature=_} if that is its type")
-                .pair(spec.name.as_str(), format!("{ty}{brackets}")),
-        )
+        .in_column(name.as_str())
+        .with_hint(match spec.seen {
+            // Another type would not fit the others.
+            true => kinds_differ(name),
+            false => Phrase::new("pass {feature=_} if that is its type")
+                .pair(name.as_str(), format!("{ty}{brackets}")),
+        })
 }
 
 #[cfg(test)]

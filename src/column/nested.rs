@@ -66,13 +66,20 @@ pub(crate) fn assemble(
     rows: usize,
     elements: &[u64],
 ) -> Result<(Vec<ArrayRef>, usize), RowError> {
-    let assembler = Assembler { plan, wire, rows };
     let Some(explode) = &plan.explode else {
-        let build = |column: &TfdsColumn| assembler.build(&column.node, &mut Vec::new());
-        let columns = plan.columns.iter().map(build).collect::<Result<Vec<_>, _>>()?;
-        return Ok((columns, rows));
+        return Ok((each_column(plan, wire, rows).collect::<Result<_, _>>()?, rows));
     };
-    assembler.explode(explode, rows, elements)
+    Assembler { plan, wire, rows }.explode(explode, rows, elements)
+}
+
+/// Puts each column of a plan that explodes nothing together on its own.
+pub(crate) fn each_column<'a>(
+    plan: &'a TfdsPlan,
+    wire: &'a [ArrayRef],
+    rows: usize,
+) -> impl Iterator<Item = Result<ArrayRef, RowError>> + 'a {
+    let assembler = Assembler { plan, wire, rows };
+    plan.columns.iter().map(move |column: &TfdsColumn| assembler.build(&column.node, &mut Vec::new()))
 }
 
 /// Reads the wire column `wire` as lists.

@@ -8,7 +8,7 @@ use arrow::datatypes::DataType;
 
 use super::slot::Slot;
 use super::values::Values;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::FeaturePlan;
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
@@ -142,6 +142,24 @@ impl RecordDecoder {
         }
     }
 
+    /// Whether values of the records appended were lost: see [`take_lost`](Self::take_lost).
+    #[inline]
+    pub(crate) fn has_lost(&self) -> bool {
+        match self {
+            RecordDecoder::Example(decoder) => !decoder.losses.errors.is_empty(),
+            RecordDecoder::Raw(_) => false,
+        }
+    }
+
+    /// What of the records appended could not be read as the values of their columns, and is null,
+    /// where the plan says so.
+    pub(crate) fn take_lost(&mut self) -> Vec<Error> {
+        match self {
+            RecordDecoder::Example(decoder) => std::mem::take(&mut decoder.losses.errors),
+            RecordDecoder::Raw(_) => Vec::new(),
+        }
+    }
+
     /// Appends a row whose columns are all null.
     ///
     /// # Errors
@@ -215,11 +233,50 @@ impl RawDecoder {
     }
 }
 
+/// What of the records could not be read as their columns' values, and is null.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Whether anything may be.
+    allowed: bool,
+    errors: Vec<Error>,
+}
+
+impl Losses {
+    /// Puts null in place of the value in row `row` that `column` refused.
+    ///
+    /// # Errors
+    /// `error`, if nothing may be null instead, or the row may begin the next batch.
+    #[cold]
+    fn put_null(&mut self, column: &mut Slot, row: usize, error: Error) -> Result<()> {
+        if !self.allowed || error.kind() == ErrorKind::Limit && row > 0 {
+            return Err(error);
+        }
+        column.truncate(row);
+        column.push_null(row + 1)?;
+        self.errors.push(error);
+        Ok(())
+    }
+
+    /// Leaves out the values of a feature that has no column.
+    ///
+    /// # Errors
+    /// `error`, if nothing may be lost.
+    #[cold]
+    fn leave_out(&mut self, error: Error) -> Result<()> {
+        if !self.allowed {
+            return Err(error);
+        }
+        self.errors.push(error);
+        Ok(())
+    }
+}
+
 /// Builds batches from serialized `tf.train.Example` or `SequenceExample` records.
 #[derive(Debug)]
 pub(crate) struct ExampleDecoder {
     plan: Arc<FeaturePlan>,
     columns: Vec<Slot>,
+    losses: Losses,
     required: Vec<usize>,
     features: Keys,
     lists: Keys,
@@ -250,6 +307,7 @@ impl ExampleDecoder {
         let mut decoder = Self {
             at_most: 0,
             row_overhead: fixed,
+            losses: Losses { allowed: plan.null_values, errors: Vec::new() },
             expands: plan.features.iter().any(|spec| spec.encoding != Encoding::Values || spec.feature_list),
             plan,
             columns,
@@ -288,12 +346,19 @@ impl ExampleDecoder {
         match example::visit_example(record, self) {
             Ok(()) => {}
             Err(VisitError::Wire(error)) => return Err(unsound_example(error)),
-            Err(VisitError::Visitor(error)) => self.append_last(record, error)?,
+            Err(VisitError::Visitor(error)) => {
+                if !self.append_last(record)? {
+                    return Err(error);
+                }
+            }
+        }
+        if !self.losses.errors.is_empty() {
+            self.append_last(record)?;
         }
         let rows = self.rows + 1;
         for &column in &self.required {
             if let Some(column) = self.columns.get_mut(column).filter(|c| c.rows() < rows) {
-                column.fill(rows)?;
+                column.fill(rows).or_else(|e| self.losses.put_null(column, self.rows, e))?;
             }
         }
         self.rows = rows;
@@ -313,12 +378,12 @@ impl ExampleDecoder {
     }
 
     /// What cannot be appended does not matter if its key occurs again: the last one counts. Tries
-    /// again with the last ones alone, or gives back the error if there are no others.
+    /// again with the last ones alone; `false` if no key occurs again.
     #[cold]
-    fn append_last(&mut self, record: &[u8], error: Error) -> Result<()> {
+    fn append_last(&mut self, record: &[u8]) -> Result<bool> {
         let mut last = LastOnly { sequence: self.plan.sequence, ..LastOnly::default() };
         if example::visit_example(record, &mut last).is_err() || !last.repeated {
-            return Err(error);
+            return Ok(false);
         }
         self.rollback();
         self.features.position = 0;
@@ -329,17 +394,23 @@ impl ExampleDecoder {
         for (key, list) in &last.lists {
             self.feature_list(key, list)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn feature_list(&mut self, name: &[u8], list: &[u8]) -> Result<()> {
-        let ignore = self.plan.ignore_others;
-        let column = self.lists.next(name, || match ignore || !has_values(list) {
-            true => example::check_name(name).map(|_| ignore),
-            false => Err(unknown_feature(name)),
+        let (ignore, losses) = (self.plan.ignore_others, &mut self.losses);
+        let column = self.lists.next(name, || {
+            let name = example::check_name(name)?;
+            if !ignore && has_values(list) {
+                losses.leave_out(unknown_feature(name))?;
+            }
+            Ok(ignore)
         })?;
         match column.and_then(|column| self.columns.get_mut(column)) {
-            Some(column) => column.set_steps(self.rows, list),
+            Some(column) => {
+                let set = column.set_steps(self.rows, list);
+                set.or_else(|e| self.losses.put_null(column, self.rows, e))
+            }
             None => Ok(()),
         }
     }
@@ -357,6 +428,7 @@ impl ExampleDecoder {
 
     /// Undoes an [`append`](Self::append) that failed.
     pub(crate) fn rollback(&mut self) {
+        self.losses.errors.clear();
         for column in &mut self.columns {
             column.truncate(self.rows);
         }
@@ -384,11 +456,7 @@ impl ExampleDecoder {
 
 /// A feature that the schema does not know, where every feature is asked for.
 #[cold]
-fn unknown_feature(name: &[u8]) -> Error {
-    let name = match example::check_name(name) {
-        Ok(name) => name,
-        Err(error) => return error,
-    };
+fn unknown_feature(name: &str) -> Error {
     Error::mismatch("feature that was in no record read for the schema").in_column(name).with_hint(
         Phrase::new("pass {infer_records=all} to look at every record, or {columns} to leave it out"),
     )
@@ -417,13 +485,19 @@ impl FeatureVisitor for ExampleDecoder {
 
     #[inline]
     fn feature(&mut self, name: &[u8], feature: Feature<'_>) -> Result<()> {
-        let ignore = self.plan.ignore_others;
-        let column = self.features.next(name, || match ignore || feature.kind == Kind::None {
-            true => example::check_name(name).map(|_| ignore),
-            false => Err(unknown_feature(name)),
+        let (ignore, losses) = (self.plan.ignore_others, &mut self.losses);
+        let column = self.features.next(name, || {
+            let name = example::check_name(name)?;
+            if !ignore && feature.kind != Kind::None {
+                losses.leave_out(unknown_feature(name))?;
+            }
+            Ok(ignore)
         })?;
         match column.and_then(|column| self.columns.get_mut(column)) {
-            Some(column) => column.set(self.rows, feature.kind, feature.list),
+            Some(column) => {
+                let set = column.set(self.rows, feature.kind, feature.list);
+                set.or_else(|e| self.losses.put_null(column, self.rows, e))
+            }
             None => Ok(()),
         }
     }
@@ -439,7 +513,8 @@ impl FeatureVisitor for ExampleDecoder {
         {
             if let Some(column) = key.column.and_then(|column| self.columns.get_mut(column)) {
                 let Some(Feature { kind, list }) = example::plain_feature(value) else { break };
-                column.set(self.rows, kind, list)?;
+                let set = column.set(self.rows, kind, list);
+                set.or_else(|e| self.losses.put_null(column, self.rows, e))?;
             }
             taken += bytes;
             *position += 1;

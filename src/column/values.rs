@@ -257,8 +257,17 @@ fn narrow<S: Copy + std::fmt::Display, D>(
 /// Scratch space for values on their way to a narrower type.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
+    /// Whether uint64 values stand as the int64 of the same bits, as TFDS writes them.
+    wraps: bool,
     ints: Vec<i64>,
     floats: Vec<f32>,
+}
+
+impl Scratch {
+    /// As empty as the default; `wraps` says whether uint64 values stand as the int64 of the same bits.
+    pub(crate) fn new(wraps: bool) -> Self {
+        Self { wraps, ..Self::default() }
+    }
 }
 
 impl Values {
@@ -380,8 +389,8 @@ impl Values {
             (Values::UInt8(out), _) => narrow(ints, out, |v| v.try_into().ok()),
             (Values::UInt16(out), _) => narrow(ints, out, |v| v.try_into().ok()),
             (Values::UInt32(out), _) => narrow(ints, out, |v| v.try_into().ok()),
-            // Writers store uint64 as the int64 of the same bits.
-            (Values::UInt64(out), _) => narrow(ints, out, |v| Some(v.cast_unsigned())),
+            (Values::UInt64(out), _) if scratch.wraps => narrow(ints, out, |v| Some(v.cast_unsigned())),
+            (Values::UInt64(out), _) => narrow(ints, out, |v| v.try_into().ok()),
             _ => Err(ValueError::DoesNotFit(dtype.name().to_owned())),
         }
     }
@@ -485,11 +494,12 @@ mod tests {
             (DataType::Boolean, DType::Bool, 1, true),
             (DataType::Boolean, DType::Bool, 2, false),
             (DataType::Int8, DType::Int4, -9, false),
-            (DataType::UInt64, DType::UInt64, -1, true),
+            (DataType::UInt64, DType::UInt64, -1, false),
+            (DataType::UInt64, DType::UInt64, i64::MAX, true),
         ] {
             let mut values = Values::with_capacity(&data_type, 0, 0).unwrap();
             let mut list = vec![0x08];
-            crate::wire::proto::put_varint(&mut list, (value as i64).cast_unsigned());
+            crate::wire::proto::put_varint(&mut list, i64::cast_unsigned(value));
             assert_eq!(values.extend_from_list(&list, dtype, &mut scratch).is_ok(), fits, "{dtype} {value}");
         }
         let mut values = Values::with_capacity(&DataType::Float16, 0, 0).unwrap();

@@ -85,7 +85,7 @@ pub fn convert_to_folder(
     };
     parts.sort_by_key(|part| part.index);
     for part in &parts {
-        read.report.add_part(part.rows, part.skipped, part.nulled, &part.failures)?;
+        read.report.add_part(part.rows, part.lost, &part.failures)?;
     }
     drop(progress);
     manifest::finish(folder, &job.plan, &parts)?;
@@ -214,8 +214,8 @@ impl<'a> Job<'a> {
         let cannot = |e| Error::io("cannot write output", e).in_source(path.to_string_lossy().into_owned());
         std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(cannot)?;
         let (bytes, crc32c) = manifest::checksum(&path)?;
-        let (skipped, nulled, failures) = (report.skipped(), report.nulled(), report.failures());
-        Ok(Part { index, name, rows, bytes, crc32c, skipped, nulled, failures })
+        let (lost, failures) = (report.lost(), report.failures());
+        Ok(Part { index, name, rows, bytes, crc32c, lost, failures })
     }
 
     /// Each partition makes a part; several are made at a time.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Dialect, Phrase};
-use crate::source::report::Failure;
+use crate::source::report::{Failure, Lost};
 use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
 
 /// The file that says that a folder is whole, and what is in it.
@@ -36,8 +36,7 @@ pub(crate) struct Part {
     pub(crate) bytes: u64,
     /// CRC-32C of the file.
     pub(crate) crc32c: u32,
-    pub(crate) skipped: u64,
-    pub(crate) nulled: u64,
+    pub(crate) lost: Lost,
     pub(crate) failures: Vec<Failure>,
 }
 
@@ -50,8 +49,9 @@ impl Part {
             "rows": self.rows,
             "bytes": self.bytes,
             "crc32c": format!("{:08x}", self.crc32c),
-            "skipped": self.skipped,
-            "nulled": self.nulled,
+            "skipped": self.lost.skipped,
+            "nulled": self.lost.nulled,
+            "nulled_values": self.lost.nulled_values,
         })
     }
 
@@ -74,8 +74,11 @@ impl Part {
             rows: number("rows")?,
             bytes: number("bytes")?,
             crc32c: text("crc32c").and_then(|hex| u32::from_str_radix(hex, 16).ok())?,
-            skipped: number("skipped")?,
-            nulled: number("nulled")?,
+            lost: Lost {
+                skipped: number("skipped")?,
+                nulled: number("nulled")?,
+                nulled_values: number("nulled_values")?,
+            },
             failures: failures.map(|all| all.iter().map(Failure::from_json).collect()).unwrap_or_default(),
         })
     }
@@ -339,8 +342,9 @@ pub(crate) fn finish(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<()> {
         let sum = |of: fn(&Part) -> u64| json!(parts.iter().map(of).sum::<u64>());
         manifest.insert("rows".to_owned(), sum(|p| p.rows));
         manifest.insert("bytes".to_owned(), sum(|p| p.bytes));
-        manifest.insert("skipped".to_owned(), sum(|p| p.skipped));
-        manifest.insert("nulled".to_owned(), sum(|p| p.nulled));
+        manifest.insert("skipped".to_owned(), sum(|p| p.lost.skipped));
+        manifest.insert("nulled".to_owned(), sum(|p| p.lost.nulled));
+        manifest.insert("nulled_values".to_owned(), sum(|p| p.lost.nulled_values));
         manifest.insert("parts".to_owned(), parts.iter().map(Part::to_json).collect());
     }
     replace(&folder.join(MANIFEST), &format!("{manifest:#}\n"))?;

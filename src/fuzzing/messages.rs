@@ -231,6 +231,7 @@ pub fn tfds_metadata(data: &[u8]) {
         class_names: flags & 2 != 0,
         decode_images: flags & 4 != 0,
         explode: (flags & 8 != 0).then_some("steps"),
+        null_values: flags & 16 != 0,
         labels: &|_| Ok(Some(vec!["a".to_owned(), "b".to_owned()])),
     };
     if let Ok(plan) = TfdsPlan::new(&feature, &options) {

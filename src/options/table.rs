@@ -323,8 +323,8 @@ pub const OPTIONS: &[OptionInfo] = &[
             Form::Choice(OnError::WORDS),
             STORED,
             COLUMNS,
-            "What to do with records that are damaged or do not fit: stop, leave the row out, or put a row \
-             of nulls in its place",
+            "What to do with records that are damaged or do not fit: stop, leave the row out, put a row of \
+             nulls in its place, or null for the values alone that do not fit",
         ),
     ),
     option(
@@ -357,7 +357,14 @@ pub const OPTIONS: &[OptionInfo] = &[
             "Bytes of input after which a batch is ended early; of files of records, 16 MiB at most",
         ),
     ),
-    option(Storing, "utf8", Form::Names("COLUMNS"), MAPPED, COLUMNS, "Read these bytes columns as text"),
+    option(
+        Storing,
+        "utf8",
+        Form::Names("COLUMNS"),
+        MAPPED,
+        COLUMNS,
+        "Read these bytes columns as text; all for every one",
+    ),
     option(
         Storing,
         "cast",

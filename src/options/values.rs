@@ -116,6 +116,9 @@ words! {
         /// Where the length of a record is damaged, it is not known how many records were lost: one row
         /// stands for everything up to the next sound record.
         Null = "null",
+        /// Put null in place of a value that cannot be read or does not fit its column, and keep the
+        /// rest of the row; a row of nulls where all of a record is damaged.
+        NullValue = "null-value",
     }
 }
 
@@ -257,7 +260,7 @@ mod tests {
             assert_eq!(word.parse::<OnError>().unwrap().to_string(), *word);
         }
         let error = "skipp".parse::<OnError>().unwrap_err().to_string();
-        assert_eq!(error, "invalid on_error: expected fail, skip or null, found `skipp`");
+        assert_eq!(error, "invalid on_error: expected fail, skip, null or null-value, found `skipp`");
     }
 
     #[test]

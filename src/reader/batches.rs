@@ -134,6 +134,10 @@ impl Batches {
                     failure.location.row = failure.location.row.map(|row| row + self.rows);
                     self.options.report.add(failure, self.options.on_error)?;
                 }
+                Some(Decoded::NulledValue(mut failure)) => {
+                    failure.location.row = failure.location.row.map(|row| row + self.rows);
+                    self.options.report.add_value(failure)?;
+                }
                 Some(Decoded::EndOfPart) => return Ok(PartItem::EndOfPart),
                 None => return Ok(PartItem::End),
             }

@@ -132,7 +132,10 @@ impl ReaderBuilder {
 
     /// Says what a feature holds, in place of what would be inferred.
     #[must_use]
-    pub fn with_feature(mut self, feature: FeatureSpec) -> Self {
+    pub fn with_feature(mut self, mut feature: FeatureSpec) -> Self {
+        if self.open.features_optional {
+            feature.missing.allow();
+        }
         self.open.given.set("feature");
         self.open.features.push(feature);
         self
@@ -142,8 +145,18 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_features(mut self, features: impl IntoIterator<Item = FeatureSpec>) -> Self {
         self.open.given.set("features");
-        self.open.features = features.into_iter().collect();
+        self.open.features.clear();
         self.open.features_complete = true;
+        features.into_iter().fold(self, Self::with_feature)
+    }
+
+    /// Lets every feature that a spec was or will be given for be missing: it is null then, where its
+    /// spec makes that an error.
+    #[must_use]
+    pub fn with_optional_features(mut self) -> Self {
+        self.open.given.set("feature");
+        self.open.features_optional = true;
+        self.open.features.iter_mut().for_each(|feature| feature.missing.allow());
         self
     }
 
@@ -203,7 +216,8 @@ impl ReaderBuilder {
         self
     }
 
-    /// Reads these bytes columns as text; a value that is not UTF-8 is then an error.
+    /// Reads these bytes columns as text, or every one if `all` is among them; a value that is not
+    /// UTF-8 is then an error.
     #[must_use]
     pub fn with_utf8<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.open.given.set("utf8");

@@ -14,6 +14,9 @@ use crate::schema::mapping::MappingOptions;
 use crate::source::Selection;
 use crate::source::options::OpenOptions;
 
+/// What is set instead of a feature to let all be missing.
+const ALL_OPTIONAL: [&str; 2] = ["*?", "*:?"];
+
 impl ReaderBuilder {
     /// Sets the option `key` to what `text` says, as the command does: see
     /// [`OPTIONS`](crate::options::OPTIONS) for the keys. Names and pairs (`columns`, `cast`, …) are
@@ -56,6 +59,7 @@ impl ReaderBuilder {
                     .map_err(|what| InvalidValue::new("rename", format!("OLD=NEW ({what})"), text))?;
                 Ok(self.with_rename(old, new))
             }
+            "feature" if ALL_OPTIONAL.contains(&text) => Ok(self.with_optional_features()),
             "feature" => Ok(self.with_feature(FeatureSpec::parse(text)?)),
             "features" => self.with_features_file(text),
             "infer_records" => Ok(self.with_infer_records(text.parse()?)),
@@ -133,6 +137,7 @@ impl ReaderBuilder {
             infer,
             features,
             features_complete,
+            features_optional: _,
             projection,
             mapping,
             casts,

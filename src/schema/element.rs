@@ -79,7 +79,7 @@ impl ElementPlan {
         let within = |name: &str, path: &str| {
             name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if let Some(name) = options.utf8.iter().find(|name| !paths.iter().any(|path| within(name, path))) {
+        if let Some(name) = options.text_columns().find(|name| !paths.iter().any(|path| within(name, path))) {
             return Err(unknown_column(name, &paths));
         }
         let mut columns = Vec::new();

@@ -48,8 +48,25 @@ pub enum Missing {
     Null,
     /// An error.
     Error,
+    /// Null where the record has the feature's key, but no value; an error where it has not even the
+    /// key. That is what `presence { min_fraction: 1 }` of TensorFlow Metadata counts.
+    NullAtKey,
     /// This value, repeated to fill the shape.
     Default(DefaultValue),
+}
+
+impl Missing {
+    /// Makes null of what is an error.
+    pub(crate) fn allow(&mut self) {
+        if self.is_error() {
+            *self = Missing::Null;
+        }
+    }
+
+    /// Whether a record without the feature's key is an error.
+    pub(crate) fn is_error(&self) -> bool {
+        matches!(self, Missing::Error | Missing::NullAtKey)
+    }
 }
 
 /// A default value.
@@ -83,6 +100,11 @@ pub struct FeatureSpec {
     /// Whether it is one of a `SequenceExample`'s feature lists. All the rest then describes a
     /// step of the list; a record without the list gives null.
     pub feature_list: bool,
+    /// Whether records hold the feature as the spec says: where it is of another kind elsewhere, the
+    /// spec is not what is wrong.
+    pub(crate) seen: bool,
+    /// Whether uint64 values stand as the int64 of the same bits.
+    pub(crate) wraps: bool,
 }
 
 impl FeatureSpec {
@@ -97,6 +119,8 @@ impl FeatureSpec {
             shape,
             missing: Missing::Null,
             feature_list: false,
+            seen: false,
+            wraps: false,
         }
     }
 
@@ -142,8 +166,9 @@ impl FeatureSpec {
 
     /// Reads TYPE for the feature `name`: `int64`, `float32[3,4]`, `int64[]`, `int64[?,2]`,
     /// `raw<uint8>[64,64,3]`, `tensor<float32>[?,3]`, `tensor<int64>[...]` (of any rank),
-    /// `image[?,?,3]`, `image<uint16>[64,64,1]`, each with `?` (null where missing) or `=VALUE` (this value where missing, repeated to fill
-    /// the shape) after it.
+    /// `image[?,?,3]`, `image<uint16>[64,64,1]`, each with `?` (null where missing), `?key` (null where the
+    /// record has the feature's key, but no value) or `=VALUE` (this value where missing, repeated to
+    /// fill the shape) after it.
     ///
     /// # Errors
     /// The text is no such type, or the default does not fit the dtype.
@@ -157,11 +182,12 @@ impl FeatureSpec {
             Some((body, default)) => (body, Some(default)),
             None => (text, None),
         };
-        let (body, nullable) = match body.strip_suffix('?') {
-            Some(body) => (body, true),
-            None => (body, false),
+        let (body, nullable) = match (body.strip_suffix("?key"), body.strip_suffix('?')) {
+            (Some(body), _) => (body, Some(Missing::NullAtKey)),
+            (None, Some(body)) => (body, Some(Missing::Null)),
+            (None, None) => (body, None),
         };
-        if nullable && default.is_some() {
+        if nullable.is_some() && default.is_some() {
             return Err(bad("`?` and `=` exclude each other"));
         }
         let (head, dims) = match body.split_once('[') {
@@ -222,6 +248,8 @@ impl FeatureSpec {
             shape,
             missing: Missing::Error,
             feature_list: false,
+            seen: false,
+            wraps: false,
         };
         spec.check().map_err(|what| bad(&what))?;
         spec.missing = match default {
@@ -231,8 +259,8 @@ impl FeatureSpec {
             Some(default) => Missing::Default(
                 spec.parse_default(default).ok_or_else(|| bad("the default does not fit the dtype"))?,
             ),
-            None if nullable || spec.is_list() => Missing::Null,
-            None => Missing::Error,
+            None if spec.is_list() => nullable.unwrap_or(Missing::Null),
+            None => nullable.unwrap_or(Missing::Error),
         };
         Ok(spec)
     }
@@ -369,6 +397,7 @@ impl fmt::Display for FeatureSpec {
             Missing::Null if self.is_list() => Ok(()),
             Missing::Null => f.write_str("?"),
             Missing::Error => Ok(()),
+            Missing::NullAtKey => f.write_str("?key"),
             Missing::Default(DefaultValue::Int64(v)) => write!(f, "={v}"),
             Missing::Default(DefaultValue::Float(v)) => write!(f, "={v}"),
             Missing::Default(DefaultValue::Bytes(v)) => write!(f, "={}", String::from_utf8_lossy(v)),
@@ -385,6 +414,8 @@ mod tests {
         for (text, encoding, dtype, shape, missing) in [
             ("int64", Encoding::Values, DType::Int64, Shape::scalar(), Missing::Error),
             ("string?", Encoding::Values, DType::String, Shape::scalar(), Missing::Null),
+            ("string?key", Encoding::Values, DType::String, Shape::scalar(), Missing::NullAtKey),
+            ("int64[]?key", Encoding::Values, DType::Int64, Shape::Dims(vec![None]), Missing::NullAtKey),
             ("float32[3,4]", Encoding::Values, DType::Float32, Shape::known(&[3, 4]), Missing::Error),
             ("int64[]", Encoding::Values, DType::Int64, Shape::Dims(vec![None]), Missing::Null),
             ("int64[?,2]", Encoding::Values, DType::Int64, Shape::Dims(vec![None, Some(2)]), Missing::Null),

@@ -34,8 +34,8 @@ const UNREAD_STAGES: [&str; 5] = ["DEPRECATED", "DISABLED", "PLANNED", "ALPHA", 
 /// # Ok::<(), tfarrow::Error>(())
 /// ```
 ///
-/// Or it is a `schema.pbtxt` of TensorFlow Metadata. There, `presence { min_fraction: 1 }` makes a
-/// feature required; a `shape`, or a `value_count` whose `min` equals its `max`, gives the number
+/// Or it is a `schema.pbtxt` of TensorFlow Metadata. There, `presence { min_fraction: 1 }` wants every
+/// record to have the feature's key, where it is null without a value; a `shape`, or a `value_count` whose `min` equals its `max`, gives the number
 /// of values, and anything else is a list; a `bool_domain` makes bool of int64, a `string_domain`
 /// text of bytes; features in the stages DEPRECATED, DISABLED, PLANNED, ALPHA and DEBUG_ONLY are
 /// left out.
@@ -197,7 +197,7 @@ fn from_feature(name: &str, feature: &Message) -> Result<Option<FeatureSpec>> {
     let presence = feature.last("presence").map(text_proto::Field::message).transpose()?;
     let fraction = presence.and_then(|p| p.last("min_fraction")).map(text_proto::Field::number::<f64>);
     spec.missing = match fraction.transpose()? {
-        Some(fraction) if fraction >= 1.0 => Missing::Error,
+        Some(fraction) if fraction >= 1.0 => Missing::NullAtKey,
         _ => Missing::Null,
     };
     Ok(Some(spec))

@@ -22,14 +22,46 @@ struct Seen {
     name: String,
     /// Nobody asks what it holds: it has a spec, or is not read.
     settled: bool,
-    kind: Kind,
+    /// The kind that it had first.
+    first: Kind,
+    /// What it is where it is of bytes, of float and of int64.
+    kinds: [SeenAs; 3],
+    /// Where its observation stands in the record, if it has one.
+    place: usize,
+}
+
+/// What was seen of one feature or feature list where it is of one kind.
+#[derive(Debug, Clone, Copy)]
+struct SeenAs {
+    /// Records in which it is of that kind.
+    records: u64,
     /// Records in which it has at least one value (for lists: one step with a kind).
     filled: u64,
     fewest: usize,
     most: usize,
+    /// Whether every value is text: UTF-8 without a NUL, which no text has.
     utf8: bool,
-    /// Where its observation stands in the record, if it has one.
-    place: usize,
+}
+
+impl Default for SeenAs {
+    fn default() -> Self {
+        Self { records: 0, filled: 0, fewest: usize::MAX, most: 0, utf8: true }
+    }
+}
+
+impl Seen {
+    /// The kind that it has in most records, the first of several.
+    fn kind(&self) -> Kind {
+        let most = self.kinds.iter().map(|seen| seen.records).max().unwrap_or(0);
+        let first = std::iter::once(self.first).chain(Kind::OF_VALUES);
+        first.into_iter().find(|kind| self.of(*kind).is_some_and(|s| s.records == most)).unwrap_or(Kind::None)
+    }
+
+    /// What was seen of it where it is of `kind`; `None` if that was nowhere.
+    fn of(&self, kind: Kind) -> Option<&SeenAs> {
+        let index = Kind::OF_VALUES.iter().position(|of| *of == kind)?;
+        self.kinds.get(index).filter(|seen| seen.records > 0)
+    }
 }
 
 /// What one record holds of a feature, or of all steps of a feature list.
@@ -76,6 +108,8 @@ pub(crate) struct Inference<'a> {
     lists: Table,
     mode: Lists,
     settled: Option<&'a Settled<'a>>,
+    /// Whether a feature may be of several kinds: the one of most records counts.
+    kinds_differ: bool,
     records: u64,
     /// What the first record without features has beside them.
     bare: Option<String>,
@@ -87,6 +121,21 @@ impl<'a> Inference<'a> {
     /// Nothing seen yet. What `settled` says of a feature's name saves looking at its values.
     pub(crate) fn new(mode: Lists, settled: &'a Settled<'a>) -> Self {
         Self { mode, settled: Some(settled), ..Self::default() }
+    }
+
+    /// Whether a feature may be of several kinds, of which that of most records counts. Default: no, a
+    /// second kind is an error.
+    pub(crate) fn with_kinds_that_differ(mut self, kinds_differ: bool) -> Self {
+        self.kinds_differ = kinds_differ;
+        self
+    }
+
+    /// Whether a record held a feature as `spec` says, as far as its kind goes.
+    pub(crate) fn has_seen(&self, spec: &FeatureSpec) -> bool {
+        let table = if spec.feature_list { &self.lists } else { &self.features };
+        let slot = table.slots.get(spec.name.as_bytes());
+        let seen = slot.and_then(|slot| table.seen.get(*slot));
+        seen.is_some_and(|seen| seen.of(spec.wire_kind()).is_some())
     }
 
     /// Records observed so far.
@@ -124,8 +173,10 @@ impl<'a> Inference<'a> {
             Err(VisitError::Visitor(error)) => return Err(error),
         }
         // A record that contradicts earlier ones leaves no trace.
-        self.features.check()?;
-        self.lists.check()?;
+        if !self.kinds_differ {
+            self.features.check()?;
+            self.lists.check()?;
+        }
         self.features.settle(false);
         self.lists.settle(true);
         self.records += 1;
@@ -163,27 +214,29 @@ impl<'a> Inference<'a> {
     }
 
     fn spec(&self, seen: &Seen, feature_list: bool) -> Option<FeatureSpec> {
-        let dtype = match seen.kind {
+        let kind = seen.kind();
+        let seen_as = seen.of(kind).copied().unwrap_or_default();
+        let dtype = match kind {
             Kind::None => return None,
             Kind::Bytes => DType::String,
             Kind::Float => DType::Float32,
             Kind::Int64 => DType::Int64,
         };
         // A step without values is not the same as a step that is missing.
-        let always = feature_list || seen.filled == self.records;
-        let shape = if seen.filled == 0 || feature_list && seen.fewest == 0 {
+        let always = feature_list || seen_as.filled == self.records;
+        let shape = if seen_as.filled == 0 || feature_list && seen_as.fewest == 0 {
             Shape::Dims(vec![None])
-        } else if seen.most == 1 {
+        } else if seen_as.most == 1 {
             Shape::scalar()
-        } else if seen.fewest == seen.most && always {
-            Shape::known(&[seen.most as u64])
+        } else if seen_as.fewest == seen_as.most && always {
+            Shape::known(&[seen_as.most as u64])
         } else {
             Shape::Dims(vec![None])
         };
         let mut spec = FeatureSpec::values(seen.name.clone(), dtype, shape);
         spec.feature_list = feature_list;
         // Without a single value there is no evidence of text.
-        spec.text = seen.kind == Kind::Bytes && seen.utf8 && seen.most > 0;
+        spec.text = kind == Kind::Bytes && seen_as.utf8 && seen_as.most > 0;
         Some(spec)
     }
 
@@ -205,7 +258,7 @@ impl<'a> Inference<'a> {
                 let mut values = 0;
                 example::for_each_bytes(feature.list, |bytes| {
                     values += 1;
-                    utf8 = utf8 && simdutf8::basic::from_utf8(bytes).is_ok();
+                    utf8 = utf8 && simdutf8::basic::from_utf8(bytes).is_ok() && !bytes.contains(&0);
                     Ok::<_, WireError>(())
                 })?;
                 values
@@ -271,7 +324,7 @@ impl Table {
             if observation.kind == Kind::None || seen.settled {
                 continue;
             }
-            let before = if seen.kind == Kind::None { observation.kind } else { seen.kind };
+            let before = if seen.first == Kind::None { observation.kind } else { seen.first };
             let other = observation.other.unwrap_or(observation.kind);
             if let Some(now) = [other, observation.kind].into_iter().find(|kind| *kind != before) {
                 return Err(changes_kind(&seen.name, before, now));
@@ -285,13 +338,18 @@ impl Table {
     fn settle(&mut self, feature_lists: bool) {
         for observation in &self.record {
             let Some(seen) = self.seen.get_mut(observation.slot) else { continue };
-            if observation.kind == Kind::None {
+            // A list of several kinds is of none.
+            if observation.kind == Kind::None || observation.other.is_some() {
                 continue;
             }
-            if seen.kind == Kind::None {
-                seen.kind = observation.kind;
+            if seen.first == Kind::None {
+                seen.first = observation.kind;
             }
-            if !seen.settled && (observation.most > 0 || feature_lists) {
+            let settled = seen.settled;
+            let index = Kind::OF_VALUES.iter().position(|kind| *kind == observation.kind);
+            let Some(seen) = index.and_then(|index| seen.kinds.get_mut(index)) else { continue };
+            seen.records += 1;
+            if !settled && (observation.most > 0 || feature_lists) {
                 seen.filled += 1;
                 seen.fewest = seen.fewest.min(observation.fewest);
                 seen.most = seen.most.max(observation.most);
@@ -331,11 +389,8 @@ impl Table {
         self.seen.push(Seen {
             name: name.to_owned(),
             settled: settled.is_some_and(|settled| settled(name)),
-            kind: Kind::None,
-            filled: 0,
-            fewest: usize::MAX,
-            most: 0,
-            utf8: true,
+            first: Kind::None,
+            kinds: [SeenAs::default(); 3],
             place: usize::MAX,
         });
         Ok(slot)
@@ -382,12 +437,18 @@ impl FeatureVisitor for Inference<'_> {
     }
 }
 
+/// What helps where a feature is of several kinds.
+pub(crate) fn kinds_differ(name: &str) -> Phrase {
+    Phrase::new("pass {on_error=null-value} for null where it does not fit, or {exclude=_} to leave it out")
+        .name(name)
+}
+
 #[cold]
 fn changes_kind(name: &str, before: Kind, now: Kind) -> Error {
     Error::mismatch("feature changes its kind")
         .expected(before.name(), now.name())
         .in_column(name)
-        .with_hint(Phrase::new("leave it out with {exclude=_}").name(name))
+        .with_hint(kinds_differ(name))
 }
 
 /// The error of an Example that is a `SequenceExample`.

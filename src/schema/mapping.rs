@@ -16,6 +16,9 @@ use crate::tf::spec::ElementSpec;
 /// Field metadata key: what the component is: `tensor`, `ragged`, `sparse`, `optional`, `dataset`.
 pub(crate) const TF_KIND: &str = "tf.kind";
 
+/// What stands for every component of bytes among those that are to be read as text.
+const ALL: &str = "all";
+
 /// The choices that the mapping leaves to the user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct MappingOptions {
@@ -23,7 +26,7 @@ pub(crate) struct MappingOptions {
     pub(crate) bool_storage: BoolStorage,
     pub(crate) bfloat16: BFloat16Storage,
     pub(crate) structure: Structure,
-    /// Paths of string components that hold text, every value to be validated.
+    /// Paths of string components that hold text, every value to be validated; [`ALL`] for every one.
     pub(crate) utf8: BTreeSet<String>,
     /// New names for columns, by path.
     pub(crate) rename: Vec<(String, String)>,
@@ -33,6 +36,21 @@ impl MappingOptions {
     /// What the column at `path` is called.
     pub(crate) fn column_name<'a>(&'a self, path: &'a str) -> &'a str {
         self.rename.iter().find(|(old, _)| old == path).map_or(path, |(_, new)| new)
+    }
+
+    /// Whether every bytes component is to be read as text.
+    pub(crate) fn all_text(&self) -> bool {
+        self.utf8.contains(ALL)
+    }
+
+    /// Whether the component at `path` is to be read as text, if it is of bytes.
+    pub(crate) fn is_text(&self, path: &str) -> bool {
+        self.all_text() || self.utf8.contains(path)
+    }
+
+    /// The components that are to be read as text, as far as they are named.
+    pub(crate) fn text_columns(&self) -> impl Iterator<Item = &String> {
+        self.utf8.iter().filter(|name| *name != ALL)
     }
 }
 
@@ -98,7 +116,7 @@ pub(crate) fn field(
     spec: &ElementSpec,
     options: &MappingOptions,
 ) -> Result<Option<Field>> {
-    let text = options.utf8.contains(path);
+    let text = options.is_text(path);
     match spec {
         ElementSpec::None => Ok(None),
         ElementSpec::Tensor { dtype, shape } => {

@@ -134,6 +134,8 @@ pub(crate) struct FeaturePlan {
     pub(crate) ignore_others: bool,
     /// Whether records are `SequenceExample`, and may have feature lists.
     pub(crate) sequence: bool,
+    /// Whether null takes the place of a value that is not what its feature's spec says.
+    pub(crate) null_values: bool,
 }
 
 impl FeaturePlan {
@@ -161,7 +163,15 @@ impl FeaturePlan {
         let element_spec = ElementSpec::dict(components.collect());
         let schema = schema_of(&fields, &element_spec, source);
         let features = features.into_iter().map(|(_, feature)| feature).collect();
-        Ok(Self { features, fields, schema, element_spec, ignore_others, sequence: false })
+        Ok(Self {
+            features,
+            fields,
+            schema,
+            element_spec,
+            ignore_others,
+            sequence: false,
+            null_values: false,
+        })
     }
 }
 

@@ -156,7 +156,7 @@ fn what_fits(
     match (plan.apply(batch), batch.num_rows()) {
         (Ok(cast), _) => fit.push(cast),
         (Err(error), 0 | 1) if on_error.tolerates(&error) => {
-            if on_error == OnError::Null {
+            if on_error.keeps_rows() {
                 let fields = plan.schema.fields().iter();
                 let nulls = fields.map(|field| new_null_array(field.data_type(), batch.num_rows()));
                 fit.push(RecordBatch::try_new(plan.schema.clone(), nulls.collect())?);

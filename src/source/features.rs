@@ -5,17 +5,22 @@ use std::collections::HashSet;
 
 use super::options::OpenOptions;
 use crate::error::{Error, Result};
-use crate::options::{Phrase, RecordKind};
+use crate::options::{OnError, Phrase, RecordKind};
 use crate::schema::feature::{FeatureSpec, Missing, nearest};
-use crate::schema::infer::{Inference, Lists};
+use crate::schema::infer::{Inference, Lists, Settled};
 use crate::schema::{FeaturePlan, unknown_column};
 use crate::tf::dtype::DType;
 
 /// How many records are looked at where nothing is inferred, to tell features from feature lists.
 pub(super) const PROBE_RECORDS: u64 = 100;
 
+/// What learns the columns.
+pub(super) fn inference<'a>(options: &OpenOptions, settled: &'a Settled<'a>) -> Inference<'a> {
+    Inference::new(lists(options), settled).with_kinds_that_differ(options.on_error == OnError::NullValue)
+}
+
 /// What is known beforehand of feature lists.
-pub(super) fn lists(options: &OpenOptions) -> Lists {
+fn lists(options: &OpenOptions) -> Lists {
     match options.record {
         RecordKind::Sequence => Lists::Read,
         RecordKind::Auto if options.features.iter().any(|feature| feature.feature_list) => Lists::Read,
@@ -59,7 +64,7 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     let mut features = with_paths(features);
     features.sort_by(|a, b| a.0.cmp(&b.0));
     let paths: Vec<&str> = features.iter().map(|(path, _)| path.as_str()).collect();
-    for name in options.mapping.utf8.iter().chain(options.mapping.rename.iter().map(|(old, _)| old)) {
+    for name in options.mapping.text_columns().chain(options.mapping.rename.iter().map(|(old, _)| old)) {
         if !paths.contains(&name.as_str()) {
             return Err(unknown_column(name, &paths));
         }
@@ -68,7 +73,10 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     let mut features: Vec<(String, FeatureSpec)> =
         wanted.into_iter().filter_map(|i| features.get(i).cloned()).collect();
     for (path, feature) in &mut features {
-        if options.mapping.utf8.contains(path) {
+        feature.seen = inference.has_seen(feature);
+        if options.mapping.all_text() {
+            feature.text |= feature.dtype == DType::String;
+        } else if options.mapping.is_text(path) {
             if feature.dtype != DType::String {
                 return Err(Error::config("only bytes can be read as text")
                     .expected("a bytes feature", feature.to_string())
@@ -81,6 +89,7 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     let ignore_others = options.features_complete || !options.projection.is_all();
     let mut plan = FeaturePlan::new(features, &options.mapping, ignore_others, source)?;
     plan.sequence = inference.is_sequence();
+    plan.null_values = options.on_error == OnError::NullValue;
     Ok(plan)
 }
 
@@ -114,11 +123,12 @@ fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -
     let others = || inference.names(false).chain(inference.names(true)).filter(|name| !given(name));
     // Features that are numbered are no typos of each other.
     let meant = nearest(&spec.name, others().filter(|name| !differ_by_number(name, &spec.name)));
-    let may_be_missing = spec.missing != Missing::Error;
+    let may_be_missing = !spec.missing.is_error();
     // Where a feature may be missing, it may be missing from every record that was read.
     if may_be_missing && meant.is_none() {
         return Ok(spec.clone());
     }
+    let optional = FeatureSpec { missing: Missing::Null, ..spec.clone() };
     let error = Error::config(format!("no feature `{}` in {} records", spec.name, inference.records()));
     Err(match (meant, may_be_missing) {
         (Some(meant), _) => error.with_hint(Phrase::from(format!("did you mean `{meant}`?")).then(
@@ -129,7 +139,7 @@ fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -
             Phrase::new(
                 "pass {feature=_} if it may be missing, or {infer_records=all} to look at every record",
             )
-            .pair(spec.name.as_str(), format!("{spec}?")),
+            .pair(spec.name.as_str(), optional.to_string()),
         ),
     })
 }

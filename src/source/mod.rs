@@ -304,7 +304,7 @@ pub trait Source: fmt::Debug + Send + Sync {
                         records += batch.num_rows() as u64;
                         Ok(())
                     }
-                    Decoded::Failure(failure) => damage(failure),
+                    Decoded::Failure(failure) | Decoded::NulledValue(failure) => damage(failure),
                     Decoded::EndOfPart => Ok(()),
                 })?;
             }
@@ -337,9 +337,13 @@ pub trait Units: Send {
 pub enum Decoded {
     /// Rows.
     Batch(RecordBatch),
-    /// A record that could not be read, where reading goes on. Under [`OnError::Null`] a row of
-    /// nulls stands for it in a batch; under [`OnError::Skip`] nothing does.
+    /// A record that could not be read, where reading goes on. Under [`OnError::Null`] and
+    /// [`OnError::NullValue`] a row of nulls stands for it in a batch; under [`OnError::Skip`] nothing
+    /// does.
     Failure(Failure),
+    /// A value that could not be read, for which a null stands in a row of a batch. Only under
+    /// [`OnError::NullValue`].
+    NulledValue(Failure),
     /// The last element of a part was given: see [`part_rows`](ReadOptions::part_rows).
     EndOfPart,
 }

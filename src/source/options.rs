@@ -23,6 +23,8 @@ pub(crate) struct OpenOptions {
     pub(crate) features: Vec<FeatureSpec>,
     /// Whether `features` are all there are, so that nothing is inferred.
     pub(crate) features_complete: bool,
+    /// Whether `features` may all be missing, whatever they say.
+    pub(crate) features_optional: bool,
     pub(crate) projection: Projection,
     pub(crate) mapping: MappingOptions,
     pub(crate) casts: Vec<Cast>,
@@ -70,6 +72,7 @@ impl Default for OpenOptions {
             infer: InferRecords::default(),
             features: Vec::new(),
             features_complete: false,
+            features_optional: false,
             projection: Projection::default(),
             mapping: MappingOptions::default(),
             casts: Vec::new(),

@@ -16,6 +16,11 @@ impl OnError {
     pub(crate) fn tolerates(self, error: &Error) -> bool {
         self != OnError::Fail && error.is_data()
     }
+
+    /// Whether a row of nulls stands for a record that cannot be read.
+    pub(crate) fn keeps_rows(self) -> bool {
+        matches!(self, OnError::Null | OnError::NullValue)
+    }
 }
 
 /// A record that could not be read.
@@ -105,6 +110,7 @@ struct State {
     rows: u64,
     skipped: u64,
     nulled: u64,
+    nulled_values: u64,
     failures: Vec<Failure>,
     log: Option<Box<dyn Write + Send>>,
 }
@@ -123,6 +129,7 @@ impl fmt::Debug for Report {
             .field("rows", &state.rows)
             .field("skipped", &state.skipped)
             .field("nulled", &state.nulled)
+            .field("nulled_values", &state.nulled_values)
             .field("failures", &state.failures)
             .finish_non_exhaustive()
     }
@@ -171,11 +178,18 @@ impl Report {
         self.lock().nulled
     }
 
+    /// Failures in whose place stands a null, in a row that was read otherwise; and values that no
+    /// column has a place for.
+    #[must_use]
+    pub fn nulled_values(&self) -> u64 {
+        self.lock().nulled_values
+    }
+
     /// Whether there was no failure.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let state = self.lock();
-        state.skipped == 0 && state.nulled == 0
+        state.skipped == 0 && state.nulled == 0 && state.nulled_values == 0
     }
 
     /// The first failures.
@@ -207,11 +221,12 @@ impl Report {
     ///
     /// # Errors
     /// The log cannot be written.
-    pub(crate) fn add_part(&self, rows: u64, skipped: u64, nulled: u64, failures: &[Failure]) -> Result<()> {
+    pub(crate) fn add_part(&self, rows: u64, lost: Lost, failures: &[Failure]) -> Result<()> {
         let mut state = self.lock();
         state.rows += rows;
-        state.skipped += skipped;
-        state.nulled += nulled;
+        state.skipped += lost.skipped;
+        state.nulled += lost.nulled;
+        state.nulled_values += lost.nulled_values;
         for failure in failures {
             state.tell(failure.clone(), self)?;
         }
@@ -225,11 +240,35 @@ impl Report {
     pub(crate) fn add(&self, failure: Failure, policy: OnError) -> Result<()> {
         let mut state = self.lock();
         match policy {
-            OnError::Null => state.nulled += 1,
-            _ => state.skipped += 1,
+            OnError::Null | OnError::NullValue => state.nulled += 1,
+            OnError::Fail | OnError::Skip => state.skipped += 1,
         }
         state.tell(failure, self)
     }
+
+    /// Counts a value in whose place stands a null.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub(crate) fn add_value(&self, failure: Failure) -> Result<()> {
+        let mut state = self.lock();
+        state.nulled_values += 1;
+        state.tell(failure, self)
+    }
+
+    /// What was counted of failures.
+    pub(crate) fn lost(&self) -> Lost {
+        let State { skipped, nulled, nulled_values, .. } = *self.lock();
+        Lost { skipped, nulled, nulled_values }
+    }
+}
+
+/// How many failures there were, by what was done about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Lost {
+    pub(crate) skipped: u64,
+    pub(crate) nulled: u64,
+    pub(crate) nulled_values: u64,
 }
 
 impl State {

@@ -45,7 +45,7 @@ impl TfRecordSource {
             RecordKind::Raw => features::raw_plan(options, "tfrecord")?,
             _ => {
                 let settled = |name: &str| features::is_settled(options, name);
-                let mut inference = Inference::new(features::lists(options), &settled);
+                let mut inference = features::inference(options, &settled);
                 if !options.features_complete || options.record != RecordKind::Example {
                     infer(&inputs, options, &pool, &mut inference, &mut compressed)?;
                 }

@@ -81,6 +81,14 @@ impl TfRecordUnit {
                         .at_record(run.first_record + records as u64)
                         .in_source(run.source.clone());
                     stand_in(error, self.options.on_error, decoder, emit)?;
+                } else if decoder.has_lost() {
+                    for error in decoder.take_lost() {
+                        let error = error
+                            .rebase(run.offset + bytes as u64)
+                            .at_record(run.first_record + records as u64)
+                            .in_source(run.source.clone());
+                        emit(Decoded::NulledValue(error.into()))?;
+                    }
                 }
                 records += 1;
                 bytes += frame.len();
@@ -163,7 +171,7 @@ fn stand_in(
     if !policy.tolerates(&error) {
         return Err(error);
     }
-    if policy == OnError::Null {
+    if policy.keeps_rows() {
         decoder.push_null()?;
     }
     emit(error.into())

@@ -32,6 +32,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The kinds that have values.
+    pub(crate) const OF_VALUES: [Kind; 3] = [Kind::Bytes, Kind::Float, Kind::Int64];
+
     /// The dtype's name in TensorFlow's terms.
     pub(crate) fn name(self) -> &'static str {
         match self {

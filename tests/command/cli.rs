@@ -342,7 +342,7 @@ fn records_that_contradict_the_schema_are_named() {
         let message = refused(&[&golden(&format!("{file}.tfrecord")), "--infer-records", "2"]);
         assert_names(
             &message,
-            &[file, "record 2,", "byte ", "column `x`", "expected ", "found ", "--feature"],
+            &[file, "record 2,", "byte ", "column `x`", "expected ", "found ", "; pass --"],
         );
     }
     // Seen in time, only the change of kind has no type that holds both.

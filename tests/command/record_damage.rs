@@ -176,4 +176,12 @@ fn images_that_do_not_decode_are_passed_over() {
     fs::write(&shards[0], crate::common::tfrecord(&records)).unwrap();
     let args = [&[folder.as_str()], &decode[..]].concat();
     check_policies(&args, "label", &sound, &[0], &["column `img_png`", "record 0"]);
+    // The image alone can be null.
+    let run = convert(&[&args[..], &["--on-error", "null-value"]].concat());
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_names(&run.stderr, &["nulled: ", "column `img_png`", "record 0", "; 1 values nulled"]);
+    let table = Table::from_stream(run.stdout);
+    assert_eq!(table.values("label"), sound);
+    let images = table.batches[0].column_by_name("img_png").unwrap();
+    assert_eq!((0..images.len()).filter(|row| images.is_null(*row)).collect::<Vec<_>>(), [0]);
 }

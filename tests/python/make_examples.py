@@ -175,7 +175,7 @@ def write_scalars(golden):
         (0, 0.5, "plain", b"\x00\xff\xfe"),
         (-1, -0.0, "", b""),
         (I64_MAX, 3.4028234663852886e38, "größer als ASCII: ☃ 𝄞", b"\x80"),
-        (I64_MIN, 1.401298464324817e-45, "nul \0 inside", b"readable, but the others are not"),
+        (I64_MIN, 1.401298464324817e-45, "tab \t inside", b"readable, but the others are not"),
         (300, math.nan, "line\nbreak", b"\xc3\x28"),
         (-(2**32), math.inf, " spaces ", b"\xed\xa0\x80"),
         (127, -math.inf, "last", b"\xf5"),

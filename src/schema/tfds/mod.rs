@@ -43,6 +43,8 @@ pub(crate) struct TfdsOptions<'a> {
     pub(crate) decode_images: bool,
     /// The sequence whose items become rows.
     pub(crate) explode: Option<&'a str>,
+    /// Whether null takes the place of a value that is not what its feature says.
+    pub(crate) null_values: bool,
     /// The names of the classes of the label feature whose file is called so.
     pub(crate) labels: &'a dyn Fn(&str) -> Result<Option<Vec<String>>>,
 }
@@ -241,7 +243,7 @@ fn check_names(paths: &[&str], options: &TfdsOptions<'_>) -> Result<()> {
             .any(|path| path == name || path.strip_prefix(name.as_str()).is_some_and(|p| p.starts_with('/')))
     };
     let renamed = options.mapping.rename.iter().map(|(old, _)| old);
-    match options.mapping.utf8.iter().chain(renamed).find(|name| !is_there(name)) {
+    match options.mapping.text_columns().chain(renamed).find(|name| !is_there(name)) {
         Some(name) => Err(unknown_column(name, paths)),
         None => Ok(()),
     }

@@ -33,7 +33,16 @@ impl Planner<'_> {
         let specs = features.iter().map(|feature| (feature.name.clone(), feature.element_spec()));
         let element_spec = ElementSpec::dict(specs.collect());
         let schema = schema_of(&fields, &element_spec, "tfds");
-        FeaturePlan { features, fields, schema, element_spec, ignore_others: true, sequence: false }
+        let null_values = self.options.null_values;
+        FeaturePlan {
+            features,
+            fields,
+            schema,
+            element_spec,
+            ignore_others: true,
+            sequence: false,
+            null_values,
+        }
     }
 
     /// The field and the node of a feature; `None` if there is nothing to store. `rank` sequences
@@ -226,7 +235,7 @@ impl Planner<'_> {
         rank: usize,
         plain: usize,
     ) -> Result<(Field, Wire, Transform)> {
-        let text = self.options.mapping.utf8.contains(path);
+        let text = self.options.mapping.is_text(path);
         let mut field = self.tensor_field(name, path, dtype, shape, text, plain)?;
         if optional {
             field = with_metadata(field, mapping::TF_KIND, "optional");
@@ -354,7 +363,7 @@ impl Planner<'_> {
                 .in_column(key)
                 .with_hint(Phrase::new("leave one of them out with {exclude}")));
         }
-        let spec = FeatureSpec { text, missing, ..FeatureSpec::values(key, dtype, shape) };
+        let spec = FeatureSpec { text, missing, wraps: true, ..FeatureSpec::values(key, dtype, shape) };
         self.wire.push((spec, Arc::new(field.with_name(key))));
         Ok(self.wire.len() - 1)
     }

@@ -18,7 +18,6 @@ use crate::error::Result;
 use crate::input::{Input, side_by_side};
 use crate::options::{InferRecords, RecordKind};
 use crate::schema::FeaturePlan;
-use crate::schema::infer::Inference;
 use crate::tf::spec::ElementSpec;
 
 /// Bytes of a file that make a partition of their own.
@@ -128,7 +127,7 @@ fn split(
 
 fn infer(pieces: &[Piece], options: &OpenOptions) -> Result<FeaturePlan> {
     let settled = |name: &str| features::is_settled(options, name);
-    let mut inference = Inference::new(features::lists(options), &settled);
+    let mut inference = features::inference(options, &settled);
     let limit = match options.infer {
         _ if options.features_complete => features::PROBE_RECORDS,
         InferRecords::First(limit) => limit,

@@ -40,6 +40,12 @@ pub(crate) trait RowDecoder: Send {
     /// Undoes an [`append`](Self::append) that failed.
     fn rollback(&mut self);
 
+    /// What of the records appended could not be read as the values of their columns, and is null:
+    /// only what was not taken before. Only under [`OnError::NullValue`].
+    fn take_lost(&mut self) -> Vec<Error> {
+        Vec::new()
+    }
+
     /// Appends a record whose row is null in every column.
     ///
     /// # Errors
@@ -48,7 +54,8 @@ pub(crate) trait RowDecoder: Send {
 
     /// Gives what was appended as batches; the decoder is then empty. A record that turns out to be
     /// wrong now goes to `failed`, with its number among those appended; if that is content, the
-    /// record is left out, or under [`OnError::Null`] a row of nulls takes its place.
+    /// record is left out, or a row of nulls takes its place if the policy [keeps
+    /// rows](OnError::keeps_rows).
     ///
     /// Under [`OnError::Fail`], records that grow too large for one batch may be given in part:
     /// then it returns how many of them were, and has forgotten the others.
@@ -61,8 +68,17 @@ pub(crate) trait RowDecoder: Send {
     fn is_full(&mut self, bytes: usize) -> bool;
 }
 
-/// Takes records that cannot be made rows.
-pub(crate) type Failed<'a> = &'a mut dyn FnMut(usize, Error) -> Result<()>;
+/// Takes records that cannot be made rows, and values that cannot be columns'.
+pub(crate) type Failed<'a> = &'a mut dyn FnMut(usize, Of, Error) -> Result<()>;
+
+/// What a null stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// A record.
+    Record,
+    /// One value of a record.
+    Value,
+}
 
 impl RowDecoder for RecordDecoder {
     fn append(&mut self, record: &[u8], _: u64) -> Result<()> {
@@ -71,6 +87,10 @@ impl RowDecoder for RecordDecoder {
 
     fn rollback(&mut self) {
         RecordDecoder::rollback(self);
+    }
+
+    fn take_lost(&mut self) -> Vec<Error> {
+        RecordDecoder::take_lost(self)
     }
 
     fn push_null(&mut self) -> Result<()> {

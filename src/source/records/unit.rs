@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::runs::Run;
-use super::{RowDecoder, RunScratch, Shared};
+use super::{Of, RowDecoder, RunScratch, Shared};
 use crate::error::{Error, Result};
 use crate::options::OnError;
 use crate::source::report::Failure;
@@ -12,8 +12,9 @@ use crate::source::{Decoded, ReadOptions, Unit};
 /// A file, and the number of a record in it.
 type Place = (Arc<str>, u64);
 
-/// What is told of records that were lost, with the number of those before that were not.
-type Lost = Vec<(usize, Failure)>;
+/// What is told of records and values that were lost, with the number of records before that were
+/// not.
+type Lost = Vec<(usize, Decoded)>;
 
 /// The records of one batch.
 pub(super) struct RecordUnit {
@@ -66,7 +67,7 @@ impl RecordUnit {
                     break;
                 }
             }
-            let failed = &mut |row: usize, error: Error| Err(self.place(self.passed + row, error));
+            let failed = &mut |row: usize, _: Of, error: Error| Err(self.place(self.passed + row, error));
             let given = decoder.finish(policy, failed, &mut |batch| {
                 rows += batch.num_rows() as u64;
                 emit(batch.into())
@@ -75,7 +76,7 @@ impl RecordUnit {
         } else {
             let (kept, mut failures) = self.append_sound(decoder, scratch)?;
             let mut batches = Vec::new();
-            let failed = &mut |row: usize, error: Error| {
+            let failed = &mut |row: usize, of: Of, error: Error| {
                 let error = match kept.get(row) {
                     Some((source, record)) => error.at_record(*record).in_source(source.clone()),
                     None => error,
@@ -83,7 +84,11 @@ impl RecordUnit {
                 if !policy.tolerates(&error) {
                     return Err(error);
                 }
-                failures.push((row, error.into()));
+                let failure = match of {
+                    Of::Record => Decoded::Failure(error.into()),
+                    Of::Value => Decoded::NulledValue(error.into()),
+                };
+                failures.push((row, failure));
                 Ok(())
             };
             decoder.finish(policy, failed, &mut |batch| {
@@ -91,7 +96,7 @@ impl RecordUnit {
                 Ok(())
             })?;
             failures.sort_by_key(|(row, _)| *row);
-            failures.into_iter().try_for_each(|(_, failure)| emit(Decoded::Failure(failure)))?;
+            failures.into_iter().try_for_each(|(_, failure)| emit(failure))?;
             for batch in batches {
                 rows += batch.num_rows() as u64;
                 emit(batch.into())?;
@@ -128,10 +133,10 @@ impl RecordUnit {
         scratch: &mut RunScratch,
     ) -> Result<(Vec<Place>, Lost)> {
         let policy = self.options.on_error;
-        let (mut kept, mut failures) = (Vec::new(), Vec::new());
+        let (mut kept, mut failures, mut values): (Vec<Place>, Lost, Lost) = Default::default();
         let mut lose = |decoder: &mut dyn RowDecoder, kept: &mut Vec<Place>, place: Place, failure| {
-            failures.push((kept.len(), failure));
-            if policy == OnError::Null {
+            failures.push((kept.len(), Decoded::Failure(failure)));
+            if policy.keeps_rows() {
                 decoder.push_null()?;
                 kept.push(place);
             }
@@ -152,7 +157,13 @@ impl RecordUnit {
                     element += 1;
                     done += 1;
                     match result {
-                        Ok(()) => kept.push(place),
+                        Ok(()) => {
+                            for error in decoder.take_lost() {
+                                let error = error.at_record(place.1).in_source(place.0.clone());
+                                values.push((kept.len(), Decoded::NulledValue(error.into())));
+                            }
+                            kept.push(place);
+                        }
                         Err(error) if policy.tolerates(&error) => {
                             decoder.rollback();
                             let error = run.place_byte(error).at_record(place.1).in_source(place.0.clone());
@@ -179,6 +190,7 @@ impl RecordUnit {
         for (_, failure) in faults {
             lose(decoder, &mut kept, ("".into(), 0), failure.clone())?;
         }
+        failures.append(&mut values);
         Ok((kept, failures))
     }
 

@@ -3,7 +3,7 @@
 use super::payload::Payload;
 use super::stream::Stream;
 use crate::error::{Error, Result};
-use crate::options::InferRecords;
+use crate::options::{InferRecords, OnError};
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
@@ -11,7 +11,8 @@ use crate::tf::tensor_proto::Tensor;
 use crate::tf::variant;
 
 /// Learns the specs of the components from the first elements of `streams`; `lead` is the number
-/// of components in front that are not the user's.
+/// of components in front that are not the user's. What `on_error` tolerates is passed over: it is
+/// told of when it is read again.
 ///
 /// # Errors
 /// The elements cannot be read, or hold something that cannot be told without its spec.
@@ -21,6 +22,7 @@ pub(super) fn infer(
     dtypes: &[DType],
     lead: usize,
     limit: InferRecords,
+    on_error: OnError,
 ) -> Result<Vec<ElementSpec>> {
     let mut specs: Vec<Option<ElementSpec>> = vec![None; dtypes.len().saturating_sub(lead)];
     let mut seen = 0u64;
@@ -28,23 +30,34 @@ pub(super) fn infer(
     for mut stream in streams {
         while !enough(seen) {
             let mut payload = empty.clone();
-            if !stream.next(Some(&mut payload))? {
-                break;
+            match stream.next(Some(&mut payload)) {
+                Ok(true) => seen += 1,
+                Ok(false) => break,
+                Err(error) if on_error.tolerates(&error) => match stream.pass_over(error) {
+                    Ok(_) => continue,
+                    Err(_) => break,
+                },
+                Err(error) => return Err(error),
             }
-            seen += 1;
-            payload.visit(true, &mut |element| {
+            let visited = payload.visit(true, &mut |element| {
                 let element = element?;
-                for (i, known) in specs.iter_mut().enumerate() {
-                    let found = spec_of(&element.tensor(lead + i)?).map_err(|e| {
+                let mut found = Vec::with_capacity(specs.len());
+                for (i, known) in specs.iter().enumerate() {
+                    let spec = spec_of(&element.tensor(lead + i)?).map_err(|e| {
                         e.in_column(if dtypes.len() - lead == 1 { "value".to_owned() } else { i.to_string() })
                     })?;
-                    *known = Some(match known.take() {
-                        None => found,
-                        Some(known) => merge(known, found)?,
-                    });
+                    found.push(Some(match known {
+                        None => spec,
+                        Some(known) => merge(known.clone(), spec)?,
+                    }));
                 }
+                specs = found;
                 Ok(())
-            })?;
+            });
+            match visited {
+                Err(error) if on_error.tolerates(&error) => {}
+                other => other?,
+            }
         }
     }
     // Without elements only the dtypes are known.

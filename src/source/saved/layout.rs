@@ -57,6 +57,8 @@ pub(super) struct Layout {
     pub(super) dtypes: Vec<DType>,
     /// How many elements the writer says there are.
     pub(super) elements: Option<u64>,
+    /// Whether it is of `Dataset.save`, which deals no elements to shards in turn and writes a spec.
+    pub(super) is_save: bool,
 }
 
 /// The stored dataset that `path` is or holds; `None` if it is none.
@@ -125,6 +127,7 @@ pub(super) fn of_cache(prefix: &Place) -> Layout {
         spec: None,
         dtypes: Vec::new(),
         elements: None,
+        is_save: false,
     }
 }
 
@@ -190,7 +193,8 @@ fn in_folder(folder: &Place) -> Result<Layout> {
     }
     let legacy = metadata.version == 1;
     let spec = spec.map(|(spec, _)| spec);
-    if spec.is_none() && is_save {
+    // What the tensors say of themselves is enough, if it is known how many make an element.
+    if spec.is_none() && metadata.dtypes.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "`dataset_spec.pb` is missing"));
     }
     if let Some(spec) = &spec {
@@ -219,6 +223,7 @@ fn in_folder(folder: &Place) -> Result<Layout> {
         spec,
         dtypes: metadata.dtypes,
         elements,
+        is_save,
     })
 }
 
@@ -338,5 +343,6 @@ fn distributed(folder: &Place, metadata: &[u8], spec: Option<(ElementSpec, Vec<u
         spec: Some(spec),
         dtypes: Vec::new(),
         elements: Some(elements),
+        is_save: true,
     })
 }

@@ -29,6 +29,7 @@ use crate::input::Place;
 use crate::options::Phrase;
 use crate::schema::element::ElementPlan;
 use crate::tf::dtype::DType;
+use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use crate::tf::unbatch::unbatched;
 
@@ -38,6 +39,8 @@ pub(crate) use self::layout::{find_cache, find_folder};
 #[derive(Debug)]
 pub(crate) struct SavedSource {
     kind: &'static str,
+    /// Whether its spec was lost, and learnt from its elements.
+    learnt: bool,
     shared: Arc<Shared>,
     partitions: Vec<Partition>,
     compressed: bool,
@@ -103,13 +106,24 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
     let spec = match &layout.spec {
         Some(spec) => spec.clone(),
         None => {
-            lead = usize::from(are_dealt(&layout, &stream)?);
-            let streams: Vec<Stream> = match lead {
-                0 => layout.shards.iter().map(|shard| Stream::new(shard, &stream)).collect(),
-                _ => vec![Stream::dealt(&layout.shards, &stream)],
+            lead = usize::from(!layout.is_save && are_dealt(&layout, &stream)?);
+            let components = match options.to_verify {
+                // What is not decoded may be anything: it is enough to know how many there are.
+                true => {
+                    let any = ElementSpec::tensor(DType::String, Shape::UnknownRank);
+                    vec![any; layout.dtypes.len().saturating_sub(lead)]
+                }
+                false => {
+                    let streams: Vec<Stream> = match lead {
+                        0 => layout.shards.iter().map(|shard| Stream::new(shard, &stream)).collect(),
+                        _ => vec![Stream::dealt(&layout.shards, &stream)],
+                    };
+                    let (streams, empty) = (streams.into_iter(), stream.payload());
+                    let (limit, on_error) = (options.infer, options.on_error);
+                    infer::infer(streams, &empty, &layout.dtypes, lead, limit, on_error)?
+                }
             };
-            let empty = stream.payload();
-            infer::element(infer::infer(streams.into_iter(), &empty, &layout.dtypes, lead, options.infer)?)
+            infer::element(components)
         }
     };
     let specs: Vec<ElementSpec> = spec.components().into_iter().map(|(_, spec)| spec.clone()).collect();
@@ -138,6 +152,7 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
     };
     Ok(SavedSource {
         kind: layout.kind,
+        learnt: layout.is_save && layout.spec.is_none(),
         compressed,
         shared: Arc::new(Shared {
             name: layout.name,
@@ -276,6 +291,10 @@ impl Shared {
 impl Source for SavedSource {
     fn kind(&self) -> &str {
         self.kind
+    }
+
+    fn choice(&self) -> Option<&str> {
+        self.learnt.then_some("the element spec from the elements themselves: `dataset_spec.pb` is missing")
     }
 
     fn element_spec(&self) -> &ElementSpec {

@@ -9,7 +9,6 @@ use super::payload::{Element, Payload};
 use super::stream::Stream;
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::OnError;
 use crate::source::{Decoded, ReadOptions, Unit, Units};
 use crate::tf::variant::{self, Value};
 
@@ -378,7 +377,7 @@ impl SavedUnit {
         if !self.options.on_error.tolerates(&error) {
             return Err(error);
         }
-        if self.options.on_error == OnError::Null {
+        if self.options.on_error.keeps_rows() {
             builder.push_null()?;
         }
         emit(error.into())

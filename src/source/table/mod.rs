@@ -32,7 +32,6 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::input::{Input, side_by_side};
-use crate::options::OnError;
 use crate::tf::spec::ElementSpec;
 
 /// What kind of table a file is.
@@ -340,7 +339,7 @@ impl Unit for TableUnit {
             Ok(rest) => Ok(rest.map(|piece| Box::new(Self { shared, piece, options }) as Box<dyn Unit>)),
             // What is left of the batch or row group is lost, and counts as one record.
             Err(error) if options.on_error.tolerates(&error) => {
-                if options.on_error == OnError::Null {
+                if options.on_error.keeps_rows() {
                     let schema = shared.plan.schema();
                     let nulls = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1));
                     emit(RecordBatch::try_new(schema.clone(), nulls.collect())?.into())?;

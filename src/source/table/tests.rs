@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int8Type, Int32Type, Schema};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
 use super::*;
+use crate::options::OnError;
 use crate::schema::Projection;
 use crate::source::kinds::{self, Found};
 use crate::source::report::Report;
@@ -130,6 +131,7 @@ fn read(source: &TableSource, options: &ReadOptions) -> Result<Vec<RecordBatch>>
             match decoded {
                 Decoded::Batch(batch) => batches.push(batch),
                 Decoded::Failure(failure) => options.report.add(failure, options.on_error)?,
+                Decoded::NulledValue(failure) => options.report.add_value(failure)?,
                 Decoded::EndOfPart => {}
             }
             Ok(())

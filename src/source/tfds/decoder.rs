@@ -10,7 +10,7 @@ use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Phrase};
 use crate::schema::tfds::TfdsPlan;
-use crate::source::records::{Emit, Failed, RowDecoder};
+use crate::source::records::{Emit, Failed, Of, RowDecoder};
 
 /// Bytes of batches that are held at a time, at most, where rows are many times as large as what
 /// they are decoded from. What they leave is decoded by one thread, so that few units should.
@@ -60,6 +60,23 @@ impl TfdsDecoder {
         }
     }
 
+    /// The row `row` of the wire columns, with null in the columns that cannot be put together.
+    fn row_with_nulls(&self, wire: &RecordBatch, row: usize, failed: Failed<'_>) -> Result<RecordBatch> {
+        let one = wire.slice(row, 1);
+        let fields = self.plan.schema.fields().iter();
+        let mut columns = Vec::with_capacity(fields.len());
+        for (column, field) in nested::each_column(&self.plan, one.columns(), 1).zip(fields) {
+            columns.push(match column {
+                Ok(column) => column,
+                Err(RowError { error, .. }) => {
+                    failed(row, Of::Value, error)?;
+                    new_null_array(field.data_type(), 1)
+                }
+            });
+        }
+        self.batch(columns, 1)
+    }
+
     /// A row whose columns are all null.
     fn null_row(&self) -> Result<RecordBatch> {
         let fields = self.plan.schema.fields().iter();
@@ -76,8 +93,8 @@ impl TfdsDecoder {
 fn not_as_described(error: Error) -> Error {
     match error.kind() {
         ErrorKind::Mismatch | ErrorKind::MissingFeature => error.with_hint(Phrase::new(
-            "the record is not what features.json says; leave the feature out with {exclude}, or read the \
-             files themselves to infer their columns",
+            "the record is not what features.json says; leave the feature out with {exclude}, pass \
+             {on_error=null-value} for null in its place, or read the files themselves to infer their columns",
         )),
         _ => error,
     }
@@ -94,6 +111,10 @@ impl RowDecoder for TfdsDecoder {
     fn rollback(&mut self) {
         self.wire.rollback();
         self.elements.truncate(self.wire.rows());
+    }
+
+    fn take_lost(&mut self) -> Vec<Error> {
+        self.wire.take_lost().into_iter().map(not_as_described).collect()
     }
 
     fn push_null(&mut self) -> Result<()> {
@@ -138,9 +159,17 @@ impl RowDecoder for TfdsDecoder {
                     drop(error);
                     continue;
                 }
+                Err(RowError { row: Some(row), error })
+                    if policy == OnError::NullValue
+                        && self.plan.explode.is_none()
+                        && policy.tolerates(&error) =>
+                {
+                    held.push(self.row_with_nulls(&wire, row, failed)?);
+                    from = row + 1;
+                }
                 Err(RowError { row: Some(row), error }) => {
-                    failed(row, error)?;
-                    if policy == OnError::Null {
+                    failed(row, Of::Record, error)?;
+                    if policy.keeps_rows() {
                         held.push(self.null_row()?);
                     }
                     from = row + 1;

@@ -193,6 +193,7 @@ impl TfdsSource {
                 class_names: options.class_names,
                 decode_images: options.decode_images,
                 explode,
+                null_values: options.on_error == OnError::NullValue,
                 labels: &|label| folder::read_labels(folder, label),
             },
         )

@@ -140,6 +140,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 fn run_schema(args: &Show) -> Result<()> {
     let source = plan::reader(&args.input, OutputKind::Schema)?.build_source()?;
+    tell_choice(source.as_ref());
     let description = Description::of(source.as_ref());
     print(&if args.json { json_to_text(&description.to_json()) } else { description.to_text() })
 }
@@ -151,6 +152,7 @@ fn run_head(args: &Head) -> Result<Outcome> {
     let report = damage::report(None, false)?;
     let builder = builder.with_selection(selection).with_report(report.clone());
     let reader = builder.build()?;
+    tell_choice(reader.source().as_ref());
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     let mut batches = Vec::new();
     for batch in reader {

@@ -48,8 +48,11 @@ pub(crate) fn report(path: Option<&Path>, overwrite: bool) -> Result<Arc<Report>
 
 /// Shows the first failures.
 pub(crate) fn tell(report: &Report, policy: OnError) -> Outcome {
-    let all = report.skipped() + report.nulled();
-    let what = if policy == OnError::Null { "nulled" } else { "skipped" };
+    let all = report.skipped() + report.nulled() + report.nulled_values();
+    let what = match policy {
+        OnError::Null | OnError::NullValue => "nulled",
+        OnError::Fail | OnError::Skip => "skipped",
+    };
     let shown = report.failures();
     for failure in &shown {
         note(&format!("tfarrow: {what}: {}", failure));
@@ -63,11 +66,13 @@ pub(crate) fn tell(report: &Report, policy: OnError) -> Outcome {
 
 /// What is said of failures at the end of the summary line.
 pub(crate) fn summary(report: &Report) -> String {
-    match (report.skipped(), report.nulled()) {
-        (0, 0) => String::new(),
-        (skipped, 0) => format!("; {skipped} records skipped"),
-        (_, nulled) => format!("; {nulled} records nulled"),
-    }
+    let lost = [
+        (report.skipped(), "records skipped"),
+        (report.nulled(), "records nulled"),
+        (report.nulled_values(), "values nulled"),
+    ];
+    let lost = lost.iter().filter(|(count, _)| *count > 0);
+    lost.map(|(count, what)| format!("; {count} {what}")).collect()
 }
 
 /// `tfarrow verify`.
