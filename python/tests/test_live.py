@@ -63,13 +63,6 @@ def test_every_dtype(tf, tmp_path):
     same_as_saved(tf, tf.data.Dataset.from_tensor_slices(parts), tmp_path)
 
 
-def test_float8(tf):
-    # No save takes these.
-    values = np.array([[1.5, -2.0], [0.25, 3.0]], np.float32)
-    ds = tf.data.Dataset.from_tensor_slices({"x": tf.cast(values, tf.dtypes.experimental.float8_e5m2)})
-    np.testing.assert_array_equal(tfarrow.from_dataset(ds).to_numpy()["x"], values)
-
-
 @pytest.mark.parametrize("batch_rows", [1, 3, 1024])
 def test_every_kind_of_component(tf, tmp_path, batch_rows):
     def element(i):
