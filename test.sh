@@ -27,6 +27,17 @@ section "Readers of older versions"
 export TFARROW_TEST_READERS=${TFARROW_TEST_READERS-spark-3.5 duckdb-1.1}
 for reader in $TFARROW_TEST_READERS; do tests/python/setup_venv.sh "$reader"; done
 
+section "A browser for the pages of reports"
+if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get install -y -qq chromium >/dev/null || true
+fi
+if command -v chromium >/dev/null; then
+  export TFARROW_REQUIRE_CHROMIUM=1
+  chromium --version
+else
+  echo "there is no chromium: pages are made and not looked at"
+fi
+
 section "Library, program, integration tests, examples and documentation tests"
 cargo test --locked --no-fail-fast
 

@@ -162,6 +162,8 @@ kinds! {
         Saved = "saved datasets",
         /// The first rows, shown as a table.
         Head = "`head`",
+        /// What is in a dataset, as a page or as JSON.
+        Report = "`report`",
         /// What a dataset holds and which columns it becomes.
         Schema = "`schema`",
         /// The number of records.
@@ -181,7 +183,9 @@ impl InputKind {
 impl OutputKind {
     /// Several of them, in words.
     pub(crate) fn list(kinds: &[Self]) -> String {
-        let files = |kind: &&Self| !matches!(kind, Self::Head | Self::Schema | Self::Count | Self::Verify);
+        let files = |kind: &&Self| {
+            !matches!(kind, Self::Head | Self::Report | Self::Schema | Self::Count | Self::Verify)
+        };
         let all = Self::ALL.iter().filter(files).all(|kind| kinds.contains(kind));
         let mut words: Vec<String> = if all { vec!["rows of any format".to_owned()] } else { Vec::new() };
         words.extend(kinds.iter().filter(|kind| !all || !files(kind)).map(ToString::to_string));

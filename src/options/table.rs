@@ -77,6 +77,7 @@ const ROWS: &[OutputKind] = &[
     OutputKind::TfRecord,
     OutputKind::Saved,
     OutputKind::Head,
+    OutputKind::Report,
 ];
 /// Outputs of rows, and the columns alone.
 const COLUMNS: &[OutputKind] = &[
@@ -90,6 +91,7 @@ const COLUMNS: &[OutputKind] = &[
     OutputKind::TfRecord,
     OutputKind::Saved,
     OutputKind::Head,
+    OutputKind::Report,
     OutputKind::Schema,
 ];
 /// Whatever has or counts rows.
@@ -104,6 +106,7 @@ const COUNTED: &[OutputKind] = &[
     OutputKind::TfRecord,
     OutputKind::Saved,
     OutputKind::Head,
+    OutputKind::Report,
     OutputKind::Schema,
     OutputKind::Count,
 ];
@@ -118,6 +121,18 @@ const FILES: &[OutputKind] = &[
     OutputKind::Npyd,
     OutputKind::TfRecord,
     OutputKind::Saved,
+];
+/// Outputs that may be there already.
+const REPLACED: &[OutputKind] = &[
+    OutputKind::Parquet,
+    OutputKind::IpcFile,
+    OutputKind::IpcStream,
+    OutputKind::Npy,
+    OutputKind::Npz,
+    OutputKind::Npyd,
+    OutputKind::TfRecord,
+    OutputKind::Saved,
+    OutputKind::Report,
 ];
 /// Files that can be parts in a folder.
 const PARTS: &[OutputKind] = &[
@@ -450,7 +465,7 @@ pub const OPTIONS: &[OptionInfo] = &[
             "How bfloat16 and float8 values are stored",
         ),
     ),
-    option(Writing, "overwrite", Form::Flag, ANY, FILES, "Replace the output if it exists"),
+    option(Writing, "overwrite", Form::Flag, ANY, REPLACED, "Replace the output if it exists"),
     option(
         Converting,
         "rows_per_file",

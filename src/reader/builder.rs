@@ -498,6 +498,15 @@ impl ReaderBuilder {
         self
     }
 
+    /// As [`with_on_error`](Self::with_on_error), as a default and not as an option that was given: no
+    /// input refuses it.
+    #[must_use]
+    pub fn with_default_on_error(mut self, on_error: OnError) -> Self {
+        self.open.on_error = on_error;
+        self.read.on_error = on_error;
+        self
+    }
+
     /// Where records that could not be read are counted and told of.
     #[must_use]
     pub fn with_report(mut self, report: Arc<Report>) -> Self {

@@ -4,17 +4,45 @@
 //! Text holds nothing of the data's that acts on a terminal: see [`printable`]. Tables are aligned
 //! by the width that a terminal gives their text.
 
+mod compare;
 mod description;
+mod html;
+mod numbers;
+mod profile;
 mod rows;
 mod table;
 mod verification;
 
 pub use crate::text::printable;
+pub use compare::{ColumnComparison, Comparison};
 pub use description::Description;
+pub use html::Page;
+pub use profile::{
+    Alert, ColumnProfile, Distinct, Histogram, ImageGrid, Lengths, Media, Numbers, Profile, SampleImage,
+    SampleRow, Scale, TopValue,
+};
 pub use rows::rows_to_text;
 pub use verification::{PartVerified, Verification};
 
+use std::io::Write;
+use std::path::Path;
+
 use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::sink::atomic::AtomicFile;
+
+/// Writes `text` to a file that appears under its name when it is whole.
+///
+/// # Errors
+/// The file exists and `overwrite` is not set, or it cannot be written.
+pub fn write_file(path: &Path, text: &str, overwrite: bool) -> Result<()> {
+    let mut file = AtomicFile::create(path, overwrite)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
+    let named = |e| Error::io("cannot write output", e).in_source(path.to_string_lossy().into_owned());
+    written.map_err(named)?;
+    file.persist().map(drop)
+}
 
 /// `value` in lines, as the program prints it: what acts on a terminal is escaped within strings.
 ///

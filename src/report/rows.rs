@@ -11,16 +11,30 @@ use super::table;
 use crate::error::Result;
 use crate::text::{fit, printable, width};
 
-/// Columns of a terminal that a value takes before it is cut.
-const VALUE: usize = 40;
-/// Columns that a list or a struct takes before it is cut.
-const CELL: usize = 80;
+/// How much of a value is shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Columns of a terminal that a value takes before it is cut.
+    pub(super) value: usize,
+    /// Columns that a list or a struct takes before it is cut.
+    pub(super) nested: usize,
+}
+
+impl Room {
+    /// What is left after so many columns.
+    fn less(self, used: usize) -> Self {
+        Self { nested: self.nested.saturating_sub(used), ..self }
+    }
+}
+
+/// In a table on a terminal.
+const TERMINAL: Room = Room { value: 40, nested: 80 };
 /// Values of a list that are shown.
 const SHOWN: usize = 8;
 /// Bytes of a value that are shown where it is no text.
 const BYTES: usize = 10;
 /// Bytes of a value that are looked at for whether it is text.
-const LOOKED_AT: usize = 4 * VALUE;
+const LOOKED_AT: usize = 1024;
 
 /// The rows of `batches`, all of `schema`, as a table of text. Long values are cut; of lists, the
 /// first values are shown; bytes are hexadecimal digits unless all that a column shows are text.
@@ -35,11 +49,23 @@ pub fn rows_to_text(schema: &Schema, batches: &[RecordBatch]) -> Result<String> 
     let mut rows = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
-            let cells = batch.columns().iter().zip(&formats).map(|(column, format)| format.cell(column, row));
+            let cells = batch
+                .columns()
+                .iter()
+                .zip(&formats)
+                .map(|(column, format)| format.cell(column, row, TERMINAL));
             rows.push(cells.collect::<Result<Vec<_>>>()?);
         }
     }
     Ok(table::render(&header, &rows))
+}
+
+/// One value as text, in so much room.
+///
+/// # Errors
+/// It cannot be displayed.
+pub(super) fn value_to_text(array: &ArrayRef, row: usize, room: Room) -> Result<String> {
+    Format::of(&[array.slice(row, 1)]).cell(array, row, room)
 }
 
 /// How values are shown.
@@ -86,22 +112,22 @@ impl Format {
     }
 
     /// The value at `row` as the text of a cell.
-    fn cell(&self, array: &ArrayRef, row: usize) -> Result<String> {
+    fn cell(&self, array: &ArrayRef, row: usize, room: Room) -> Result<String> {
         // What is nested has cut its values; together they may still be long.
-        let text = self.value(array, row, CELL)?;
+        let text = self.value(array, row, room)?;
         Ok(match self {
-            Format::List(_) | Format::Struct(_) => fit(&text, CELL).into_owned(),
+            Format::List(_) | Format::Struct(_) => fit(&text, room.nested).into_owned(),
             _ => text,
         })
     }
 
     /// The value at `row`; what is nested ends when it is wider than `room`.
-    fn value(&self, array: &ArrayRef, row: usize, room: usize) -> Result<String> {
+    fn value(&self, array: &ArrayRef, row: usize, room: Room) -> Result<String> {
         if array.is_null(row) {
             return Ok("null".to_owned());
         }
         Ok(match self {
-            Format::Text => text(bytes(array, row).unwrap_or_default()),
+            Format::Text => text(bytes(array, row).unwrap_or_default(), room.value),
             Format::Hex => hex(bytes(array, row).unwrap_or_default()),
             Format::List(format) => {
                 let values = items(array, row).unwrap_or_else(|| array.slice(0, 0));
@@ -109,10 +135,10 @@ impl Format {
                 let mut used = 0;
                 let shown = values.len().min(SHOWN);
                 for i in 0..shown {
-                    let part = format.value(&values, i, room.saturating_sub(used))?;
+                    let part = format.value(&values, i, room.less(used))?;
                     used += width(&part) + 2;
                     parts.push(part);
-                    if used > room {
+                    if used > room.nested {
                         break;
                     }
                 }
@@ -126,14 +152,11 @@ impl Format {
                 let mut parts = Vec::new();
                 let mut used = 0;
                 for ((name, format), column) in fields.iter().zip(columns) {
-                    let part = format!(
-                        "{}: {}",
-                        printable(name),
-                        format.value(column, row, room.saturating_sub(used))?
-                    );
+                    let part =
+                        format!("{}: {}", printable(name), format.value(column, row, room.less(used))?);
                     used += width(&part) + 2;
                     parts.push(part);
-                    if used > room {
+                    if used > room.nested {
                         break;
                     }
                 }
@@ -144,7 +167,7 @@ impl Format {
                 let one = in_utc(array.slice(row, 1))?;
                 let formatter = ArrayFormatter::try_new(one.as_ref(), &options)?;
                 let value = formatter.value(0).to_string();
-                fit(&printable(&value), VALUE).into_owned()
+                fit(&printable(&value), room.value).into_owned()
             }
         })
     }
@@ -203,10 +226,10 @@ fn is_text(value: &[u8]) -> bool {
     text.is_ok_and(|text| !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')))
 }
 
-fn text(value: &[u8]) -> String {
+fn text(value: &[u8], room: usize) -> String {
     let start = value.get(..LOOKED_AT).unwrap_or(value);
     let text = String::from_utf8_lossy(start);
-    fit(&printable(&text), VALUE).into_owned()
+    fit(&printable(&text), room).into_owned()
 }
 
 fn hex(value: &[u8]) -> String {
@@ -247,7 +270,7 @@ mod tests {
     fn what_is_cut_ends_at_a_character() {
         let long = "東".repeat(1000);
         let shown = one_column(Arc::new(BinaryArray::from(vec![long.as_bytes()])));
-        assert!(shown.contains(&format!("{}…", "東".repeat(VALUE / 2))), "{shown}");
+        assert!(shown.contains(&format!("{}…", "東".repeat(20))), "{shown}");
         let shown = one_column(Arc::new(StringArray::from(vec!["a\u{1b}[31m\n"])));
         assert!(shown.ends_with("a\\u{1b}[31m\\n\n"), "{shown}");
     }

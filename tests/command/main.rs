@@ -22,6 +22,7 @@ mod pipes;
 mod printed;
 mod quirks;
 mod record_damage;
+mod report;
 mod saved_damage;
 mod tables;
 mod tfds;

@@ -29,6 +29,7 @@ pub(crate) enum Command {
     Head(Head),
     Count(Count),
     Verify(Show),
+    Report(Report),
     PythonHelper,
 }
 
@@ -80,6 +81,19 @@ pub(crate) struct Count {
     pub(crate) check: bool,
 }
 
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) input: Input,
+    pub(crate) output: Option<PathBuf>,
+    /// Rows to look at; all if none.
+    pub(crate) rows: Option<u64>,
+    pub(crate) compare: Option<OsString>,
+    pub(crate) compare_split: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) json: bool,
+    pub(crate) progress: Progress,
+}
+
 /// When a progress bar is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -121,6 +135,11 @@ fn command() -> ClapCommand {
             .about("Read everything, check every checksum, and list what is damaged")
             .args([inputs(), json()])
             .args(from_table(&[OutputKind::Verify])),
+        ClapCommand::new("report")
+            .about("Make a page to look at: what is in every column, images, rows, and what is wrong")
+            .args([inputs(), json(), progress()])
+            .args(for_reporting())
+            .args(from_table(&[OutputKind::Report])),
         ClapCommand::new("python-helper")
             .about("Print tfarrow_export.py, which exports tf.data pipelines from Python"),
     ];
@@ -199,7 +218,57 @@ fn check() -> Arg {
         .help("Read every record and see that there are as many as the input's metadata says")
 }
 
-/// Arguments that concern this program alone.
+/// Arguments of reports.
+fn for_reporting() -> [Arg; 5] {
+    [
+        Arg::new("output")
+            .short('o')
+            .long("output")
+            .value_name("OUTPUT")
+            .required_unless_present("json")
+            .value_parser(value_parser!(PathBuf))
+            .help("Where to write the page, or the JSON; - for standard output"),
+        Arg::new("rows")
+            .long("rows")
+            .value_name("N|all")
+            .default_value("all")
+            .value_parser(rows_or_all)
+            .help("Rows to look at, the first ones"),
+        Arg::new("compare")
+            .long("compare")
+            .value_name("OTHER")
+            .value_parser(value_parser!(OsString))
+            .help("Another dataset, to be compared with: which columns differ, the most different first"),
+        Arg::new("compare_split")
+            .long("compare-split")
+            .value_name("NAME")
+            .help("Splits of the other dataset, or of the same one, to be compared with"),
+        Arg::new("title")
+            .long("title")
+            .value_name("TEXT")
+            .conflicts_with("json")
+            .help("The title of the page [default: the name of the input]"),
+    ]
+}
+
+/// So many rows; none for all of them.
+fn rows_or_all(text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "all" => Ok(None),
+        n => n.parse().map(Some).map_err(|_| "expected a number or `all`".to_owned()),
+    }
+}
+
+fn progress() -> Arg {
+    Arg::new("progress")
+        .long("progress")
+        .value_name("WHEN")
+        .value_parser(PossibleValuesParser::new(["auto", "always", "never"]))
+        .default_value("auto")
+        .help("Show a progress bar")
+}
+
+/// Arguments of conversions that concern this program alone.
 fn for_converting() -> [Arg; 4] {
     [
         Arg::new("output")
@@ -223,12 +292,7 @@ fn for_converting() -> [Arg; 4] {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .help("Write every record that was skipped or nulled to a file, as one JSON object a line"),
-        Arg::new("progress")
-            .long("progress")
-            .value_name("WHEN")
-            .value_parser(PossibleValuesParser::new(["auto", "always", "never"]))
-            .default_value("auto")
-            .help("Show a progress bar"),
+        progress(),
     ]
 }
 
@@ -239,11 +303,7 @@ fn understood(matches: &ArgMatches) -> Command {
             output: matches.get_one("output").cloned(),
             dry_run: matches.get_flag("dry_run"),
             report: matches.get_one("report").cloned(),
-            progress: match matches.get_one::<String>("progress").map(String::as_str) {
-                Some("always") => Progress::Always,
-                Some("never") => Progress::Never,
-                _ => Progress::Auto,
-            },
+            progress: when(matches),
         }),
         Some(("schema", matches)) => Command::Schema(show(matches)),
         Some(("head", matches)) => Command::Head(Head {
@@ -254,7 +314,25 @@ fn understood(matches: &ArgMatches) -> Command {
             Command::Count(Count { input: input(matches), check: matches.get_flag("check") })
         }
         Some(("verify", matches)) => Command::Verify(show(matches)),
+        Some(("report", matches)) => Command::Report(Report {
+            input: input(matches),
+            output: matches.get_one("output").cloned(),
+            rows: matches.get_one::<Option<u64>>("rows").copied().flatten(),
+            compare: matches.get_one("compare").cloned(),
+            compare_split: matches.get_one("compare_split").cloned(),
+            title: matches.get_one("title").cloned(),
+            json: matches.get_flag("json"),
+            progress: when(matches),
+        }),
         _ => Command::PythonHelper,
+    }
+}
+
+fn when(matches: &ArgMatches) -> Progress {
+    match matches.get_one::<String>("progress").map(String::as_str) {
+        Some("always") => Progress::Always,
+        Some("never") => Progress::Never,
+        _ => Progress::Auto,
     }
 }
 

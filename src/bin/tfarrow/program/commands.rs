@@ -17,6 +17,7 @@ use crate::program::damage::{self, Outcome};
 use crate::program::folder;
 use crate::program::plan;
 use crate::program::progress::Bar;
+use crate::program::report;
 
 /// How shells see a process that Ctrl-C ended.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<Outcome> {
         Command::Head(args) => run_head(&args),
         Command::Count(args) => run_count(&args).map(|()| Outcome::Done),
         Command::Verify(args) => damage::verify(&args),
+        Command::Report(args) => report::run(&args),
         Command::PythonHelper => print(tfarrow::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }
@@ -94,7 +96,12 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
     }
     // Shards have names of their own.
     let spared = args.input.has("shards") || args.input.has("overwrite");
-    if !spared && path != Path::new("-") && path.symlink_metadata().is_ok() {
+    if spared || path == Path::new("-") { Ok(()) } else { refuse_existing(path) }
+}
+
+/// Refuses an output that exists already.
+pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
             .in_source(path.to_string_lossy().into_owned())
             .with_hint("pass --overwrite to replace it"));

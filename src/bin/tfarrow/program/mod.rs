@@ -7,6 +7,7 @@ mod damage;
 mod folder;
 mod plan;
 mod progress;
+mod report;
 
 use std::ffi::OsString;
 

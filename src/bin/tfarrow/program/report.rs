@@ -1,0 +1,106 @@
+//! `tfarrow report`.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use tfarrow::options::{Dialect, OutputKind};
+use tfarrow::report::{Comparison, Page, Profile, json_to_text, write_file};
+use tfarrow::{OnError, Progress, Result};
+
+use crate::program::args::{Input, Report};
+use crate::program::commands::{note, on_interrupt, print, refuse_existing, tell_choice};
+use crate::program::damage::Outcome;
+use crate::program::plan;
+use crate::program::progress::Bar;
+
+pub(crate) fn run(args: &Report) -> Result<Outcome> {
+    let overwrite = args.input.has("overwrite");
+    let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    if let Some(path) = file.filter(|_| !overwrite) {
+        refuse_existing(path)?;
+    }
+    on_interrupt()?;
+    let profile = profile(args, &args.input)?;
+    let other_input = other_input(args);
+    let other = other_input.as_ref().map(|input| self::profile(args, input)).transpose()?;
+    let text = if args.json {
+        let mut json = profile.to_json(Dialect::Command);
+        if let (Some(other), Some(object)) = (&other, json.as_object_mut()) {
+            object.insert("compare".to_owned(), Comparison::of(&profile, other).to_json());
+        }
+        json_to_text(&json)
+    } else {
+        let page = Page::new(&profile, args.title.clone().unwrap_or_else(|| name_of(&args.input)));
+        match (&other, &other_input) {
+            (Some(other), Some(input)) => page.with_other(other, name_of(input)).to_html(),
+            _ => page.to_html(),
+        }
+    };
+    let damaged = profile.damaged + other.map_or(0, |other| other.damaged);
+    match file {
+        Some(path) => {
+            write_file(path, &text, overwrite)?;
+            let lost =
+                if damaged > 0 { format!("; {damaged} records could not be read") } else { String::new() };
+            let alerts = profile.alerts.len();
+            let are = if alerts == 1 { "1 alert".to_owned() } else { format!("{alerts} alerts") };
+            note(&format!("{} rows to {}: {are}{lost}", profile.rows, path.display()));
+        }
+        None => print(&text)?,
+    }
+    Ok(if damaged == 0 { Outcome::Done } else { Outcome::Damaged })
+}
+
+/// What is compared with, if anything: another input, or another split of the same; with the same
+/// options.
+fn other_input(args: &Report) -> Option<Input> {
+    if args.compare.is_none() && args.compare_split.is_none() {
+        return None;
+    }
+    let inputs: Vec<OsString> = match &args.compare {
+        Some(other) => vec![other.clone()],
+        None => args.input.inputs.clone(),
+    };
+    let mut options = args.input.options.clone();
+    if let Some(split) = &args.compare_split {
+        options.retain(|(option, _)| option.key != "split");
+        options.extend(
+            tfarrow::options::OPTIONS.iter().filter(|o| o.key == "split").map(|o| (o, split.clone())),
+        );
+    }
+    Some(Input { inputs, options })
+}
+
+/// Reads one of the datasets.
+fn profile(args: &Report, input: &Input) -> Result<Profile> {
+    let progress: Arc<Progress> = Arc::default();
+    let mut builder = plan::reader(input, OutputKind::Report)?.with_progress(progress.clone());
+    if !input.has("on_error") {
+        builder = builder.with_default_on_error(OnError::Skip);
+    }
+    if let Some(rows) = args.rows {
+        let mut selection = builder.read_options().selection;
+        selection.take = Some(selection.take.map_or(rows, |take| take.min(rows)));
+        builder = builder.with_selection(selection);
+    }
+    let source = builder.build_source()?;
+    let bytes: Option<u64> = source.partitions().iter().map(|p| p.bytes).sum();
+    let bar = Bar::start(args.progress, progress, bytes);
+    let profile = Profile::of(&source, builder.read_options(), builder.threads());
+    bar.finish();
+    tell_choice(source.as_ref());
+    profile
+}
+
+/// What to call a dataset: the last part of its path, and the split.
+fn name_of(input: &Input) -> String {
+    let first = input.inputs.first().map(Path::new).unwrap_or(Path::new(""));
+    let name = first.file_name().unwrap_or(first.as_os_str()).to_string_lossy();
+    let more = match input.inputs.len() {
+        0 | 1 => String::new(),
+        more => format!(" and {} more", more - 1),
+    };
+    let split = input.value("split").map(|split| format!(", {split}")).unwrap_or_default();
+    format!("{name}{more}{split}")
+}
