@@ -142,15 +142,6 @@ impl RecordDecoder {
         }
     }
 
-    /// Whether values of the records appended were lost: see [`take_lost`](Self::take_lost).
-    #[inline]
-    pub(crate) fn has_lost(&self) -> bool {
-        match self {
-            RecordDecoder::Example(decoder) => !decoder.losses.errors.is_empty(),
-            RecordDecoder::Raw(_) => false,
-        }
-    }
-
     /// What of the records appended could not be read as the values of their columns, and is null,
     /// where the plan says so.
     pub(crate) fn take_lost(&mut self) -> Vec<Error> {

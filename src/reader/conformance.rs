@@ -10,7 +10,7 @@ use arrow::compute::concat_batches;
 
 use super::Batches;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::{Cardinality, Decoded, ReadOptions, Selection, Source};
+use crate::source::{Cardinality, Decoded, ReadOptions, Selection, Source, drain};
 
 fn broken(rule: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, format!("source breaks a rule: {}", rule.into()))
@@ -69,7 +69,7 @@ pub fn check(source: &Arc<dyn Source>) -> Result<()> {
 
     let mut parts = Vec::new();
     for (index, partition) in source.partitions().iter().enumerate() {
-        let part = drain(source, index..index + 1)?;
+        let part = batches_of(source, index..index + 1)?;
         let part_rows: usize = part.iter().map(RecordBatch::num_rows).sum();
         if let Some(known) = partition.rows {
             ensure(known == part_rows as u64, || {
@@ -80,7 +80,9 @@ pub fn check(source: &Arc<dyn Source>) -> Result<()> {
     }
     ensure(table(source, &parts)? == whole, || "partitions give other rows than the whole".to_owned())?;
     let end = source.partitions().len();
-    ensure(drain(source, end..end + 1)?.is_empty(), || "there are rows past the last partition".to_owned())?;
+    ensure(batches_of(source, end..end + 1)?.is_empty(), || {
+        "there are rows past the last partition".to_owned()
+    })?;
 
     if let Cardinality::Known(known) = source.cardinality() {
         ensure(known == rows as u64, || format!("cardinality is {rows} and claims to be {known}"))?;
@@ -99,18 +101,15 @@ pub fn check(source: &Arc<dyn Source>) -> Result<()> {
     Ok(())
 }
 
-fn drain(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result<Vec<RecordBatch>> {
+fn batches_of(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result<Vec<RecordBatch>> {
     let mut units = source.units(partitions, &ReadOptions::default())?;
     let mut batches = Vec::new();
-    let mut rest = None;
-    while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
-        rest = unit.decode(&mut |decoded| {
-            if let Decoded::Batch(batch) = decoded {
-                batches.push(batch);
-            }
-            Ok(())
-        })?;
-    }
+    drain(units.as_mut(), &mut |decoded| {
+        if let Decoded::Batch(batch) = decoded {
+            batches.push(batch);
+        }
+        Ok(())
+    })?;
     Ok(batches)
 }
 

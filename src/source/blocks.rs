@@ -100,18 +100,6 @@ impl FrameRun {
         self.block.bytes.get(self.range.clone()).unwrap_or_default()
     }
 
-    /// The frames after the first `records`, which take `bytes`; none if there are none.
-    pub(crate) fn after(&self, records: usize, bytes: usize) -> Option<FrameRun> {
-        let left = self.records.checked_sub(records).filter(|left| *left > 0)?;
-        Some(FrameRun {
-            range: self.range.start + bytes..self.range.end,
-            offset: self.offset + bytes as u64,
-            first_record: self.first_record + records as u64,
-            records: left,
-            ..self.clone()
-        })
-    }
-
     /// The same frames, each in a run of its own.
     pub(crate) fn split(&self) -> Vec<FrameRun> {
         let mut out = Vec::with_capacity(self.records);
@@ -328,6 +316,27 @@ impl FrameReader {
             run.extend(frame.bytes);
         }
         follows
+    }
+
+    /// The next frames, as far as they lie in one block: at least one, at most `records`, of about
+    /// `bytes` bytes; `Ok(None)` at the end of the stream. What is wrong with the frame after them is
+    /// told the next time.
+    ///
+    /// # Errors
+    /// As [`next_frame`](Self::next_frame).
+    pub(crate) fn next_run(&mut self, records: usize, bytes: usize) -> Result<Option<FrameRun>> {
+        let Some(frame) = self.next_frame()? else { return Ok(None) };
+        let mut run = self.begin_run(&frame);
+        while run.records < records && run.range.len() < bytes {
+            let rest = self.block.bytes.get(self.at..self.filled).unwrap_or_default();
+            let Ok(Some(whole)) = tfrecord::frame_bytes(rest, self.max_record_bytes) else { break };
+            let Some(frame) = usize::try_from(whole).ok().filter(|frame| *frame <= rest.len()) else { break };
+            self.at += frame;
+            self.offset += whole;
+            self.record += 1;
+            run.extend(frame);
+        }
+        Ok(Some(run))
     }
 
     /// Goes on after an error of [`next_frame`](Self::next_frame): looks for the next frame whose

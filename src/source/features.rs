@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 
 use super::options::OpenOptions;
+use super::records::{Piece, sample};
 use crate::error::{Error, Result};
-use crate::options::{OnError, Phrase, RecordKind};
+use crate::options::{InferRecords, OnError, Phrase, RecordKind};
 use crate::schema::feature::{FeatureSpec, Missing, nearest};
 use crate::schema::infer::{Inference, Lists, Settled};
 use crate::schema::{FeaturePlan, unknown_column};
@@ -91,6 +92,35 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     plan.sequence = inference.is_sequence();
     plan.null_values = options.on_error == OnError::NullValue;
     Ok(plan)
+}
+
+/// The plan of the columns of the records in `pieces`, of which some are read if the features are not
+/// given.
+///
+/// # Errors
+/// A record that is read is damaged, or as [`plan`].
+pub(super) fn learn(pieces: &[Piece], options: &OpenOptions, source: &str) -> Result<FeaturePlan> {
+    let settled = |name: &str| is_settled(options, name);
+    let mut inference = inference(options, &settled);
+    let limit = match options.infer {
+        _ if options.features_complete => PROBE_RECORDS,
+        InferRecords::First(limit) => limit,
+        InferRecords::All => u64::MAX,
+    };
+    let known = options.features_complete && options.record == RecordKind::Example;
+    if limit > 0 && !known {
+        let fault =
+            sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
+                inference.observe(record)?;
+                Ok(inference.records() < limit)
+            })?;
+        // Nothing is known of what the columns should be: the first fault says why.
+        match fault {
+            Some(fault) if !inference.has_names() && options.features.is_empty() => return Err(fault),
+            _ => {}
+        }
+    }
+    plan(options, &inference, source)
 }
 
 /// The plan of records kept as they are: one column, `record`, of bytes.

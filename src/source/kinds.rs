@@ -9,16 +9,15 @@ use std::io::Read;
 use std::sync::Arc;
 
 #[cfg(feature = "array-record")]
-use super::array_record::{self, ArrayRecordSource};
+use super::array_record;
 use super::count::count_records;
 use super::foreign::{DECOMPRESS, foreign};
-use super::message::{self, MessageSource, RecordFiles};
+use super::message;
 use super::options::OpenOptions;
-use super::records::{self, Piece, RecordFile};
+use super::records::{self, Piece, RecordFile, RecordFiles};
 use super::table::{self, Kind as Table};
 use super::tfds::{self, TfdsSource};
-use super::tfrecord::TfRecordSource;
-use super::{Cardinality, Decoded, ReadOptions, Selection, Source, live, saved};
+use super::{Cardinality, Decoded, ReadOptions, Selection, Source, drain, live, saved};
 use crate::error::{Error, Result};
 use crate::input::{self, Input, Place, Stat};
 use crate::options::InputKind;
@@ -109,7 +108,7 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
         options: InputKind::Tfds,
         find: |place, stat| if in_folder(stat) { tfds::find(place) } else { Ok(None) },
         open: |folder, named, options| match message::is_asked_for(options) && !options.to_verify {
-            true => Ok(Arc::new(MessageSource::open(RecordFiles::of_tfds(folder, options)?, options)?)),
+            true => Ok(Arc::new(message::open(RecordFiles::of_tfds(folder, options)?, options)?)),
             false => Ok(Arc::new(TfdsSource::open(folder, named, options)?)),
         },
         count: |folder, options, read, check| match check {
@@ -127,8 +126,7 @@ pub(crate) static FILES: [FileKind; 5] = [
         options: OpenOptions::kind_of_records,
         is: |probe| probe.compression == Some(Compression::None) || probe.is_compressed_tfrecord(),
         open: |inputs, options| {
-            let examples = || Ok(Arc::new(TfRecordSource::open(inputs.clone(), options)?) as Arc<dyn Source>);
-            MessageSource::open_or(|| RecordFiles::frames(&inputs, options), options, examples)
+            Ok(Arc::new(message::open_any(RecordFiles::frames(&inputs, options)?, options)?))
         },
         count: count_frames,
     },
@@ -139,8 +137,7 @@ pub(crate) static FILES: [FileKind; 5] = [
         is: |probe| probe.first.starts_with(&RIEGELI),
         #[cfg(feature = "array-record")]
         open: |inputs, options| {
-            let examples = || Ok(Arc::new(ArrayRecordSource::open(&inputs, options)?) as Arc<dyn Source>);
-            MessageSource::open_or(|| RecordFiles::array_records(&inputs), options, examples)
+            Ok(Arc::new(message::open_any(RecordFiles::array_records(&inputs)?, options)?))
         },
         #[cfg(feature = "array-record")]
         count: |probes, options, read, check| match check {
@@ -448,14 +445,12 @@ pub(crate) fn count_source(source: &dyn Source, read: &ReadOptions) -> Result<u6
 fn count_rows(source: &dyn Source, read: &ReadOptions) -> Result<u64> {
     let options = ReadOptions { selection: Selection::default(), ..read.clone() };
     let mut units = source.units(0..source.partitions().len(), &options)?;
-    let (mut rows, mut rest) = (0, None);
-    while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
-        rest = unit.decode(&mut |decoded| {
-            if let Decoded::Batch(batch) = decoded {
-                rows += batch.num_rows() as u64;
-            }
-            Ok(())
-        })?;
-    }
+    let mut rows = 0;
+    drain(units.as_mut(), &mut |decoded| {
+        if let Decoded::Batch(batch) = decoded {
+            rows += batch.num_rows() as u64;
+        }
+        Ok(())
+    })?;
     Ok(rows)
 }

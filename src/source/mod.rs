@@ -43,11 +43,10 @@ mod partition;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod saved;
+pub(crate) mod select;
 mod snappy_reader;
 pub(crate) mod table;
 pub(crate) mod tfds;
-pub(crate) mod tfrecord;
-mod tfrecord_unit;
 
 /// How many elements a dataset has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -297,18 +296,14 @@ pub trait Source: fmt::Debug + Send + Sync {
         let mut records = 0;
         let mut read = || -> Result<()> {
             let mut units = self.units(partition..partition + 1, &options)?;
-            let mut rest = None;
-            while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
-                rest = unit.decode(&mut |decoded| match decoded {
-                    Decoded::Batch(batch) => {
-                        records += batch.num_rows() as u64;
-                        Ok(())
-                    }
-                    Decoded::Failure(failure) | Decoded::NulledValue(failure) => damage(failure),
-                    Decoded::EndOfPart => Ok(()),
-                })?;
-            }
-            Ok(())
+            drain(units.as_mut(), &mut |decoded| match decoded {
+                Decoded::Batch(batch) => {
+                    records += batch.num_rows() as u64;
+                    Ok(())
+                }
+                Decoded::Failure(failure) | Decoded::NulledValue(failure) => damage(failure),
+                Decoded::EndOfPart => Ok(()),
+            })
         };
         // A source may know no way to go on after some kind of damage.
         let stopped = match read() {
@@ -329,6 +324,20 @@ pub trait Units: Send {
     /// # Errors
     /// The input cannot be read, or is damaged where units are cut.
     fn next_unit(&mut self) -> Result<Option<Box<dyn Unit>>>;
+}
+
+/// Decodes all units, one after the other, and gives what they hold to `take`.
+///
+/// # Errors
+/// The input is damaged or contradicts the schema, or `take` fails.
+pub(crate) fn drain(units: &mut dyn Units, take: &mut dyn FnMut(Decoded) -> Result<()>) -> Result<()> {
+    while let Some(unit) = units.next_unit()? {
+        let mut rest = Some(unit);
+        while let Some(unit) = rest {
+            rest = unit.decode(take)?;
+        }
+    }
+    Ok(())
 }
 
 /// What a unit holds, in the order of its records.

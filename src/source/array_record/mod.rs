@@ -1,38 +1,17 @@
-//! ArrayRecord files of `tf.train.Example`, or of records kept as bytes.
+//! ArrayRecord files: what their index says, and where they are cut.
 
 pub(crate) mod file;
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
-
 use self::file::ArrayRecordFile;
-use super::features;
-use super::options::OpenOptions;
-use super::records::{self, Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
-use super::report::Failure;
-use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units, Verified};
-use crate::column::record::RecordDecoder;
+use super::records::{Piece, RecordFile};
+use super::{Partition, PartitionRange};
 use crate::error::Result;
 use crate::input::{Input, side_by_side};
-use crate::options::{InferRecords, RecordKind};
-use crate::schema::FeaturePlan;
-use crate::tf::spec::ElementSpec;
 
 /// Bytes of a file that make a partition of their own.
 const PARTITION_BYTES: u64 = 64 << 20;
-
-/// ArrayRecord files, a partition for every 64 MB or so of chunks.
-#[derive(Debug)]
-pub(crate) struct ArrayRecordSource {
-    shared: Arc<Shared>,
-    plan: Arc<FeaturePlan>,
-    kind: String,
-    pieces: Vec<Piece>,
-    partitions: Vec<Partition>,
-    records: u64,
-}
 
 /// The indexes of `inputs`, which must all be ArrayRecord files.
 pub(crate) fn open_files(inputs: &[Input]) -> Result<Vec<Arc<ArrayRecordFile>>> {
@@ -50,42 +29,6 @@ pub(crate) fn split_files(inputs: &[Input]) -> Result<(Vec<Piece>, Vec<Partition
         records = split(&file, PARTITION_BYTES, records, &mut pieces, &mut partitions);
     }
     Ok((pieces, partitions, records))
-}
-
-impl ArrayRecordSource {
-    /// Opens the files and plans their columns, reading records for inference if the features are
-    /// not given.
-    ///
-    /// # Errors
-    /// A file cannot be opened, its index or a record read for inference is damaged, or the
-    /// options do not fit the features.
-    pub(crate) fn open(inputs: &[Input], options: &OpenOptions) -> Result<Self> {
-        let (pieces, partitions, records) = split_files(inputs)?;
-        // Checking the chunks needs no columns.
-        let record = if options.to_verify { RecordKind::Raw } else { options.record };
-        let (plan, what) = match record {
-            RecordKind::Raw => (features::raw_plan(options, "array_record")?, "raw records"),
-            _ => {
-                let plan = infer(&pieces, options)?;
-                let what = if plan.sequence { "tf.train.SequenceExample" } else { "tf.train.Example" };
-                (plan, what)
-            }
-        };
-        let plan = Arc::new(plan);
-        let raw = record == RecordKind::Raw;
-        let decoder_plan = plan.clone();
-        let shared = Shared::new(options.check_crc, options.max_record_bytes, move |rows| {
-            RecordDecoder::new(&decoder_plan, raw, rows).map(|d| Box::new(d) as Box<dyn RowDecoder>)
-        });
-        Ok(Self {
-            shared: Arc::new(shared),
-            plan,
-            kind: format!("ArrayRecord files of {what}"),
-            pieces,
-            partitions,
-            records,
-        })
-    }
 }
 
 /// Cuts a file whose first record is the element `first` into partitions of about
@@ -122,73 +65,6 @@ fn split(
         if chunk >= index.chunks() {
             return first + index.records;
         }
-    }
-}
-
-fn infer(pieces: &[Piece], options: &OpenOptions) -> Result<FeaturePlan> {
-    let settled = |name: &str| features::is_settled(options, name);
-    let mut inference = features::inference(options, &settled);
-    let limit = match options.infer {
-        _ if options.features_complete => features::PROBE_RECORDS,
-        InferRecords::First(limit) => limit,
-        InferRecords::All => u64::MAX,
-    };
-    if limit > 0 && (!options.features_complete || options.record != RecordKind::Example) {
-        let fault =
-            sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
-                inference.observe(record)?;
-                Ok(inference.records() < limit)
-            })?;
-        // Nothing is known of what the columns should be: the first fault says why.
-        match fault {
-            Some(fault) if !inference.has_names() && options.features.is_empty() => return Err(fault),
-            _ => {}
-        }
-    }
-    features::plan(options, &inference, "array_record")
-}
-
-impl Source for ArrayRecordSource {
-    fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    fn row_name(&self) -> &str {
-        "records"
-    }
-
-    fn element_spec(&self) -> &ElementSpec {
-        &self.plan.element_spec
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.plan.schema.clone()
-    }
-
-    fn cardinality(&self) -> Cardinality {
-        Cardinality::Known(self.records)
-    }
-
-    fn partitions(&self) -> &[Partition] {
-        &self.partitions
-    }
-
-    fn cuts_parts(&self) -> bool {
-        true
-    }
-
-    fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
-        Ok(Box::new(RecordUnits::new(&self.shared, clip(&self.pieces, partitions), options)))
-    }
-
-    fn verify(
-        &self,
-        partition: usize,
-        options: &ReadOptions,
-        damage: &mut dyn FnMut(Failure) -> Result<()>,
-    ) -> Result<Verified> {
-        let pieces = clip(&self.pieces, partition..partition + 1);
-        records::verify(&pieces, self.shared.max_record_bytes, &options.progress, damage)
     }
 }
 

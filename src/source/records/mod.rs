@@ -1,7 +1,9 @@
 //! Records of files in order, cut into units of a batch each, whatever the files' format.
 
 mod check;
+mod files;
 mod runs;
+mod source;
 mod unit;
 
 use std::ops::Range;
@@ -10,12 +12,15 @@ use std::sync::{Arc, Mutex};
 use arrow::array::RecordBatch;
 
 pub(crate) use self::check::verify;
+pub(crate) use self::files::RecordFiles;
 pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
 use self::runs::{Run, Stream};
+pub(crate) use self::source::RecordSource;
 use self::unit::RecordUnit;
 use super::blocks::BufferPool;
 use super::options::OpenOptions;
 use super::report::Failure;
+use super::select::Selector;
 use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, Result};
@@ -183,14 +188,18 @@ pub(crate) fn sample(
             };
             left = left.saturating_sub(run.records() as u64);
             let mut more = true;
-            for run in run.split() {
+            // Damage in one record says nothing of another, where it is tolerated.
+            let runs = if on_error == OnError::Fail { vec![run] } else { run.split() };
+            for run in runs {
                 let mut index = 0;
                 let read = run.for_each(check_crc, &mut scratch, &mut |record| {
-                    let (source, number) = run.place(index);
+                    let this = index;
                     index += 1;
                     if more {
-                        match take(record).map_err(|e| e.at_record(number).in_source(source)) {
+                        match take(record) {
                             Err(error) if on_error.tolerates(&error) => {
+                                let (source, number) = run.place(this);
+                                let error = run.place_byte(error).at_record(number).in_source(source);
                                 first_fault.get_or_insert(error);
                             }
                             other => more = other?,
@@ -266,10 +275,7 @@ pub(crate) struct RecordUnits {
     current: Option<Open>,
     /// Records in a unit.
     unit_rows: usize,
-    /// Elements passed so far.
-    element: u64,
-    /// Elements selected so far.
-    taken: u64,
+    selector: Selector,
     done: bool,
 }
 
@@ -298,8 +304,7 @@ impl RecordUnits {
             pieces: pieces.into_iter(),
             current: None,
             unit_rows: options.batch_rows,
-            element: 0,
-            taken: 0,
+            selector: Selector::new(options.selection),
             done: false,
         }
     }
@@ -310,39 +315,12 @@ impl RecordUnits {
         self
     }
 
-    /// How many elements come before the next one that is selected.
-    fn gap(&self) -> u64 {
-        let selection = &self.options.selection;
-        let Some(after_skip) = self.element.checked_sub(selection.skip) else {
-            return selection.skip - self.element;
-        };
-        match selection.shard {
-            Some((index, count)) if count > 1 => (index + count - after_skip % count) % count,
-            _ => 0,
-        }
-    }
-
-    /// How many elements from the next one on are selected without a gap, at most.
-    fn stretch(&self) -> u64 {
-        let selection = &self.options.selection;
-        let left = selection.take.map_or(u64::MAX, |take| take.saturating_sub(self.taken));
-        let in_part = self.options.part_rows.map_or(u64::MAX, |rows| rows.max(1) - self.taken % rows.max(1));
-        let left = left.min(in_part);
-        if selection.shard.is_some_and(|(_, count)| count > 1) { left.min(1) } else { left }
-    }
-
-    /// Whether the element before is the last one of a part.
-    fn ends_part(&self) -> bool {
-        self.options.part_rows.is_some_and(|rows| self.taken.is_multiple_of(rows.max(1)))
-    }
-
     /// Opens the next piece, but passes by those that are skipped as a whole.
     fn open_next(&mut self) -> Result<bool> {
         for piece in self.pieces.by_ref() {
-            let selection = &self.options.selection;
-            let to_skip = selection.skip.saturating_sub(self.element);
+            let to_skip = self.selector.to_skip();
             if let Some(records) = piece.records.filter(|records| *records <= to_skip) {
-                self.element += records;
+                self.selector.pass(records);
                 continue;
             }
             let mut stream = piece.file.open(&self.shared, &self.options.progress)?;
@@ -379,10 +357,12 @@ impl RecordUnits {
         let (mut rows, mut bytes) = (0usize, 0usize);
         let most_bytes = self.options.record_bytes();
         while rows < self.unit_rows && bytes < most_bytes && !self.done {
-            if rows > 0 && self.ends_part() {
+            let taken = self.selector.taken();
+            if rows > 0 && self.options.ends_part(taken) {
                 break;
             }
-            let (gap, stretch) = (self.gap(), self.stretch());
+            let gap = self.selector.gap();
+            let stretch = self.selector.stretch().min(self.options.left_of_part(taken));
             if stretch == 0 {
                 self.done = true;
                 break;
@@ -410,7 +390,7 @@ impl RecordUnits {
                 match open.stream.skip(wanted) {
                     Ok(skipped) => {
                         open.passed += skipped;
-                        self.element += skipped;
+                        self.selector.pass(skipped);
                         if skipped < wanted {
                             let closed = self.close(true);
                             if let Some(failure) = tolerated(closed, on_error)? {
@@ -420,6 +400,7 @@ impl RecordUnits {
                         }
                     }
                     Err(error) if on_error.tolerates(&error) => {
+                        self.selector.pass(1);
                         self.pass_over()?;
                     }
                     Err(error) => return Err(error),
@@ -437,8 +418,8 @@ impl RecordUnits {
                     continue;
                 }
                 Err(error) if on_error.tolerates(&error) => {
+                    self.selector.take(1);
                     self.pass_over()?;
-                    self.taken += 1;
                     rows += 1;
                     faults.push((runs.len(), error.into()));
                     continue;
@@ -448,13 +429,12 @@ impl RecordUnits {
             let records = run.records();
             let element = open.piece.first_element + open.passed;
             open.passed += records as u64;
-            self.element += records as u64;
-            self.taken += records as u64;
+            self.selector.take(records as u64);
             rows += records;
             bytes += run.bytes();
             append_run(&mut runs, run, element);
         }
-        let ends_part = self.ends_part();
+        let ends_part = self.options.ends_part(self.selector.taken());
         let (shared, options) = (self.shared.clone(), self.options.clone());
         let (passed, most_rows) = (0, usize::MAX);
         let unit = RecordUnit { shared, runs, passed, most_rows, faults, ends_part, options };
@@ -463,7 +443,6 @@ impl RecordUnits {
 
     /// Goes on after damage, which counts as one record.
     fn pass_over(&mut self) -> Result<()> {
-        self.element += 1;
         if let Some(open) = &mut self.current {
             open.passed += 1;
             open.lossy = true;

@@ -166,13 +166,7 @@ impl Stream {
     /// end of the file.
     pub(super) fn next_run(&mut self, records: usize, bytes: usize) -> Result<Option<Run>> {
         match self {
-            Stream::Frames(reader) => {
-                let Some(frame) = reader.next_frame()? else { return Ok(None) };
-                let run = reader.begin_run(&frame);
-                // One frame at a time: the caller puts runs that follow on each other together.
-                let (_, _) = (records, bytes);
-                Ok(Some(Run::Frames(run)))
-            }
+            Stream::Frames(reader) => Ok(reader.next_run(records, bytes)?.map(Run::Frames)),
             #[cfg(feature = "array-record")]
             Stream::Chunks(stream) => Ok(stream.next_run(records, bytes)?.map(Run::Chunks)),
             #[cfg(feature = "parquet")]

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::runs::Run;
 use super::{Of, RowDecoder, RunScratch, Shared};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::OnError;
 use crate::source::report::Failure;
 use crate::source::{Decoded, ReadOptions, Unit};
@@ -32,9 +32,63 @@ pub(super) struct RecordUnit {
     pub(super) options: ReadOptions,
 }
 
+/// What came of records some of which could not be read.
+#[derive(Default)]
+struct Sound {
+    /// Records that are done with.
+    done: usize,
+    /// Where each of those is that became a row, or for which a row of nulls stands.
+    kept: Vec<Place>,
+    lost: Lost,
+}
+
+impl Sound {
+    /// Tells of the values of the record at `place`, just appended, that could not be read.
+    fn tell_values(&mut self, decoder: &mut dyn RowDecoder, run: &Run, place: &Place) {
+        for error in decoder.take_lost() {
+            let error = run.place_byte(error).at_record(place.1).in_source(place.0.clone());
+            self.lost.push((self.kept.len(), Decoded::NulledValue(error.into())));
+        }
+    }
+
+    /// Deals with a record that cannot be read.
+    fn lose(
+        &mut self,
+        decoder: &mut dyn RowDecoder,
+        policy: OnError,
+        place: Place,
+        failure: Failure,
+    ) -> Result<()> {
+        self.lost.push((self.kept.len(), Decoded::Failure(failure)));
+        if policy.keeps_rows() {
+            decoder.push_null()?;
+            self.kept.push(place);
+        }
+        Ok(())
+    }
+}
+
+/// Whether `error` says that a column of `rows` rows is full.
+fn is_limit(error: &Error, rows: usize) -> bool {
+    error.kind() == ErrorKind::Limit && rows > 0
+}
+
+/// After an append that failed: where a column of several rows is full, the record begins the next batch.
+///
+/// # Errors
+/// It was something else.
+#[cold]
+fn begins_a_batch(decoder: &mut dyn RowDecoder, error: Error, rows: usize) -> Result<bool> {
+    if !is_limit(&error, rows) {
+        return Err(error);
+    }
+    decoder.rollback();
+    Ok(true)
+}
+
 impl RecordUnit {
-    /// Decodes the unit, or under [`OnError::Fail`] as much of it as makes a batch that is large;
-    /// returns how many records that was, at least.
+    /// Decodes the unit, or as much of it as makes a batch that is large; returns how many of its records
+    /// are done with.
     pub(super) fn decode_with(
         &self,
         decoder: &mut dyn RowDecoder,
@@ -43,38 +97,16 @@ impl RecordUnit {
     ) -> Result<usize> {
         let policy = self.options.on_error;
         let mut rows = 0;
-        let mut records = usize::MAX;
-        if policy == OnError::Fail {
-            let most_bytes = self.options.decoded_bytes();
-            let mut appended = 0;
-            let mut is_full = false;
-            let mut passed = self.passed;
-            for (run, first) in &self.runs {
-                decoder.begin_run(&run.source());
-                let mut element = *first;
-                run.for_each(self.shared.check_crc, scratch, &mut |record| {
-                    if passed > 0 || is_full {
-                        passed = passed.saturating_sub(1);
-                    } else {
-                        decoder.append(record, element)?;
-                        appended += 1;
-                        is_full = appended >= self.most_rows || decoder.is_full(most_bytes);
-                    }
-                    element += 1;
-                    Ok(())
-                })?;
-                if is_full {
-                    break;
-                }
-            }
+        let done = if policy == OnError::Fail {
+            let appended = self.append_all(decoder, scratch)?;
             let failed = &mut |row: usize, _: Of, error: Error| Err(self.place(self.passed + row, error));
             let given = decoder.finish(policy, failed, &mut |batch| {
                 rows += batch.num_rows() as u64;
                 emit(batch.into())
             })?;
-            records = given.unwrap_or(appended);
+            given.unwrap_or(appended)
         } else {
-            let (kept, mut failures) = self.append_sound(decoder, scratch)?;
+            let Sound { done, kept, mut lost } = self.append_sound(decoder, scratch)?;
             let mut batches = Vec::new();
             let failed = &mut |row: usize, of: Of, error: Error| {
                 let error = match kept.get(row) {
@@ -88,24 +120,25 @@ impl RecordUnit {
                     Of::Record => Decoded::Failure(error.into()),
                     Of::Value => Decoded::NulledValue(error.into()),
                 };
-                failures.push((row, failure));
+                lost.push((row, failure));
                 Ok(())
             };
             decoder.finish(policy, failed, &mut |batch| {
                 batches.push(batch);
                 Ok(())
             })?;
-            failures.sort_by_key(|(row, _)| *row);
-            failures.into_iter().try_for_each(|(_, failure)| emit(failure))?;
+            lost.sort_by_key(|(row, _)| *row);
+            lost.into_iter().try_for_each(|(_, failure)| emit(failure))?;
             for batch in batches {
                 rows += batch.num_rows() as u64;
                 emit(batch.into())?;
             }
-        }
+            done
+        };
         if self.shared.counts_rows {
             self.options.progress.add_rows(rows);
         }
-        Ok(records)
+        Ok(done)
     }
 
     /// What is left after the next `records`; `None` if nothing is.
@@ -118,80 +151,118 @@ impl RecordUnit {
             done -= run.records();
             whole += 1;
         }
+        // Faults before a run are told of when it is begun, those after the last one at the end.
+        let is_left = |before: usize| if done > 0 { before > whole } else { before >= whole };
+        self.faults.retain(|(before, _)| whole < self.runs.len() && is_left(*before));
+        self.faults.iter_mut().for_each(|(before, _)| *before -= whole);
         self.runs.drain(..whole);
         self.passed = done;
         self.most_rows = records.max(1);
         if self.runs.is_empty() { None } else { Some(self) }
     }
 
-    /// Appends the records that can be read; returns where each of those that were appended is, and
-    /// what is told of the others, with the number of those before it. Records of a damaged chunk
-    /// are told of one by one.
-    fn append_sound(
-        &self,
-        decoder: &mut dyn RowDecoder,
-        scratch: &mut RunScratch,
-    ) -> Result<(Vec<Place>, Lost)> {
-        let policy = self.options.on_error;
-        let (mut kept, mut failures, mut values): (Vec<Place>, Lost, Lost) = Default::default();
-        let mut lose = |decoder: &mut dyn RowDecoder, kept: &mut Vec<Place>, place: Place, failure| {
-            failures.push((kept.len(), Decoded::Failure(failure)));
-            if policy.keeps_rows() {
-                decoder.push_null()?;
-                kept.push(place);
+    /// Appends the records, any of which that cannot be read is an error; returns how many.
+    fn append_all(&self, decoder: &mut dyn RowDecoder, scratch: &mut RunScratch) -> Result<usize> {
+        let most_bytes = self.options.decoded_bytes();
+        let (mut appended, mut is_full, mut passed) = (0, false, self.passed);
+        for (run, first) in &self.runs {
+            decoder.begin_run(&run.source());
+            let mut element = *first;
+            run.for_each(self.shared.check_crc, scratch, &mut |record| {
+                if passed > 0 || is_full {
+                    passed = passed.saturating_sub(1);
+                } else {
+                    match decoder.append(record, element) {
+                        Ok(()) => {
+                            appended += 1;
+                            is_full = appended >= self.most_rows || decoder.is_full(most_bytes);
+                        }
+                        Err(error) => is_full = begins_a_batch(decoder, error, appended)?,
+                    }
+                }
+                element += 1;
+                Ok(())
+            })?;
+            if is_full {
+                break;
             }
-            Ok::<_, Error>(())
-        };
+        }
+        Ok(appended)
+    }
+
+    /// Appends the records that can be read. Records of a damaged chunk are told of one by one.
+    fn append_sound(&self, decoder: &mut dyn RowDecoder, scratch: &mut RunScratch) -> Result<Sound> {
+        let policy = self.options.on_error;
+        let most_bytes = self.options.decoded_bytes();
+        let mut sound = Sound::default();
+        let (mut passed, mut is_full) = (self.passed, false);
         let mut faults = self.faults.iter().peekable();
-        for (index, (run, first)) in self.runs.iter().enumerate() {
+        'unit: for (index, (run, first)) in self.runs.iter().enumerate() {
             while let Some((_, failure)) = faults.next_if(|(before, _)| *before <= index) {
-                lose(decoder, &mut kept, run.place(0), failure.clone())?;
+                sound.lose(decoder, policy, run.place(0), failure.clone())?;
             }
             decoder.begin_run(&run.source());
             let mut element = *first;
             for run in run.split() {
-                let mut done = 0;
+                let mut at = 0;
                 let read = run.for_each(self.shared.check_crc, scratch, &mut |record| {
-                    let place = run.place(done);
-                    let result = decoder.append(record, element);
+                    let (place, this) = (run.place(at), element);
+                    at += 1;
                     element += 1;
-                    done += 1;
-                    match result {
+                    if passed > 0 || is_full {
+                        passed = passed.saturating_sub(1);
+                        return Ok(());
+                    }
+                    match decoder.append(record, this) {
                         Ok(()) => {
-                            for error in decoder.take_lost() {
-                                let error = error.at_record(place.1).in_source(place.0.clone());
-                                values.push((kept.len(), Decoded::NulledValue(error.into())));
-                            }
-                            kept.push(place);
+                            sound.tell_values(decoder, &run, &place);
+                            sound.kept.push(place);
+                            sound.done += 1;
+                            is_full = sound.kept.len() >= self.most_rows || decoder.is_full(most_bytes);
+                            Ok(())
+                        }
+                        Err(error) if is_limit(&error, sound.kept.len()) => {
+                            is_full = begins_a_batch(decoder, error, sound.kept.len())?;
+                            Ok(())
                         }
                         Err(error) if policy.tolerates(&error) => {
                             decoder.rollback();
                             let error = run.place_byte(error).at_record(place.1).in_source(place.0.clone());
-                            lose(decoder, &mut kept, place, error.into())?;
+                            sound.done += 1;
+                            sound.lose(decoder, policy, place, error.into())
                         }
-                        Err(error) => return Err(error),
+                        Err(error) => Err(error),
                     }
-                    Ok(())
                 });
-                let failure = match read {
-                    Ok(()) => continue,
-                    Err(error) if policy.tolerates(&error) => Failure::from(error),
+                match read {
+                    Ok(()) => {}
+                    Err(error) if policy.tolerates(&error) => {
+                        let failure = Failure::from(error);
+                        for index in at..run.records() as u64 {
+                            element += 1;
+                            if passed > 0 || is_full {
+                                passed = passed.saturating_sub(1);
+                                continue;
+                            }
+                            let place = run.place(index);
+                            let mut failure = failure.clone();
+                            failure.location.record = Some(place.1);
+                            sound.done += 1;
+                            sound.lose(decoder, policy, place, failure)?;
+                        }
+                    }
                     Err(error) => return Err(error),
-                };
-                for lost in done..run.records() as u64 {
-                    let place = run.place(lost);
-                    let mut failure = failure.clone();
-                    failure.location.record = Some(place.1);
-                    lose(decoder, &mut kept, place, failure)?;
-                    element += 1;
+                }
+                if is_full {
+                    break 'unit;
                 }
             }
         }
-        for (_, failure) in faults {
-            lose(decoder, &mut kept, ("".into(), 0), failure.clone())?;
+        let is_whole = sound.done + self.passed >= self.runs.iter().map(|(run, _)| run.records()).sum();
+        for (_, failure) in faults.filter(|_| is_whole) {
+            sound.lose(decoder, policy, ("".into(), 0), failure.clone())?;
         }
-        failures.append(&mut values);
-        Ok((kept, failures))
+        Ok(sound)
     }
 
     /// Says where the record of row `row` is.

@@ -39,15 +39,12 @@ fn read_json(path: &Path) -> Json {
 fn batches_with(source: &SavedSource, read: &ReadOptions) -> Result<Vec<RecordBatch>> {
     let mut out = Vec::new();
     let mut units = source.units(0..source.partitions().len(), read)?;
-    let mut rest = None;
-    while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
-        rest = unit.decode(&mut |decoded| {
-            if let Decoded::Batch(batch) = decoded {
-                out.push(batch);
-            }
-            Ok(())
-        })?;
-    }
+    crate::source::drain(units.as_mut(), &mut |decoded| {
+        if let Decoded::Batch(batch) = decoded {
+            out.push(batch);
+        }
+        Ok(())
+    })?;
     Ok(out)
 }
 

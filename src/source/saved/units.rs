@@ -9,6 +9,7 @@ use super::payload::{Element, Payload};
 use super::stream::Stream;
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::select::Selector;
 use crate::source::{Decoded, ReadOptions, Unit, Units};
 use crate::tf::variant::{self, Value};
 
@@ -23,10 +24,7 @@ pub(super) struct SavedUnits {
     streams: VecDeque<(usize, Stream)>,
     /// Elements of the first stream so far.
     in_stream: u64,
-    /// Rows so far.
-    row: u64,
-    /// Rows selected so far.
-    taken: u64,
+    selector: Selector,
     /// Rows put into units so far.
     given: u64,
     /// With `unbatch`: the batched element at hand, and the rows of it that are still to be given
@@ -59,8 +57,7 @@ impl SavedUnits {
             options: options.clone(),
             streams: streams.into(),
             in_stream: 0,
-            row: 0,
-            taken: 0,
+            selector: Selector::new(options.selection),
             given: 0,
             at_hand: None,
             done: false,
@@ -68,20 +65,7 @@ impl SavedUnits {
     }
 
     fn has_enough(&self) -> bool {
-        self.done || self.options.selection.take.is_some_and(|take| self.taken >= take)
-    }
-
-    /// Whether the next row is selected; counts it.
-    #[inline]
-    fn select(&mut self) -> bool {
-        let selection = &self.options.selection;
-        let row = self.row;
-        self.row += 1;
-        let Some(after_skip) = row.checked_sub(selection.skip) else { return false };
-        let mine = selection.shard.is_none_or(|(index, count)| after_skip % count.max(1) == index);
-        let wanted = mine && selection.take.is_none_or(|take| self.taken < take);
-        self.taken += u64::from(wanted);
-        wanted
+        self.done || self.selector.is_done()
     }
 
     /// Steps over the next element of whatever stream has one.
@@ -115,16 +99,11 @@ impl SavedUnits {
         Ok(Step::End)
     }
 
-    /// Rows of the part that is being made that are not given out yet.
-    fn left_of_part(&self) -> usize {
-        let left = self.options.part_rows.map(|rows| rows.max(1) - self.given % rows.max(1));
-        left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX)
-    }
-
     fn cut(&mut self) -> Result<Option<Box<dyn Unit>>> {
         let mut payload = self.shared.stream.payload();
         let (mut rows, mut bytes) = (0, 0);
-        let most = self.options.batch_rows.min(self.left_of_part());
+        let left = usize::try_from(self.options.left_of_part(self.given)).unwrap_or(usize::MAX);
+        let most = self.options.batch_rows.min(left);
         let mut faults: Vec<(usize, Error)> = Vec::new();
         let mut slices = None;
         if self.shared.unbatch {
@@ -147,7 +126,7 @@ impl SavedUnits {
         } else {
             let mut elements = 0;
             while rows < most && bytes < self.options.batch_bytes && !self.has_enough() {
-                let wanted = self.select();
+                let wanted = self.selector.is_next();
                 let step = loop {
                     match self.step(wanted.then_some(&mut payload))? {
                         // No element of the selection's.
@@ -176,7 +155,7 @@ impl SavedUnits {
             return Ok(None);
         }
         self.given += rows as u64;
-        let ends_part = self.options.part_rows.is_some_and(|rows| self.given.is_multiple_of(rows.max(1)));
+        let ends_part = self.options.ends_part(self.given);
         let options = self.options.clone();
         let unit = SavedUnit { shared: self.shared.clone(), options, payload, slices, faults, ends_part };
         Ok(Some(Box::new(unit)))
@@ -220,8 +199,8 @@ impl SavedUnits {
                 Step::Element => match slices(&self.shared, &payload) {
                     Ok(count) => {
                         let count = usize::try_from(count).unwrap_or(usize::MAX);
-                        let ranges = self.selected(count);
-                        self.at_hand = Some((payload, ranges));
+                        let ranges = self.selector.ranges(count);
+                        self.at_hand = Some((payload, ranges.into()));
                         continue;
                     }
                     Err(error) if self.options.on_error.tolerates(&error) => error,
@@ -229,27 +208,10 @@ impl SavedUnits {
                 },
             };
             // How many rows it had is not known: it counts as one.
-            if self.select() {
+            if self.selector.is_next() {
                 return Ok(Slices::Fault(fault));
             }
         }
-    }
-
-    /// The selected ones of the next `count` rows.
-    fn selected(&mut self, count: usize) -> VecDeque<Range<usize>> {
-        let mut ranges: VecDeque<Range<usize>> = VecDeque::new();
-        for row in 0..count {
-            if self.has_enough() {
-                break;
-            }
-            if self.select() {
-                match ranges.back_mut() {
-                    Some(last) if last.end == row => last.end = row + 1,
-                    _ => ranges.push_back(row..row + 1),
-                }
-            }
-        }
-        ranges
     }
 }
 

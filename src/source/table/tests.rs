@@ -125,18 +125,16 @@ fn open_one(path: &Path, options: &OpenOptions) -> Result<TableSource> {
 
 fn read(source: &TableSource, options: &ReadOptions) -> Result<Vec<RecordBatch>> {
     let mut units = source.units(0..source.partitions().len(), options)?;
-    let (mut batches, mut rest) = (Vec::new(), None);
-    while let Some(unit) = rest.take().map_or_else(|| units.next_unit(), |unit| Ok(Some(unit)))? {
-        rest = unit.decode(&mut |decoded| {
-            match decoded {
-                Decoded::Batch(batch) => batches.push(batch),
-                Decoded::Failure(failure) => options.report.add(failure, options.on_error)?,
-                Decoded::NulledValue(failure) => options.report.add_value(failure)?,
-                Decoded::EndOfPart => {}
-            }
-            Ok(())
-        })?;
-    }
+    let mut batches = Vec::new();
+    crate::source::drain(units.as_mut(), &mut |decoded| {
+        match decoded {
+            Decoded::Batch(batch) => batches.push(batch),
+            Decoded::Failure(failure) => options.report.add(failure, options.on_error)?,
+            Decoded::NulledValue(failure) => options.report.add_value(failure)?,
+            Decoded::EndOfPart => {}
+        }
+        Ok(())
+    })?;
     Ok(batches)
 }
 

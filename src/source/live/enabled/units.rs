@@ -1,7 +1,6 @@
 //! Cuts what a running pipeline delivers into units of a batch each.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use super::Shared;
 use super::columns::Piece;
 use super::runner::{Delivered, Fetched, Running};
 use crate::error::{Error, Result};
+use crate::source::select::Selector;
 use crate::source::{Decoded, ReadOptions, Unit, Units};
 
 /// How long a pipeline may have run to be run again to find out which element failed.
@@ -24,9 +24,8 @@ pub(super) struct LiveUnits {
     at_hand: VecDeque<Piece>,
     /// Elements delivered so far.
     element: u64,
-    /// With `unbatch`: rows so far, and of these, selected ones.
-    row: u64,
-    taken: u64,
+    /// With `unbatch`: which rows are selected. Otherwise TensorFlow selects them.
+    selector: Selector,
 }
 
 impl LiveUnits {
@@ -38,15 +37,13 @@ impl LiveUnits {
             started: Instant::now(),
             at_hand: VecDeque::new(),
             element: 0,
-            row: 0,
-            taken: 0,
+            selector: Selector::new(options.selection),
         }
     }
 
     /// Takes the next delivery; `false` at the end.
     fn deliver(&mut self) -> Result<bool> {
-        let enough =
-            self.shared.columns.unbatch && self.options.selection.take.is_some_and(|take| self.taken >= take);
+        let enough = self.shared.columns.unbatch && self.selector.is_done();
         let Some(running) = self.running.as_mut().filter(|_| !enough) else {
             self.running = None;
             return Ok(false);
@@ -66,7 +63,7 @@ impl LiveUnits {
         let rows = self.shared.columns.rows(&delivered).map_err(|e| e.at_record(element))?;
         let delivered = Arc::new(delivered);
         let ranges = if self.shared.columns.unbatch {
-            self.selected(rows)
+            self.selector.ranges(rows)
         } else {
             std::iter::once(0..rows).collect()
         };
@@ -102,36 +99,6 @@ impl LiveUnits {
                 .at_record(number(first))
                 .with_hint(format!("it was this element or one of the next {}", stacked - 1)),
         }
-    }
-
-    /// The selected ones of the next `count` rows.
-    fn selected(&mut self, count: usize) -> Vec<Range<usize>> {
-        let selection = self.options.selection;
-        let first = self.row;
-        self.row += count as u64;
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let skipped = usize::try_from(selection.skip.saturating_sub(first)).unwrap_or(usize::MAX).min(count);
-        if let (None, None) = (selection.shard, selection.take) {
-            if skipped < count {
-                ranges.push(skipped..count);
-            }
-            return ranges;
-        }
-        for row in skipped..count {
-            if selection.take.is_some_and(|take| self.taken >= take) {
-                break;
-            }
-            let after_skip = first + row as u64 - selection.skip;
-            if selection.shard.is_some_and(|(index, count)| after_skip % count.max(1) != index) {
-                continue;
-            }
-            self.taken += 1;
-            match ranges.last_mut() {
-                Some(last) if last.end == row => last.end = row + 1,
-                _ => ranges.push(row..row + 1),
-            }
-        }
-        ranges
     }
 
     fn cut(&mut self) -> Result<Option<Box<dyn Unit>>> {

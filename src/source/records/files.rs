@@ -1,0 +1,84 @@
+//! Files of records of one kind, and how they are read.
+
+use super::{Piece, RecordFile};
+use crate::error::Result;
+use crate::input::{Input, Place};
+use crate::source::blocks::FrameReader;
+use crate::source::options::OpenOptions;
+use crate::source::{InputFile, Partition, tfds};
+use crate::wire::compress::Compression;
+
+#[cfg(feature = "array-record")]
+use crate::source::array_record;
+
+/// Files of records, and how they are read.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordFiles {
+    /// What they are, in a few words.
+    pub(crate) kind: &'static str,
+    /// What their kind is called in metadata.
+    pub(crate) source: &'static str,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) partitions: Vec<Partition>,
+    /// How many records there are, if an index says so.
+    pub(crate) records: Option<u64>,
+    /// Whether they are compressed as a whole.
+    pub(crate) compressed: bool,
+}
+
+impl RecordFiles {
+    /// TFRecord files.
+    ///
+    /// # Errors
+    /// The first one cannot be read.
+    pub(crate) fn frames(inputs: &[Input], options: &OpenOptions) -> Result<Self> {
+        let partition = |input: &Input| Partition::new(input.name(), vec![InputFile::of(input)]);
+        let compressed = match inputs.first() {
+            Some(input) => {
+                let reader =
+                    FrameReader::open_to_sample(input, &Default::default(), options.max_record_bytes)?;
+                reader.compression() != Compression::None
+            }
+            None => false,
+        };
+        Ok(Self {
+            kind: "TFRecord files",
+            source: "tfrecord",
+            pieces: inputs.iter().cloned().map(RecordFile::Frames).map(Piece::whole).collect(),
+            partitions: inputs.iter().map(partition).collect(),
+            records: None,
+            compressed,
+        })
+    }
+
+    /// ArrayRecord files.
+    ///
+    /// # Errors
+    /// One cannot be opened.
+    #[cfg(feature = "array-record")]
+    pub(crate) fn array_records(inputs: &[Input]) -> Result<Self> {
+        let (pieces, partitions, records) = array_record::split_files(inputs)?;
+        let (kind, source) = ("ArrayRecord files", "array_record");
+        Ok(Self { kind, source, pieces, partitions, records: Some(records), compressed: false })
+    }
+
+    /// The shards of a TFDS dataset, whose records are not what TFDS would have them be.
+    ///
+    /// # Errors
+    /// The metadata is invalid, or the split does not exist.
+    pub(crate) fn of_tfds(folder: &Place, options: &OpenOptions) -> Result<Self> {
+        let pieces = tfds::pieces(folder, options)?;
+        let partition =
+            |piece: &Piece| Partition::new(piece.file.name(), piece.file.inputs()).with_rows(piece.records);
+        let records =
+            pieces.iter().map(|piece| piece.records).try_fold(0u64, |sum, rows| sum.checked_add(rows?));
+        Ok(Self {
+            kind: "TFDS shards",
+            source: "tfds",
+            partitions: pieces.iter().map(partition).collect(),
+            pieces,
+            records,
+            compressed: false,
+        })
+    }
+}
