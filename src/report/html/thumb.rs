@@ -54,6 +54,7 @@ pub(super) fn thumb(data: &ImageData) -> Thumb {
     }
 }
 
+#[cfg_attr(not(feature = "image"), allow(dead_code))] // without decoders, nothing is known
 enum Decoded {
     Pixels(Pixels),
     Damaged,
