@@ -9,7 +9,7 @@ use half::{bf16, f16};
 
 use super::dense::Dense;
 use super::feature::{missing_feature, wrong_kind};
-use super::image;
+use super::image::Images;
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 use crate::schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
@@ -25,6 +25,7 @@ pub(crate) struct EncodedColumn {
     spec: FeatureSpec,
     data_type: DataType,
     tensors: Dense,
+    images: Images,
     /// The default's one value, as a tensor holds it.
     default: Option<Vec<u8>>,
     /// Bytes that a missing row takes, at most.
@@ -50,7 +51,14 @@ impl EncodedColumn {
         let values = spec.shape.num_elements().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
         let width = default.as_ref().map_or(0, Vec::len).saturating_add(size_of::<u64>());
         let missing_bytes = values.saturating_mul(width);
-        Ok(Self { spec: spec.clone(), data_type: field.data_type().clone(), tensors, default, missing_bytes })
+        Ok(Self {
+            spec: spec.clone(),
+            data_type: field.data_type().clone(),
+            tensors,
+            images: Images::default(),
+            default,
+            missing_bytes,
+        })
     }
 
     /// The feature's key.
@@ -162,8 +170,8 @@ impl EncodedColumn {
             }
             Encoding::Tensor => self.tensors.append(&Tensor::parse(value)?),
             Encoding::Image => {
-                let (dims, bytes) = image::decode(value, *dtype, shape)?;
-                self.tensors.append(&Tensor::from_bytes(*dtype, Dims::new(&dims), Cow::Owned(bytes))?)
+                let (dims, bytes) = self.images.decode(value, *dtype, shape)?;
+                self.tensors.append(&Tensor::from_bytes(*dtype, Dims::new(&dims), Cow::Borrowed(bytes))?)
             }
         }
     }

@@ -12,52 +12,82 @@ use crate::tf::shape::Shape;
 #[cfg(feature = "image")]
 use crate::wire::image::{self, Header, Request};
 
-/// The shape and the bytes (row-major, little-endian) of an encoded image, as the image has them.
-/// In a shape of four dimensions, the first is of frames.
-///
-/// # Errors
-/// The bytes are no such image, are damaged or not whole, decode to too many bytes, are of several
-/// frames where one is expected, have another number of bits than `dtype`, or another size or number
-/// of channels than `shape`.
-#[cfg(feature = "image")]
-pub(super) fn decode(bytes: &[u8], dtype: DType, shape: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
-    decode_as(bytes, Request::default(), dtype, shape)
+/// What a decoder of images keeps for the next one.
+const KEPT_BYTES: usize = 16 << 20;
+
+/// Decodes images one after the other, to memory that is used again.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    pixels: Vec<u8>,
 }
 
-/// As [`decode`], but with the channels of `shape` and the bits of `dtype`, as TensorFlow brings an
-/// image to them.
-///
-/// # Errors
-/// As there; TensorFlow does not bring images of this format to so many channels or bits.
-#[cfg(feature = "image")]
-pub(super) fn decode_to(bytes: &[u8], dtype: DType, shape: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
-    let channels = match shape {
-        Shape::Dims(dims) => dims.last().copied().flatten().map(|n| u8::try_from(n).unwrap_or(u8::MAX)),
-        Shape::UnknownRank => None,
-    };
-    let request = Request { channels, bits: Some(if dtype == DType::UInt16 { 16 } else { 8 }) };
-    decode_as(bytes, request, dtype, shape)
-}
+impl Images {
+    /// The shape and the bytes (row-major, little-endian) of an encoded image, as the image has them.
+    /// In a shape of four dimensions, the first is of frames.
+    ///
+    /// # Errors
+    /// The bytes are no such image, are damaged or not whole, decode to too many bytes, are of several
+    /// frames where one is expected, have another number of bits than `dtype`, or another size or
+    /// number of channels than `shape`.
+    #[cfg(feature = "image")]
+    pub(super) fn decode(&mut self, bytes: &[u8], dtype: DType, shape: &Shape) -> Result<(Vec<u64>, &[u8])> {
+        self.decode_as(bytes, Request::default(), dtype, shape)
+    }
 
-#[cfg(feature = "image")]
-fn decode_as(bytes: &[u8], request: Request, dtype: DType, shape: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
-    let mut dims = Vec::new();
-    let (_, pixels) = image::decode(bytes, request, &mut |header| {
-        dims = check(header, dtype, shape)?;
-        Ok(())
-    })?;
-    Ok((dims, pixels))
-}
+    /// As [`decode`](Self::decode), but with the channels of `shape` and the bits of `dtype`, as
+    /// TensorFlow brings an image to them.
+    ///
+    /// # Errors
+    /// As there; TensorFlow does not bring images of this format to so many channels or bits.
+    #[cfg(feature = "image")]
+    pub(super) fn decode_to(
+        &mut self,
+        bytes: &[u8],
+        dtype: DType,
+        shape: &Shape,
+    ) -> Result<(Vec<u64>, &[u8])> {
+        let channels = match shape {
+            Shape::Dims(dims) => dims.last().copied().flatten().map(|n| u8::try_from(n).unwrap_or(u8::MAX)),
+            Shape::UnknownRank => None,
+        };
+        let request = Request { channels, bits: Some(if dtype == DType::UInt16 { 16 } else { 8 }) };
+        self.decode_as(bytes, request, dtype, shape)
+    }
 
-#[cfg(not(feature = "image"))]
-pub(super) fn decode(_: &[u8], _: DType, _: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
-    use crate::error::Error;
-    Err(Error::unsupported("this build cannot decode images").with_hint("build with the feature `image`"))
-}
+    #[cfg(feature = "image")]
+    fn decode_as(
+        &mut self,
+        bytes: &[u8],
+        request: Request,
+        dtype: DType,
+        shape: &Shape,
+    ) -> Result<(Vec<u64>, &[u8])> {
+        if self.pixels.capacity() > KEPT_BYTES {
+            self.pixels = Vec::new();
+        }
+        let mut dims = Vec::new();
+        image::decode(bytes, request, &mut self.pixels, &mut |header| {
+            dims = check(header, dtype, shape)?;
+            Ok(())
+        })?;
+        Ok((dims, &self.pixels))
+    }
 
-#[cfg(not(feature = "image"))]
-pub(super) fn decode_to(bytes: &[u8], dtype: DType, shape: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
-    decode(bytes, dtype, shape)
+    #[cfg(not(feature = "image"))]
+    pub(super) fn decode(&mut self, _: &[u8], _: DType, _: &Shape) -> Result<(Vec<u64>, &[u8])> {
+        use crate::error::Error;
+        Err(Error::unsupported("this build cannot decode images").with_hint("build with the feature `image`"))
+    }
+
+    #[cfg(not(feature = "image"))]
+    pub(super) fn decode_to(
+        &mut self,
+        bytes: &[u8],
+        dtype: DType,
+        shape: &Shape,
+    ) -> Result<(Vec<u64>, &[u8])> {
+        self.decode(bytes, dtype, shape)
+    }
 }
 
 /// The dimensions of an image that fits; checked before it is decoded.

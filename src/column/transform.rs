@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type};
 
 use super::dense::Dense;
 use super::encoded::raw_dims;
-use super::image;
+use super::image::Images;
 use super::nested::RowError;
 use crate::error::{Error, Result};
 use crate::options::Phrase;
@@ -100,12 +100,12 @@ pub(super) fn apply(
             Ok(tensors.finish(data_type)?)
         }
         Transform::Image { dtype, shape } => {
-            let mut tensors = Dense::new(*dtype, shape, data_type)?;
+            let (mut tensors, mut images) = (Dense::new(*dtype, shape, data_type)?, Images::default());
             each_bytes(&values, |_, value| {
                 let Some(value) = value else { return tensors.append_null() };
-                let (dims, bytes) = pixels(value, *dtype, shape)?;
+                let (dims, bytes) = pixels(&mut images, value, *dtype, shape)?;
                 budget.spend(bytes.len())?;
-                tensors.append(&Tensor::from_bytes(*dtype, Dims::new(&dims), Cow::Owned(bytes))?)
+                tensors.append(&Tensor::from_bytes(*dtype, Dims::new(&dims), Cow::Borrowed(bytes))?)
             })?;
             Ok(tensors.finish(data_type)?)
         }
@@ -126,7 +126,7 @@ pub(super) fn videos(
 ) -> Result<ArrayRef, RowError> {
     let frames: &BinaryArray = frames.as_binary_opt().ok_or_else(|| unexpected(frames))?;
     let inner = shape.inner().unwrap_or(Shape::UnknownRank);
-    let mut tensors = Dense::new(dtype, shape, data_type)?;
+    let (mut tensors, mut images) = (Dense::new(dtype, shape, data_type)?, Images::default());
     let ranges = offsets.windows(2).map(|pair| match *pair {
         [start, end] => usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0),
         _ => 0..0,
@@ -137,14 +137,14 @@ pub(super) fn videos(
             let mut size: Option<Vec<u64>> = None;
             let mut all = Vec::new();
             for frame in range {
-                let (dims, bytes) = pixels(frames.value(frame), dtype, &inner)?;
+                let (dims, bytes) = pixels(&mut images, frames.value(frame), dtype, &inner)?;
                 budget.spend(bytes.len())?;
                 let first = size.get_or_insert_with(|| dims.clone());
                 if *first != dims {
                     return Err(Error::mismatch("frames of one video differ in shape")
                         .expected(Shape::known(first).to_string(), Shape::known(&dims).to_string()));
                 }
-                all.extend_from_slice(&bytes);
+                all.extend_from_slice(bytes);
             }
             let mut dims = size.unwrap_or_else(|| known_or_zero(&inner));
             dims.insert(0, count);
@@ -283,18 +283,23 @@ fn inflate(_: &[u8], _: Option<u64>, _: &mut Vec<u8>) -> Result<()> {
 
 /// The pixels of an image in the shape that the feature says, as TFDS has them. Floats stand in the
 /// four channels of a PNG.
-fn pixels(value: &[u8], dtype: DType, shape: &Shape) -> Result<(Vec<u64>, Vec<u8>)> {
+fn pixels<'a>(
+    images: &'a mut Images,
+    value: &[u8],
+    dtype: DType,
+    shape: &Shape,
+) -> Result<(Vec<u64>, &'a [u8])> {
     let mut wanted = match shape {
         Shape::Dims(dims) if matches!(dims.len(), 3 | 4) => dims.clone(),
         Shape::UnknownRank => vec![None; 3],
         Shape::Dims(_) => return Err(Error::unsupported("image that is not of rank 3 or 4")),
     };
     if dtype != DType::Float32 {
-        return image::decode_to(value, dtype, &Shape::Dims(wanted));
+        return images.decode_to(value, dtype, &Shape::Dims(wanted));
     }
     wanted.pop();
     wanted.push(Some(4));
-    let (mut dims, bytes) = image::decode_to(value, DType::UInt8, &Shape::Dims(wanted))?;
+    let (mut dims, bytes) = images.decode_to(value, DType::UInt8, &Shape::Dims(wanted))?;
     dims.pop();
     dims.push(1);
     Ok((dims, bytes))

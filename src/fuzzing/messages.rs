@@ -187,15 +187,15 @@ pub fn image(data: &[u8]) {
     };
     let bytes = input.rest();
     let decode = || {
-        let mut told = None;
-        let decoded = images::decode(bytes, request, &mut |header| {
+        let (mut told, mut pixels) = (None, Vec::new());
+        let decoded = images::decode(bytes, request, &mut pixels, &mut |header| {
             told = Some(*header);
             // More would tell the fuzzer nothing, and take long.
             let pixels =
                 header.frames.unwrap_or(1).saturating_mul(header.height.saturating_mul(header.width));
             if pixels > MOST_PIXELS { Err(Error::limit("image is too large")) } else { Ok(()) }
         });
-        let (header, pixels) = decoded.ok()?;
+        let header = decoded.ok()?;
         assert_eq!(Some(header), told);
         let Header { frames, height, width, channels, bits, .. } = header;
         assert!(
@@ -207,7 +207,8 @@ pub fn image(data: &[u8]) {
         Some((header, pixels))
     };
     assert!(decode() == decode());
-    assert!(images::decode(bytes, request, &mut |_| Err(Error::limit("image is not accepted"))).is_err());
+    let refuse = &mut |_: &Header| Err(Error::limit("image is not accepted"));
+    assert!(images::decode(bytes, request, &mut Vec::new(), refuse).is_err());
 }
 
 /// `features.json` and `dataset_info.json` of TFDS, up to the plan of the columns.

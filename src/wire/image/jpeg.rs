@@ -13,7 +13,12 @@ const ARITHMETIC_BLOCKS_PER_BIT: u64 = 16;
 /// Bytes that libjpeg holds for each block of an image of several scans.
 const BLOCK_BYTES: u64 = 128;
 
-pub(super) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Result<(Header, Vec<u8>)> {
+pub(super) fn decode(
+    bytes: &[u8],
+    request: Request,
+    pixels: &mut Vec<u8>,
+    accept: Accept<'_>,
+) -> Result<Header> {
     let mut jpeg = Decompress::new(bytes).map_err(failed)?;
     let components = jpeg.components();
     let channels = request.channels.unwrap_or(components.min(3));
@@ -45,9 +50,9 @@ pub(super) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Resu
             .expected(format!("at most {} blocks", MAX_DECODED_BYTES / BLOCK_BYTES), blocks.to_string()));
     }
     jpeg.start(colours).map_err(failed)?;
-    let mut pixels = vec![0; size / usize::from(bits / 8)];
+    pixels.resize(size / usize::from(bits / 8), 0);
     match colours {
-        Colours::Cmyk => read_cmyk(&mut jpeg, &mut pixels)?,
+        Colours::Cmyk => read_cmyk(&mut jpeg, pixels)?,
         _ => {
             let mut rest = pixels.as_mut_slice();
             while !rest.is_empty() {
@@ -57,7 +62,10 @@ pub(super) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Resu
         }
     }
     jpeg.finish().map_err(failed)?;
-    Ok((header, if bits == 16 { sixteen_bits(&pixels, 256) } else { pixels }))
+    if bits == 16 {
+        *pixels = sixteen_bits(pixels, 256);
+    }
+    Ok(header)
 }
 
 /// Compares the number of blocks with the bytes that they are made of.

@@ -42,19 +42,27 @@ pub(crate) struct Header {
 /// Says whether an image is wanted, before it is decoded.
 pub(crate) type Accept<'a> = &'a mut dyn FnMut(&Header) -> Result<()>;
 
-/// The pixels of an image, rows from the top, 16 bits in little-endian order.
+/// Decodes an image to `pixels`: rows from the top, 16 bits in little-endian order. What is in
+/// `pixels` before is of no account but for its capacity.
 ///
 /// # Errors
 /// The bytes are no such image, are damaged or not whole, decode to too many bytes, cannot be
 /// given as `request` says, or are not accepted.
-pub(crate) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Result<(Header, Vec<u8>)> {
-    match bytes {
-        [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes, request, accept),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => png::decode(bytes, request, accept),
-        [b'G', b'I', b'F', b'8', ..] => gif::decode(bytes, request, accept),
-        [b'B', b'M', ..] => bmp::decode(bytes, request, accept),
+pub(crate) fn decode(
+    bytes: &[u8],
+    request: Request,
+    pixels: &mut Vec<u8>,
+    accept: Accept<'_>,
+) -> Result<Header> {
+    let (header, decoded) = match bytes {
+        [0xff, 0xd8, 0xff, ..] => return jpeg::decode(bytes, request, pixels, accept),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => {
+            return png::decode(bytes, request, pixels, accept);
+        }
+        [b'G', b'I', b'F', b'8', ..] => gif::decode(bytes, request, accept)?,
+        [b'B', b'M', ..] => bmp::decode(bytes, request, accept)?,
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => {
-            webp::decode(bytes, request, accept)
+            webp::decode(bytes, request, accept)?
         }
         _ => {
             let first: Vec<_> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -62,10 +70,12 @@ pub(crate) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Resu
                 [] => "no bytes".to_owned(),
                 first => format!("bytes that begin with {}", first.join(" ")),
             };
-            Err(Error::mismatch("value is no image of a known format")
-                .expected("JPEG, PNG, BMP, GIF or WebP", found))
+            return Err(Error::mismatch("value is no image of a known format")
+                .expected("JPEG, PNG, BMP, GIF or WebP", found));
         }
-    }
+    };
+    *pixels = decoded;
+    Ok(header)
 }
 
 /// Lets the image be decoded, and says how many bytes its pixels take.

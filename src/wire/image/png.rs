@@ -12,7 +12,12 @@ const FORMAT: &str = "PNG";
 
 const SIGNATURE_BYTES: usize = 8;
 
-pub(super) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Result<(Header, Vec<u8>)> {
+pub(super) fn decode(
+    bytes: &[u8],
+    request: Request,
+    pixels: &mut Vec<u8>,
+    accept: Accept<'_>,
+) -> Result<Header> {
     let limits = Limits { bytes: usize::try_from(MAX_DECODED_BYTES).unwrap_or(usize::MAX) };
     check_chunks(bytes)?;
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -49,25 +54,20 @@ pub(super) fn decode(bytes: &[u8], request: Request, accept: Accept<'_>) -> Resu
     // What it expands to is checked, too: it may be larger than what is asked for.
     let expanded = Header { channels: found.channels, bits: if found.deep { 16 } else { 8 }, ..header };
     let size = admit(&expanded, &mut |_| Ok(()))?;
-    let mut pixels = vec![0; size];
-    reader.next_frame(&mut pixels).map_err(failed)?;
+    pixels.resize(size, 0);
+    reader.next_frame(pixels).map_err(failed)?;
     reader.finish().map_err(failed)?;
     if channels != found.channels {
         // The opaque alpha that is added has as many bits as the file's values have.
-        pixels = found.convert(&pixels, channels, u16::MAX >> (16 - depth.min(16)), &gray);
+        *pixels = found.convert(pixels, channels, u16::MAX >> (16 - depth.min(16)), &gray);
     }
-    Ok((
-        header,
-        match (found.deep, bits) {
-            (false, 16) => sixteen_bits(&pixels, 257),
-            (true, 16) => {
-                pixels.as_chunks_mut::<2>().0.iter_mut().for_each(|value| value.reverse());
-                pixels
-            }
-            (true, _) => pixels.as_chunks::<2>().0.iter().map(|[high, _]| *high).collect(),
-            (false, _) => pixels,
-        },
-    ))
+    match (found.deep, bits) {
+        (false, 16) => *pixels = sixteen_bits(pixels, 257),
+        (true, 16) => pixels.as_chunks_mut::<2>().0.iter_mut().for_each(|value| value.reverse()),
+        (true, _) => *pixels = pixels.as_chunks::<2>().0.iter().map(|[high, _]| *high).collect(),
+        (false, _) => {}
+    }
+    Ok(header)
 }
 
 fn channels_of(colour: ColorType) -> u8 {
