@@ -1,5 +1,8 @@
 //! Arrow IPC: the file format and the stream format.
 
+mod dictionaries;
+mod file;
+
 use std::io::{BufWriter, Write};
 
 use arrow::array::{Array, ArrayData, RecordBatch};
@@ -7,6 +10,8 @@ use arrow::datatypes::{DataType, Schema};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
+use self::dictionaries::has_dictionary;
+use self::file::DictionaryFileWriter;
 use super::atomic::AtomicFile;
 use super::{OutputCompression, Sink, SinkOptions};
 use crate::error::{Error, Result};
@@ -27,25 +32,43 @@ fn write_options(options: &SinkOptions) -> Result<IpcWriteOptions> {
 
 /// Writes an Arrow IPC file.
 pub(crate) struct IpcFileSink {
-    writer: FileWriter<BufWriter<AtomicFile>>,
+    writer: Box<FileOf<BufWriter<AtomicFile>>>,
+}
+
+/// An IPC file that is being written.
+enum FileOf<W: Write> {
+    Plain(FileWriter<W>),
+    Dictionaries(DictionaryFileWriter<W>),
 }
 
 impl IpcFileSink {
     pub(crate) fn new(file: AtomicFile, schema: &Schema, options: &SinkOptions) -> Result<Self> {
-        let writer = FileWriter::try_new_with_options(BufWriter::new(file), schema, write_options(options)?)?;
-        Ok(Self { writer })
+        let (file, options) = (BufWriter::new(file), write_options(options)?);
+        let writer = match schema.fields().iter().any(|field| has_dictionary(field.data_type())) {
+            true => FileOf::Dictionaries(DictionaryFileWriter::new(file, schema, options)?),
+            false => FileOf::Plain(FileWriter::try_new_with_options(file, schema, options)?),
+        };
+        Ok(Self { writer: Box::new(writer) })
     }
 }
 
 impl Sink for IpcFileSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        Ok(self.writer.write(batch)?)
+        match self.writer.as_mut() {
+            FileOf::Plain(writer) => Ok(writer.write(batch)?),
+            FileOf::Dictionaries(writer) => writer.write(batch),
+        }
     }
 
-    fn finish(mut self: Box<Self>) -> Result<u64> {
-        self.writer.finish()?;
-        let file = self.writer.into_inner()?.into_inner();
-        file.map_err(|e| Error::io("cannot write output", e.into_error()))?.persist()
+    fn finish(self: Box<Self>) -> Result<u64> {
+        let file = match *self.writer {
+            FileOf::Plain(mut writer) => {
+                writer.finish()?;
+                writer.into_inner()?
+            }
+            FileOf::Dictionaries(writer) => writer.finish()?,
+        };
+        file.into_inner().map_err(|e| Error::io("cannot write output", e.into_error()))?.persist()
     }
 }
 

@@ -41,7 +41,8 @@ struct Inner {
     name: Arc<str>,
     stat: Stat,
     schema: SchemaRef,
-    decoder: FileDecoder,
+    /// One; more where the dictionaries of a stream change.
+    decoders: Vec<FileDecoder>,
     /// Bytes that a batch may decode to where it is compressed.
     max_batch_bytes: u64,
 }
@@ -53,6 +54,8 @@ struct Message {
     block: ipc::Block,
     bytes: u64,
     rows: u64,
+    /// The decoder with its dictionaries.
+    decoder: usize,
 }
 
 fn damaged(what: &str) -> Error {
@@ -160,9 +163,10 @@ impl IpcTable {
             let (start, metadata_bytes, bytes) = place(block)?;
             let message = file.message(start, metadata_bytes)?;
             let message = root_as_message(metadata(&message)).map_err(|e| not_a_message(e, start))?;
-            messages.push(Message { number, block: *block, bytes, rows: rows_of(&message, start)? });
+            let rows = rows_of(&message, start)?;
+            messages.push(Message { number, block: *block, bytes, rows, decoder: 0 });
         }
-        Ok(Self::new(file, schema, decoder, messages, max_batch_bytes))
+        Ok(Self::new(file, schema, vec![decoder], messages, max_batch_bytes))
     }
 
     /// Opens an IPC stream: hops over its messages.
@@ -172,7 +176,7 @@ impl IpcTable {
     pub(super) fn open_stream(input: &Input, max_batch_bytes: u64) -> Result<Self> {
         let mut file = Messages::new(input)?;
         let mut at = 0;
-        let mut table: Option<(SchemaRef, FileDecoder)> = None;
+        let mut table: Option<(SchemaRef, StreamDecoders)> = None;
         let mut messages = Vec::new();
         let bytes_of_file = file.file.bytes();
         while at < bytes_of_file {
@@ -206,32 +210,31 @@ impl IpcTable {
                     let schema =
                         message.header_as_schema().ok_or_else(|| damaged("stream without a schema"))?;
                     let schema = ipc_schema::read(schema)?;
-                    table = Some((schema.clone(), FileDecoder::new(schema, message.version())));
+                    table = Some((schema.clone(), StreamDecoders::new(schema, message.version())));
                 }
-                (MessageHeader::DictionaryBatch, Some((_, decoder))) => {
-                    if !messages.is_empty() {
-                        return Err(Error::unsupported("dictionary that changes within a stream")
-                            .at_offset(at)
-                            .with_hint("write it as an IPC file or Parquet"));
-                    }
-                    file.read_dictionary(decoder, &block, max_batch_bytes)?;
+                (MessageHeader::DictionaryBatch, Some((_, decoders))) => {
+                    let dictionary = message.header_as_dictionary_batch();
+                    let dictionary = dictionary.ok_or_else(|| damaged("damaged dictionary").at_offset(at))?;
+                    let block = DictionaryBlock { id: dictionary.id(), delta: dictionary.isDelta(), block };
+                    decoders.add(block);
                 }
-                (MessageHeader::RecordBatch, Some(_)) => {
+                (MessageHeader::RecordBatch, Some((_, decoders))) => {
                     let (number, rows) = (messages.len() as u64, rows_of(&message, at)?);
-                    messages.push(Message { number, block, bytes: whole, rows });
+                    let decoder = decoders.current(&mut file, max_batch_bytes)?;
+                    messages.push(Message { number, block, bytes: whole, rows, decoder });
                 }
                 _ => return Err(damaged("message out of place in a stream").at_offset(at)),
             }
             at += whole;
         }
-        let (schema, decoder) = table.ok_or_else(|| damaged("stream without a schema"))?;
-        Ok(Self::new(file, schema, decoder, messages, max_batch_bytes))
+        let (schema, decoders) = table.ok_or_else(|| damaged("stream without a schema"))?;
+        Ok(Self::new(file, schema, decoders.all, messages, max_batch_bytes))
     }
 
     fn new(
         file: Messages,
         schema: SchemaRef,
-        decoder: FileDecoder,
+        decoders: Vec<FileDecoder>,
         messages: Vec<Message>,
         max_batch_bytes: u64,
     ) -> Self {
@@ -248,7 +251,7 @@ impl IpcTable {
                 part.push(message);
             }
         }
-        let inner = Inner { input, name, stat, schema, decoder, max_batch_bytes };
+        let inner = Inner { input, name, stat, schema, decoders, max_batch_bytes };
         Self { inner: Arc::new(inner), parts }
     }
 
@@ -272,9 +275,8 @@ impl IpcTable {
         if columns.len() < self.inner.schema.fields().len()
             && let Some(inner) = Arc::get_mut(&mut self.inner)
         {
-            let decoder = FileDecoder::new(inner.schema.clone(), ipc::MetadataVersion::V5);
-            let decoder = std::mem::replace(&mut inner.decoder, decoder);
-            inner.decoder = decoder.with_projection(columns.to_vec());
+            let decoders = std::mem::take(&mut inner.decoders).into_iter();
+            inner.decoders = decoders.map(|decoder| decoder.with_projection(columns.to_vec())).collect();
         }
     }
 
@@ -293,6 +295,62 @@ impl IpcTable {
         let range = start.min(end)..end.min(file.bytes());
         let file = file.forward(range);
         Ok(Blocks { inner: self.inner.clone(), file, messages: messages.into_iter() })
+    }
+}
+
+/// A dictionary of a stream, or values that are added to one.
+#[derive(Debug, Clone, Copy)]
+struct DictionaryBlock {
+    id: i64,
+    delta: bool,
+    block: ipc::Block,
+}
+
+/// The decoders of a stream: a new one for the first batch, and after dictionaries have changed.
+struct StreamDecoders {
+    schema: SchemaRef,
+    version: ipc::MetadataVersion,
+    all: Vec<FileDecoder>,
+    /// The dictionaries that count now.
+    blocks: Vec<DictionaryBlock>,
+    /// Whether the last decoder does not have them.
+    changed: bool,
+    /// Bytes of dictionaries in all decoders.
+    bytes: u64,
+}
+
+impl StreamDecoders {
+    fn new(schema: SchemaRef, version: ipc::MetadataVersion) -> Self {
+        Self { schema, version, all: Vec::new(), blocks: Vec::new(), changed: true, bytes: 0 }
+    }
+
+    fn add(&mut self, dictionary: DictionaryBlock) {
+        if !dictionary.delta {
+            self.blocks.retain(|block| block.id != dictionary.id);
+        }
+        self.blocks.push(dictionary);
+        self.changed = true;
+    }
+
+    /// The number of the decoder of a batch that comes now.
+    fn current(&mut self, file: &mut Messages, max_batch_bytes: u64) -> Result<usize> {
+        if std::mem::take(&mut self.changed) {
+            let mut decoder = FileDecoder::new(self.schema.clone(), self.version);
+            for dictionary in &self.blocks {
+                let (start, _, bytes) = place(&dictionary.block)?;
+                self.bytes = self.bytes.saturating_add(bytes);
+                // All of them are held at a time.
+                if self.bytes > max_batch_bytes && !self.all.is_empty() {
+                    return Err(Error::limit("dictionaries that change too often within a stream")
+                        .expected(format!("at most {max_batch_bytes} bytes"), self.bytes.to_string())
+                        .at_offset(start)
+                        .with_hint("write it as an IPC file or Parquet, or raise --max-record-bytes"));
+                }
+                file.read_dictionary(&mut decoder, &dictionary.block, max_batch_bytes)?;
+            }
+            self.all.push(decoder);
+        }
+        Ok(self.all.len().saturating_sub(1))
     }
 }
 
@@ -403,7 +461,9 @@ impl Block {
         let decode = || {
             let (_, metadata_bytes, _) = place(&self.message.block)?;
             check_expansion(&self.bytes, metadata_bytes, self.inner.max_batch_bytes)?;
-            let batch = self.inner.decoder.read_record_batch(&self.message.block, &self.bytes);
+            let decoder = self.inner.decoders.get(self.message.decoder);
+            let decoder = decoder.ok_or_else(|| damaged("batch before its schema"))?;
+            let batch = decoder.read_record_batch(&self.message.block, &self.bytes);
             batch
                 .map_err(|e| damaged("damaged batch").with_cause(e))?
                 .ok_or_else(|| damaged("no record batch where one should be"))
