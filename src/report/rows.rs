@@ -173,14 +173,18 @@ impl Format {
     }
 }
 
-/// Times in zones that have a name as times in UTC: their offsets are known to a database only.
+/// Times in zones that have a name as times in UTC: their offsets are known to a database only. What
+/// a dictionary or runs stand for is given as it is.
 fn in_utc(array: ArrayRef) -> Result<ArrayRef> {
-    match array.data_type() {
+    let to = match array.data_type() {
         DataType::Timestamp(unit, Some(zone)) if !zone.starts_with(['+', '-']) => {
-            Ok(cast(&array, &DataType::Timestamp(*unit, Some("+00:00".into())))?)
+            return Ok(cast(&array, &DataType::Timestamp(*unit, Some("+00:00".into())))?);
         }
-        _ => Ok(array),
-    }
+        DataType::Dictionary(_, values) => values.as_ref().clone(),
+        DataType::RunEndEncoded(_, values) => values.data_type().clone(),
+        _ => return Ok(array),
+    };
+    in_utc(cast(&array, &to)?)
 }
 
 /// The items of the list at `row`.
@@ -239,13 +243,27 @@ fn hex(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, StringArray, TimestampMillisecondArray};
+    use arrow::array::{
+        BinaryArray, DictionaryArray, Int8Array, StringArray, TimestampMillisecondArray, TimestampSecondArray,
+    };
+    use arrow::datatypes::Int8Type;
 
     use super::*;
 
     fn one_column(array: ArrayRef) -> String {
         let batch = RecordBatch::try_from_iter_with_nullable([("v", array, true)]).unwrap();
         rows_to_text(&batch.schema(), &[batch]).unwrap()
+    }
+
+    #[test]
+    fn points_in_time_are_shown_in_utc_whatever_their_zone() {
+        let times = TimestampSecondArray::from(vec![0, 1_709_209_815]).with_timezone("Europe/Berlin");
+        let expected = ["v", "────────────────────", "1970-01-01T00:00:00Z", "2024-02-29T12:30:15Z"];
+        let lines = |array| one_column(array).lines().map(str::to_owned).collect::<Vec<_>>();
+        let times: ArrayRef = Arc::new(times);
+        assert_eq!(lines(times.clone()), expected);
+        let keys = Int8Array::from(vec![0, 1]);
+        assert_eq!(lines(Arc::new(DictionaryArray::<Int8Type>::new(keys, times))), expected);
     }
 
     #[test]

@@ -179,7 +179,8 @@ impl CastPlan {
             })?;
             let (Some((first, inner)), originals) = (place.split_first(), schema.fields()) else { continue };
             if let (Some(field), Some(original)) = (fields.get_mut(*first), originals.get(*first)) {
-                *field = Arc::new(member_cast(field, original, inner, cast.to, options)?);
+                let cast = member_cast(field, original, inner, cast.to, options);
+                *field = Arc::new(cast.map_err(|e| e.in_column(column.as_str()))?);
             }
         }
         let changed = fields.iter().zip(schema.fields()).enumerate();
@@ -210,7 +211,6 @@ impl CastPlan {
 fn not_numbers(field: &Field) -> Error {
     Error::config("column cannot be cast")
         .expected("numbers or bools", field.data_type().to_string())
-        .in_column(field.name().as_str())
         .with_hint(Phrase::new("{utf8} reads bytes as text, {bfloat16} says how narrow floats are stored"))
 }
 

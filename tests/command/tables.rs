@@ -275,3 +275,177 @@ fn outputs_without_a_place_for_a_type_refuse_it() {
         }
     }
 }
+
+/// `--cast` takes every number of others' tables, wherever it stands; the values are NumPy's.
+#[test]
+fn numbers_of_others_are_cast_wherever_they_stand() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    run_python(python, "casts.py", &["make".into(), dir.arg("")]);
+    let cast = |cast: &str, output: &str| {
+        let (input, output) = (dir.arg("in.arrow"), dir.arg(output));
+        tfarrow(&["convert", &input, "-o", &output, "--cast", cast]).success();
+    };
+    cast("float64:float32", "all.arrow");
+    cast("struct/a=float32", "member.arrow");
+    let schema = Table::open(dir.arg("in.arrow").as_ref()).schema;
+    for field in schema.fields().iter().filter(|field| !["int", "text"].contains(&field.name().as_str())) {
+        cast(&format!("{}=float32", field.name()), &format!("{}.arrow", field.name()));
+    }
+    run_python(crate::common::python().unwrap(), "casts.py", &["check".into(), dir.arg("")]);
+    // Parquet that pyarrow wrote, and what cannot be cast.
+    let parquet = dir.arg("in.parquet");
+    let args =
+        ["convert", &parquet, "-o", "-", "--columns", "scalar,list,fixed", "--cast", "float64:float32"];
+    let table = Table::from_stream(tfarrow(&args).success().stdout);
+    let third = json!(0.666_666_7_f32);
+    assert_eq!(table.values("list")[0], json!([0.1_f32, -third.as_f64().unwrap() as f32]));
+    for (cast, parts) in [
+        ("text=int32", &["cannot be cast", "column `text`"][..]),
+        ("struct/c=int32", &["no column `struct/c`"]),
+        ("struct/b=int32", &["cannot be cast", "column `struct/b`"]),
+        ("scalar=int8", &[]),
+    ] {
+        let run = tfarrow(&["convert", &parquet, "-o", "-", "--cast", cast]);
+        assert_eq!(run.code == Some(0), parts.is_empty(), "{cast}: {}", run.stderr);
+        assert_names(&run.stderr, parts);
+    }
+}
+
+/// Floats of pandas go into TFRecord files with the cast that the error names, as it stands.
+#[test]
+fn the_hint_for_floats_of_pandas_works_as_it_stands() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    run_python(python, "casts.py", &["make".into(), dir.arg("")]);
+    for name in ["frame.parquet", "frame.arrow"] {
+        let (input, output) = (dir.arg(name), dir.arg(&format!("{name}.tfrecord")));
+        let message = tfarrow(&["convert", &input, "-o", &output]).failure();
+        let hint = "--cast float64:float32";
+        assert_names(&message, &["float64", hint]);
+        let args: Vec<&str> = hint.split(' ').collect();
+        tfarrow(&[&["convert", &input, "-o", &output], &args[..]].concat()).success();
+        let read = ["convert", &output, "-o", "-"];
+        let table = Table::from_stream(tfarrow(&read).success().stdout);
+        assert_eq!(table.values("x"), [json!(0.1_f32), json!(-0.666_666_7_f32)]);
+        assert_eq!(table.values("y"), [json!(1.5_f32), json!(2.5_f32)]);
+        assert_eq!(table.values("l"), [json!([0.1_f32]), json!([-0.666_666_7_f32, 10.0_f32])]);
+    }
+}
+
+#[test]
+fn parquet_of_every_compression_is_read_and_what_is_encrypted_is_said_to_be() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    run_python(python, "make_parquet.py", &[dir.arg("")]);
+    for codec in ["none", "snappy", "gzip", "brotli", "zstd", "lz4"] {
+        let path = dir.arg(&format!("{codec}.parquet"));
+        let table = Table::from_stream(tfarrow(&["convert", &path, "-o", "-"]).success().stdout);
+        assert_eq!((table.rows(), &table.values("word")[999]), (1000, &json!("word 5")), "{codec}");
+    }
+    for (name, what) in [("encrypted", "encrypted"), ("encrypted_columns", "encrypted columns")] {
+        let path = dir.arg(&format!("{name}.parquet"));
+        for args in
+            [&["convert", &path, "-o", "-", "--on-error", "skip"][..], &["verify", &path], &["head", &path]]
+        {
+            let message = tfarrow(args).failure();
+            assert_names(&message, &[what, name, "without encryption"]);
+            assert!(!message.contains("damage") && !message.contains("corrupt"), "{message}");
+        }
+    }
+}
+
+/// A Parquet file of two columns, changed where its footer says how the column `b` is stored: behind
+/// the column's path stand the codec and the number of values.
+fn changed_parquet(dir: &Dir, name: &str, change: impl FnOnce(&mut [u8])) -> String {
+    let path = dir.arg(name);
+    let input = dir.arg("in.arrow");
+    if !std::path::Path::new(&input).exists() {
+        tfarrow(&["convert", DIGITS, "--take", "60", "--columns", "label,writer", "-o", &input]).success();
+    }
+    tfarrow(&["convert", &input, "-o", &path, "--compression", "snappy"]).success();
+    let mut bytes = fs::read(&path).unwrap();
+    // A list of one string, then a field of 32 bits: SNAPPY.
+    let path_and_codec = b"\x19\x18\x06writer\x15\x02";
+    let found: Vec<usize> = (0..bytes.len() - path_and_codec.len())
+        .filter(|at| bytes[*at..].starts_with(path_and_codec))
+        .map(|at| at + path_and_codec.len() - 1)
+        .collect();
+    let [codec] = found[..] else { panic!("{found:?}") };
+    change(&mut bytes[codec..]);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn compressions_that_are_not_read_are_no_damage() {
+    let dir = Dir::new();
+    const LZO: u8 = 3 << 1;
+    let path = changed_parquet(&dir, "lzo.parquet", |footer| footer[0] = LZO);
+    for args in [&["convert", &path, "-o", "-", "--on-error", "skip"][..], &["verify", &path]] {
+        let run = tfarrow(args);
+        let message = run.failure();
+        assert_names(&message, &["LZO", "column `writer`", "--exclude"]);
+        assert!(!message.contains("damage"), "{message}");
+    }
+    let args = ["convert", &path, "-o", "-", "--exclude", "writer"];
+    assert_eq!(Table::from_stream(tfarrow(&args).success().stdout).rows(), 60);
+}
+
+#[test]
+fn columns_of_different_lengths_are_damage() {
+    let dir = Dir::new();
+    // A field of 64 bits: 60 values.
+    let path = changed_parquet(&dir, "short.parquet", |footer| {
+        assert_eq!(footer[1..3], [0x16, 60 << 1]);
+        footer[2] = 50 << 1;
+    });
+    let message = tfarrow(&["convert", &path, "-o", "-"]).failure();
+    assert_names(&message, &["another length", "expected 60 values, found 50", "column `writer`"]);
+    let run = tfarrow(&["verify", &path]);
+    assert_eq!(run.code, Some(1), "{}", run.text());
+    let args = ["convert", &path, "-o", "-", "--exclude", "writer"];
+    assert_eq!(Table::from_stream(tfarrow(&args).success().stdout).rows(), 60);
+}
+
+/// Whatever is done to a table, standard error has one line of an error, and no panic of a library.
+#[test]
+fn damage_is_said_in_one_line() {
+    let dir = Dir::new();
+    for extension in ["arrow", "arrows", "parquet"] {
+        let path = dir.arg(&format!("x.{extension}"));
+        tfarrow(&["convert", DIGITS, "--take", "20", "-o", &path, "--compression", "zstd"]).success();
+        let whole = fs::read(&path).unwrap();
+        for i in 0..60 {
+            let mut bytes = whole.clone();
+            let at = if i % 2 == 0 { i * whole.len() / 60 } else { whole.len() - 12 - i * 7 };
+            bytes[at] ^= 0x41;
+            fs::write(&path, &bytes).unwrap();
+            let run = tfarrow(&["convert", &path, "--dry-run"]);
+            assert!(run.stderr.lines().count() == 1, "byte {at}: {}", run.stderr);
+            assert!(!run.stderr.contains("panicked"), "byte {at}: {}", run.stderr);
+        }
+    }
+}
+
+/// The index that pandas keeps beside a table is there after a conversion, with fewer columns too.
+#[test]
+fn pandas_finds_its_index_again() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    run_python(python, "pandas_index.py", &["make".into(), dir.arg("")]);
+    for (name, extra) in [
+        ("all", &[][..]),
+        ("some", &["--exclude", "x"]),
+        ("renamed", &["--rename", "x=z"]),
+        ("cast", &["--cast", "float64:float32"]),
+        ("without", &["--columns", "x"]),
+    ] {
+        for extension in ["parquet", "arrow"] {
+            let output = dir.arg(&format!("{name}.{extension}"));
+            let args = ["convert", &dir.arg("in.parquet"), "-o", &output];
+            tfarrow(&[&args[..], extra].concat()).success();
+        }
+    }
+    run_python(crate::common::python().unwrap(), "pandas_index.py", &["check".into(), dir.arg("")]);
+}
