@@ -16,6 +16,7 @@ use arrow::datatypes::{
 use arrow::row::{RowConverter, SortField};
 
 use crate::error::{Error, Result};
+use crate::options::Phrase;
 
 /// Whether values of `data_type` are, or hold, those of a dictionary.
 pub(super) fn has_dictionary(data_type: &DataType) -> bool {
@@ -193,7 +194,9 @@ fn with_keys(keys: &UInt64Array, to: &DataType, values: &ArrayRef) -> Result<Arr
             "a dictionary with more values than its keys can count, where an Arrow file has one for all",
         )
         .expected(format!("keys of type {to}"), format!("{} values", values.len()))
-        .with_hint("write Parquet or an Arrow stream (.arrows), or leave the column out with --exclude")
+        .with_hint(Phrase::new(
+            "write Parquet or an Arrow stream (.arrows), or leave the column out with {exclude}",
+        ))
     })?;
     fn array<K: ArrowDictionaryKeyType>(keys: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef> {
         let keys = keys.as_primitive::<K>().clone();

@@ -344,7 +344,9 @@ impl StreamDecoders {
                     return Err(Error::limit("dictionaries that change too often within a stream")
                         .expected(format!("at most {max_batch_bytes} bytes"), self.bytes.to_string())
                         .at_offset(start)
-                        .with_hint("write it as an IPC file or Parquet, or raise --max-record-bytes"));
+                        .with_hint(Phrase::new(
+                            "write it as an IPC file or Parquet, or raise {max_record_bytes}",
+                        )));
                 }
                 file.read_dictionary(&mut decoder, &dictionary.block, max_batch_bytes)?;
             }
