@@ -307,11 +307,11 @@ mod tests {
         assert_eq!(
             shown(text),
             [
-                "age:int64[1]",
+                "age:int64[1]?key",
                 "flag:bool?",
                 "tags:string[]",
-                "png:binary",
-                "scalar:float32",
+                "png:binary?key",
+                "scalar:float32?key",
                 "pair:float32[2]?",
                 "token:int64? in feature_lists",
             ]

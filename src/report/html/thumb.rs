@@ -67,15 +67,16 @@ enum Decoded {
 fn decode(bytes: &[u8]) -> Decoded {
     use crate::error::ErrorKind;
     use crate::wire::image::{self, Request};
-    let (header, bytes) =
-        match image::decode(bytes, Request { channels: None, bits: Some(8) }, &mut |_| Ok(())) {
-            Ok(decoded) => decoded,
-            Err(error) if error.kind() == ErrorKind::Corrupt => return Decoded::Damaged,
-            Err(_) => return Decoded::Unknown,
-        };
+    let mut pixels = Vec::new();
+    let request = Request { channels: None, bits: Some(8) };
+    let header = match image::decode(bytes, request, &mut pixels, &mut |_| Ok(())) {
+        Ok(header) => header,
+        Err(error) if error.kind() == ErrorKind::Corrupt => return Decoded::Damaged,
+        Err(_) => return Decoded::Unknown,
+    };
     match (u32::try_from(header.width), u32::try_from(header.height)) {
         (Ok(width), Ok(height)) if (1..=4).contains(&header.channels) => {
-            Decoded::Pixels(Pixels { bytes, width, height, channels: header.channels })
+            Decoded::Pixels(Pixels { bytes: pixels, width, height, channels: header.channels })
         }
         _ => Decoded::Unknown,
     }
