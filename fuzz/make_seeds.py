@@ -327,6 +327,30 @@ def images():
             seed("image", path.name, b"\0" + path.read_bytes())
 
 
+def protos():
+    """Descriptors, records of their messages, and messages that are built in."""
+    folder = GOLDEN / "messages"
+    sets = ["two", "three", "edition", "delimited"]
+    for name in sets:
+        seed("descriptor_set", name, (folder / f"{name}.pb").read_bytes())
+        seed("proto_text", name, (folder / f"{name}.proto").read_bytes())
+    seed("proto_text", "shapes", (folder / "common/shapes.proto").read_bytes())
+    for number, line in enumerate((folder / "cases.jsonl").read_text().splitlines()):
+        case = json.loads(line)
+        records = [bytes.fromhex(record) for record in case["records"]]
+        choice = bytes([sets.index(case["set"].removesuffix(".pb")), 0, number & 7])
+        for at in range(0, len(records), 4):
+            seed("message", f"{number}_{at}", choice + parts(records[at : at + 4]))
+    own = (folder / "delimited.pb").read_bytes()
+    seed("message", "own_descriptor", bytes([9, 0, 0]) + part(own) + parts([b"\x0b\x08\x01\x0c", b""]))
+    for path in files("events"):
+        records = records_of(path.read_bytes())
+        for at in range(0, len(records), 4):
+            seed("event", f"{path.suffix[1:]}_{at}", bytes([at & 1]) + parts(records[at : at + 4]))
+    for path in files("other", "elwc*"):
+        seed("elwc", path.stem, parts(records_of(path.read_bytes())))
+
+
 # What the fuzzer found, and what is tried ever since.
 FOUND = [
     ("element_spec", "ragged_rank_of_no_shape",
@@ -346,7 +370,7 @@ def found():
 
 
 if __name__ == "__main__":
-    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images):
+    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images, protos):
         make()
     write()
     found()

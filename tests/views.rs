@@ -166,7 +166,7 @@ fn bools_are_copied_from_bits_and_viewed_as_bytes() {
     let values = array![[true, false], [false, true]];
     let bits = BatchBuilder::new().with_bools("x", &values.view()).build().unwrap();
     let error = tensor(&bits, "x").unwrap().view::<u8>().unwrap_err().to_string();
-    assert!(error.contains("to_bool_array()") && error.contains("--bool uint8"), "{error}");
+    assert!(error.contains("to_bool_array()") && error.contains("set(\"bool\", \"uint8\")"), "{error}");
     assert_eq!(tensor(&bits, "x").unwrap().to_bool_array().unwrap(), values.clone().into_dyn());
     let slice = bits.slice(1, 1);
     assert_eq!(tensor(&slice, "x").unwrap().to_bool_array().unwrap(), array![[false, true]].into_dyn());

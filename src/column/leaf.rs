@@ -260,9 +260,8 @@ fn extend_strings(
     offsets.reserve(range.len());
     for value in strings.range(range) {
         if text && simdutf8::basic::from_utf8(value).is_err() {
-            return Err(
-                Error::mismatch("value is not UTF-8").with_hint(Phrase::new("leave it out of {utf8}"))
-            );
+            return Err(Error::mismatch("value is not UTF-8")
+                .with_hint(Phrase::new("name only columns of text in {utf8}")));
         }
         end = end.saturating_add(value.len());
         let offset = i32::try_from(end).map_err(|_| {

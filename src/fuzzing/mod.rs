@@ -9,6 +9,7 @@
 
 mod files;
 mod messages;
+mod protos;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ pub use messages::{
     element_spec, extension, feature_spec, features_file, graph_def, image, snappy, snapshot, split,
     tensor_proto, tfds_metadata, variant,
 };
+
+pub use protos::{descriptor_set, elwc, event, message, proto_text};
 
 /// Takes fuzzed bytes apart. Where they end early, what is left is empty or zero.
 struct Input<'a>(&'a [u8]);

@@ -90,14 +90,19 @@ macro_rules! smoke {
 
 smoke!(
     cache_files,
+    descriptor_set,
+    elwc,
     element_spec,
     encoded,
+    event,
     example,
     extension,
     feature_spec,
     features_file,
     frames,
     graph_def,
+    message,
+    proto_text,
     image,
     #[cfg(feature = "array-record")]
     riegeli,

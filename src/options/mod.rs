@@ -117,9 +117,10 @@ kinds! {
         Examples = "files of tf.train.Example",
         /// The same files, whose records are kept as they are.
         RawRecords = "records that are kept as they are (raw)",
-        /// The same files, whose records are messages of any protobuf, TF-Ranking's lists of examples
-        /// among them.
+        /// The same files, whose records are messages that a descriptor declares.
         Messages = "records that are protobuf messages",
+        /// TF-Ranking's lists of examples.
+        Elwc = "ELWC files",
         /// TensorBoard's event files.
         Events = "TensorBoard event files",
         /// TFDS datasets.

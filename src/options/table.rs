@@ -9,24 +9,47 @@ use Topic::{Converting, Library, Reading, Storing, Writing};
 
 const ANY: &[InputKind] = InputKind::ALL;
 const RECORDS: &[InputKind] =
-    &[InputKind::Examples, InputKind::RawRecords, InputKind::Messages, InputKind::Events];
+    &[InputKind::Examples, InputKind::RawRecords, InputKind::Messages, InputKind::Elwc, InputKind::Events];
 const MESSAGES: &[InputKind] = &[InputKind::Messages];
-const EXAMPLES: &[InputKind] = &[InputKind::Examples];
+/// Features whose types are learnt, or said.
+const EXAMPLES: &[InputKind] = &[InputKind::Examples, InputKind::Elwc];
+/// What has classes by name.
+const CLASSES: &[InputKind] = &[InputKind::Messages, InputKind::Tfds];
 const TFDS: &[InputKind] = &[InputKind::Tfds];
 const PIPELINE: &[InputKind] = &[InputKind::Pipeline];
 /// Elements with a structure of their own.
 const ELEMENTS: &[InputKind] =
     &[InputKind::Saved, InputKind::Cache, InputKind::Elements, InputKind::Pipeline];
 /// Elements whose parts may have parts.
-const STRUCTURED: &[InputKind] =
-    &[InputKind::Tfds, InputKind::Saved, InputKind::Cache, InputKind::Elements, InputKind::Pipeline];
+const STRUCTURED: &[InputKind] = &[
+    InputKind::Messages,
+    InputKind::Events,
+    InputKind::Tfds,
+    InputKind::Saved,
+    InputKind::Cache,
+    InputKind::Elements,
+    InputKind::Pipeline,
+];
 /// Elements that can be cut into slices.
 const BATCHED: &[InputKind] = &[InputKind::Saved, InputKind::Cache, InputKind::Pipeline];
 /// What is learnt from values.
-const INFERRED: &[InputKind] = &[InputKind::Examples, InputKind::Saved, InputKind::Cache];
+const INFERRED: &[InputKind] =
+    &[InputKind::Examples, InputKind::Elwc, InputKind::Events, InputKind::Saved, InputKind::Cache];
 /// Whatever becomes columns here; tables have columns already.
 const MAPPED: &[InputKind] = &[
     InputKind::Examples,
+    InputKind::Elwc,
+    InputKind::Tfds,
+    InputKind::Saved,
+    InputKind::Cache,
+    InputKind::Elements,
+    InputKind::Pipeline,
+];
+/// Whose bytes can be read as text.
+const TEXTS: &[InputKind] = &[
+    InputKind::Examples,
+    InputKind::Messages,
+    InputKind::Elwc,
     InputKind::Tfds,
     InputKind::Saved,
     InputKind::Cache,
@@ -37,6 +60,7 @@ const STORED: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
     InputKind::Messages,
+    InputKind::Elwc,
     InputKind::Events,
     InputKind::Tfds,
     InputKind::Saved,
@@ -49,6 +73,7 @@ const LENGTHS: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
     InputKind::Messages,
+    InputKind::Elwc,
     InputKind::Events,
     InputKind::Tfds,
     InputKind::Saved,
@@ -59,6 +84,7 @@ const CHECKSUMS: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
     InputKind::Messages,
+    InputKind::Elwc,
     InputKind::Events,
     InputKind::Tfds,
     InputKind::Saved,
@@ -376,7 +402,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         Storing,
         "utf8",
         Form::Names("COLUMNS"),
-        MAPPED,
+        TEXTS,
         COLUMNS,
         "Read these bytes columns as text; all for every one",
     ),
@@ -431,9 +457,9 @@ pub const OPTIONS: &[OptionInfo] = &[
         Storing,
         "class_names",
         Form::Flag,
-        TFDS,
+        CLASSES,
         COLUMNS,
-        "Store the class labels of a TFDS dataset by name, as a dictionary column",
+        "Store class labels of a TFDS dataset, and enums of messages, by name: as dictionary columns",
     ),
     option(
         Storing,

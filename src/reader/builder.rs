@@ -132,13 +132,17 @@ impl ReaderBuilder {
 
     /// Says what a feature holds, in place of what would be inferred.
     #[must_use]
-    pub fn with_feature(mut self, mut feature: FeatureSpec) -> Self {
+    pub fn with_feature(mut self, feature: FeatureSpec) -> Self {
+        self.open.given.set("feature");
+        self.add_feature(feature);
+        self
+    }
+
+    fn add_feature(&mut self, mut feature: FeatureSpec) {
         if self.open.features_optional {
             feature.missing.allow();
         }
-        self.open.given.set("feature");
         self.open.features.push(feature);
-        self
     }
 
     /// Says what every feature holds: nothing is inferred, and other features are left out.
@@ -147,7 +151,8 @@ impl ReaderBuilder {
         self.open.given.set("features");
         self.open.features.clear();
         self.open.features_complete = true;
-        features.into_iter().fold(self, Self::with_feature)
+        features.into_iter().for_each(|feature| self.add_feature(feature));
+        self
     }
 
     /// Lets every feature that a spec was or will be given for be missing: it is null then, where its

@@ -3,6 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
 
 use crate::error::Result;
 
@@ -77,10 +78,28 @@ impl Rebatch {
             wanted -= take;
         }
         self.held = rest;
-        Ok(Some(match parts.len() {
-            1 => parts.remove(0),
-            _ => concat_batches(&self.schema, &parts)?,
-        }))
+        if let [only] = parts.as_slice() {
+            return Ok(Some(only.clone()));
+        }
+        concat_batches(&self.schema, &parts).map(Some).or_else(|error| match error {
+            // Together they have more values than the keys of a dictionary can count.
+            ArrowError::DictionaryKeyOverflowError => {
+                let first = parts.remove(0);
+                self.give_back(parts);
+                Ok(Some(first))
+            }
+            other => Err(other.into()),
+        })
+    }
+
+    /// Holds `parts` again, before all others.
+    fn give_back(&mut self, mut parts: Vec<RecordBatch>) {
+        for part in &parts {
+            self.held_rows += part.num_rows();
+            self.held_bits += batch_bits(part, 0, part.num_rows());
+        }
+        parts.append(&mut self.held);
+        self.held = parts;
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, GenericListArray, GenericListViewArray, MapArray,
-    OffsetSizeTrait, RecordBatch, RecordBatchOptions, StructArray,
+    OffsetSizeTrait, RecordBatch, RecordBatchOptions, StructArray, new_null_array,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
@@ -162,12 +162,17 @@ impl CastPlan {
     /// There is no such column, or it holds no numbers.
     pub(crate) fn new(schema: &Schema, casts: &[Cast], options: &MappingOptions) -> Result<Self> {
         let mut fields: Vec<FieldRef> = schema.fields().to_vec();
-        for (field, original) in fields.iter_mut().zip(schema.fields()) {
-            for cast in casts {
-                let From::DType(from) = cast.from else { continue };
+        for cast in casts {
+            let From::DType(from) = cast.from else { continue };
+            let mut concerned = false;
+            for (field, original) in fields.iter_mut().zip(schema.fields()) {
                 if let Some(changed) = target(original, None, Some(from), cast.to, options)? {
+                    concerned = true;
                     *field = Arc::new(changed);
                 }
+            }
+            if !concerned {
+                return Err(Error::config(format!("no column holds {from} values to cast")));
             }
         }
         // What is said of a column itself counts more.
@@ -194,6 +199,19 @@ impl CastPlan {
     /// # Errors
     /// A value does not fit its new type; the error says which and where.
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.apply_or_null(batch, &mut Err)
+    }
+
+    /// As [`apply`](Self::apply), but columns of whose values one does not fit go to `lost`, and are
+    /// null if that is content: for batches of one row.
+    ///
+    /// # Errors
+    /// `lost` fails.
+    pub(crate) fn apply_or_null(
+        &self,
+        batch: &RecordBatch,
+        lost: &mut dyn FnMut(Error) -> Result<()>,
+    ) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
         for &place in &self.columns {
             let (Some(column), Some(field)) = (columns.get_mut(place), self.schema.fields().get(place))
@@ -201,7 +219,13 @@ impl CastPlan {
                 continue;
             };
             let to = field.data_type();
-            *column = cast(column, to).map_err(|e| locate(column, to, e).in_column(field.name().as_str()))?;
+            *column = match cast(column, to) {
+                Ok(cast) => cast,
+                Err(error) => {
+                    lost(locate(column, to, error).in_column(field.name().as_str()))?;
+                    new_null_array(to, batch.num_rows())
+                }
+            };
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)

@@ -1,6 +1,5 @@
 //! Arrow IPC: the file format and the stream format.
 
-mod dictionaries;
 mod file;
 
 use std::io::{BufWriter, Write};
@@ -10,9 +9,9 @@ use arrow::datatypes::{DataType, Schema};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 
-use self::dictionaries::has_dictionary;
 use self::file::DictionaryFileWriter;
 use super::atomic::AtomicFile;
+use super::dictionaries::has_dictionary;
 use super::{OutputCompression, Sink, SinkOptions};
 use crate::error::{Error, Result};
 use crate::options::Phrase;

@@ -9,6 +9,7 @@ use arrow::datatypes::Schema;
 use crate::error::{Error, Result};
 
 pub(crate) mod atomic;
+mod dictionaries;
 pub(crate) mod ipc;
 pub(crate) mod npy;
 #[cfg(feature = "npz")]

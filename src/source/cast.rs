@@ -155,6 +155,12 @@ fn what_fits(
 ) -> Result<()> {
     match (plan.apply(batch), batch.num_rows()) {
         (Ok(cast), _) => fit.push(cast),
+        (Err(error), 1) if on_error == OnError::NullValue && on_error.tolerates(&error) => {
+            fit.push(plan.apply_or_null(batch, &mut |error| match on_error.tolerates(&error) {
+                true => emit(Decoded::NulledValue(error.at_row(first as u64).into())),
+                false => Err(error),
+            })?);
+        }
         (Err(error), 0 | 1) if on_error.tolerates(&error) => {
             if on_error.keeps_rows() {
                 let fields = plan.schema.fields().iter();

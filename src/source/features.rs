@@ -82,7 +82,7 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
                 return Err(Error::config("only bytes can be read as text")
                     .expected("a bytes feature", feature.to_string())
                     .in_column(path.as_str())
-                    .with_hint(Phrase::new("leave it out of {utf8}")));
+                    .with_hint(Phrase::new("name only columns of text in {utf8}")));
             }
             feature.text = true;
         }

@@ -20,7 +20,7 @@ use super::tfds::{self, TfdsSource};
 use super::{Cardinality, Decoded, ReadOptions, Selection, Source, drain, live, saved};
 use crate::error::{Error, Result};
 use crate::input::{self, Input, Place, Stat};
-use crate::options::InputKind;
+use crate::options::{InputKind, RecordKind};
 use crate::wire::compress::{self, Compression};
 use crate::wire::tfrecord;
 
@@ -346,7 +346,13 @@ impl Found {
                 options.check_one_of(options.kind_of_records(), &[InputKind::Tfds])
             }
             Found::Dataset(kind, ..) => options.check(kind.options),
-            Found::Files(kind, _) => options.check((kind.options)(options)),
+            // What records are that nothing is said of, they tell themselves.
+            Found::Files(kind, _) => match (kind.options)(options) {
+                InputKind::Examples if options.record == RecordKind::Auto => {
+                    options.check_one_of(InputKind::Examples, &[InputKind::Elwc, InputKind::Events])
+                }
+                known => options.check(known),
+            },
         }
     }
 

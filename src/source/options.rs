@@ -127,7 +127,8 @@ impl OpenOptions {
     pub(crate) fn kind_of_records(&self) -> InputKind {
         match self.record {
             RecordKind::Raw => InputKind::RawRecords,
-            RecordKind::Message | RecordKind::Elwc => InputKind::Messages,
+            RecordKind::Message => InputKind::Messages,
+            RecordKind::Elwc => InputKind::Elwc,
             RecordKind::Event => InputKind::Events,
             RecordKind::Auto if self.proto.is_some() => InputKind::Messages,
             RecordKind::Auto | RecordKind::Example | RecordKind::Sequence => InputKind::Examples,

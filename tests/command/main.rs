@@ -16,6 +16,7 @@ mod inputs;
 mod interrupted;
 mod limits;
 mod memory;
+mod messages;
 mod mixed;
 mod other_records;
 mod pipes;

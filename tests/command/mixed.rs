@@ -247,10 +247,12 @@ fn a_negative_int64_is_no_uint64_by_feature_or_by_cast() {
         let message = refused(&[&[input.as_str()], &args[..]].concat());
         assert_names(&message.to_lowercase(), &["expected uint64, found -7", "column `h`"]);
     }
-    let args = [&input, "--feature", "h:uint64", "--on-error", "null-value"];
-    let table = lossy(&args, &["1 values nulled"]);
-    let column = table.batches[0].column_by_name("h").unwrap();
-    assert_eq!(column.as_primitive::<UInt64Type>().iter().collect::<Vec<_>>(), [Some(7), None]);
+    for option in [["--feature", "h:uint64"], ["--cast", "h=uint64"]] {
+        let args = [&[input.as_str()], &option[..], &["--on-error", "null-value"]].concat();
+        let table = lossy(&args, &["column `h`", "; 1 values nulled"]);
+        let column = table.batches[0].column_by_name("h").unwrap();
+        assert_eq!(column.as_primitive::<UInt64Type>().iter().collect::<Vec<_>>(), [Some(7), None]);
+    }
 }
 
 #[test]

@@ -448,3 +448,32 @@ fn pandas_finds_its_index_again() {
     }
     run_python(crate::common::python().unwrap(), "pandas_index.py", &["check".into(), dir.arg("")]);
 }
+
+/// An Arrow file has one dictionary a column, and Parquet and streams may have one a row group or
+/// batch: they become one.
+#[test]
+fn dictionaries_that_change_become_one() {
+    let Some(python) = python() else { return };
+    let dir = Dir::new();
+    run_python(python, "dictionaries.py", &["make".into(), dir.arg("")]);
+    for input in ["x.arrows", "x.parquet", "delta.arrow", "delta.arrows"] {
+        for (output, extra) in [
+            ("a.arrow", &["--batch-rows", "3"][..]),
+            ("b.arrow", &["--batch-rows", "3", "--compression", "zstd", "--threads", "3"]),
+            ("c.arrow", &["--one-batch"]),
+            ("d.arrows", &["--batch-rows", "3"]),
+            ("e.parquet", &["--row-group-rows", "3"]),
+        ] {
+            let (input, output) = (dir.arg(input), dir.arg(&format!("{input}.to.{output}")));
+            tfarrow(&[&["convert", &input, "-o", &output], extra].concat()).success();
+            assert_names(tfarrow(&["verify", &output]).success().text(), &["sound"]);
+        }
+    }
+    run_python(crate::common::python().unwrap(), "dictionaries.py", &["check".into(), dir.arg("")]);
+    let (many, out) = (dir.arg("many.arrows"), dir.arg("many.arrow"));
+    let args = ["convert", &many, "--batch-rows", "1", "-o", &out];
+    let message = tfarrow(&args).failure();
+    assert_names(&message, &["more values than its keys can count", "Int8", "column `c`", "--exclude"]);
+    assert!(!std::path::Path::new(&out).exists());
+    tfarrow(&["convert", &many, "-o", &dir.arg("many.parquet")]).success();
+}

@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Float32Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BinaryArray, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::{FileReader, StreamReader};
@@ -195,8 +196,18 @@ fn value(array: &ArrayRef, row: usize) -> Value {
         json!(array.value(row))
     } else if let Some(array) = array.as_any().downcast_ref::<Float32Array>() {
         float(array.value(row))
+    } else if let Some(array) = array.as_any().downcast_ref::<Float64Array>() {
+        match array.value(row) {
+            value if value.is_finite() => json!(value),
+            value => json!(value.to_string()),
+        }
+    } else if let Some(array) = array.as_any().downcast_ref::<Int32Array>() {
+        json!(array.value(row))
     } else if let Some(array) = array.as_any().downcast_ref::<StringArray>() {
         json!(array.value(row))
+    } else if let Some(array) = array.as_struct_opt() {
+        let parts = array.fields().iter().zip(array.columns());
+        Value::Object(parts.map(|(field, column)| (field.name().clone(), value(column, row))).collect())
     } else if let Some(array) = array.as_any().downcast_ref::<BinaryArray>() {
         json!(array.value(row).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     } else if let Some(array) = array.as_list_opt::<i32>() {

@@ -13,5 +13,6 @@ mod ipc_map;
 mod live;
 mod numpy;
 mod one_file;
+mod options;
 mod oracle;
 mod to_arrays;

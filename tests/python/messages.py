@@ -1,14 +1,15 @@
 """Messages of random descriptors, and the columns that Python's protobuf runtime says they hold.
 
     python messages.py SEED COUNT > cases.jsonl     random cases
-    python messages.py golden > cases.jsonl         the cases of tests/golden/messages
+    python messages.py golden                       writes tests/golden/messages/cases.jsonl
 
-A case is a line of JSON: `set` (a FileDescriptorSet), `message`, `options`, `records`, `schema` (name
+A case is a line of JSON: `set` (a FileDescriptorSet, or the file that holds it), `message`, `options`, `records`, `schema` (name
 and type of every column) and `rows`, bytes in hexadecimal. Values are what the runtime's own parser
 gives; the rules of docs/messages.md are applied to them here, apart from the implementation.
 """
 
 import json
+import pathlib
 import random
 import struct
 import sys
@@ -145,8 +146,10 @@ def canonical(value, type):
 
 def case(files, message, records, options):
     pool = descriptor_pool.DescriptorPool()
+    given = {file.name for file in files}
     for module in (timestamp_pb2, duration_pb2, wrappers_pb2):
-        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+        if module.DESCRIPTOR.name not in given:
+            pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     for file in files:
         pool.Add(file)
     descriptor = pool.FindMessageTypeByName(message)
@@ -405,7 +408,8 @@ def random_value(rng, field, depth):
     """Everything that follows on the tag of a value."""
     if field.message_type is None:
         return scalar(rng, field)
-    if field.message_type.full_name.startswith("google.protobuf."):
+    name = field.message_type.full_name
+    if name in WRAPPERS or name in ("google.protobuf.Timestamp", "google.protobuf.Duration"):
         body = known_message(rng, field.message_type)
     else:
         body = random_message(rng, field.message_type, depth - 1)
@@ -477,7 +481,50 @@ def random_case(seed):
             return made
 
 
+# The cases that are kept.
+
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden/messages"
+
+# Bytes that no writer gives and every parser takes, or that none takes.
+ODD = [
+    b"",
+    b"\xe3\x03\x08\x01\xe4\x03",  # an unknown group
+    b"\xe3\x03" * 101 + b"\xe4\x03" * 101,  # groups too deep
+    b"\xe4\x03",  # the end of a group that none began
+    b"\x00\x01",  # field 0
+    b"\x7e\x01",  # wire type 6
+    b"\x0a\xff\xff\xff\xff\x0f",  # a length past the end
+    b"\xf8\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  # a tag of eleven bytes
+    b"\x08" + b"\xff" * 10 + b"\x01",  # a varint of eleven bytes
+    b"\x08\x80\x80\x00",  # a varint longer than it need be
+]
+
+
+def golden_cases():
+    for name, message in [("two", "golden.two.Everything"), ("three", "golden.three.Record"),
+                          ("edition", "golden.edition.Record"), ("delimited", "golden.delimited.Outer")]:
+        files = descriptor_pb2.FileDescriptorSet.FromString((GOLDEN / f"{name}.pb").read_bytes()).file
+        pool = descriptor_pool.DescriptorPool()
+        for file in files:
+            pool.Add(file)
+        descriptor = pool.FindMessageTypeByName(message)
+        for variant, options in enumerate([
+            {}, {"structure": "nested"}, {"class_names": True}, {"proto_defaults": True},
+        ]):
+            rng = random.Random(variant)
+            records = (random_message(rng, descriptor, 2) for _ in range(1000))
+            records = [record for record in records if len(record) < 700][:6]
+            made = case(files, message, records + ODD, options)
+            made["set"] = f"{name}.pb"
+            yield made
+
+
 if __name__ == "__main__":
-    first, count = int(sys.argv[1]), int(sys.argv[2])
-    for seed in range(first, first + count):
-        print(json.dumps(random_case(seed)))
+    if sys.argv[1] == "golden":
+        with open(GOLDEN / "cases.jsonl", "w") as out:
+            for made in golden_cases():
+                print(json.dumps(made), file=out)
+    else:
+        first, count = int(sys.argv[1]), int(sys.argv[2])
+        for seed in range(first, first + count):
+            print(json.dumps(random_case(seed)))

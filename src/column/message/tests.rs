@@ -15,6 +15,8 @@ use crate::schema::mapping::MappingOptions;
 use crate::schema::message::MessageOptions;
 use crate::tf::descriptor::Files;
 
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/messages");
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -137,7 +139,11 @@ fn options_of(options: &Value) -> (MappingOptions, Projection, bool, bool) {
 
 /// A decoder of the records of `case`.
 fn decoder(case: &Value) -> MessageDecoder {
-    let files = Files::from_set(&unhex(&case["set"])).unwrap();
+    let set = match case["set"].as_str().unwrap().strip_suffix(".pb") {
+        Some(name) => std::fs::read(Path::new(GOLDEN).join(name).with_extension("pb")).unwrap(),
+        None => unhex(&case["set"]),
+    };
+    let files = Files::from_set(&set).unwrap();
     let (mapping, projection, class_names, defaults) = options_of(&case["options"]);
     let options = MessageOptions { mapping: &mapping, projection: &projection, class_names, defaults };
     let root = files.root(case["message"].as_str()).unwrap();
@@ -202,6 +208,11 @@ fn check_all(cases: &str) {
         check(&case, 1024);
         check(&case, 2);
     }
+}
+
+#[test]
+fn golden_messages_hold_what_python_says() {
+    check_all(&std::fs::read_to_string(Path::new(GOLDEN).join("cases.jsonl")).unwrap());
 }
 
 /// Random messages of random descriptors. `TFARROW_TEST_MESSAGES` says how many, beginning with which

@@ -295,9 +295,7 @@ impl<'a> Builder<'a> {
     /// Bytes are text where somebody says so.
     fn as_text(&self, leaf: Leaf, path: &str) -> Leaf {
         match leaf {
-            Leaf::Scalar(Scalar::Bytes) if self.options.mapping.utf8.contains(path) => {
-                Leaf::Scalar(Scalar::String)
-            }
+            Leaf::Scalar(Scalar::Bytes) if self.options.mapping.is_text(path) => Leaf::Scalar(Scalar::String),
             other => other,
         }
     }

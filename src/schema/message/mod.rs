@@ -20,7 +20,7 @@ use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef, TimeUnit};
 use self::fields::Builder;
 use self::wanted::Wanted;
 use super::mapping::MappingOptions;
-use super::{Projection, SOURCE, VERSION};
+use super::{Projection, SOURCE, VERSION, unknown_column};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 use crate::tf::descriptor::{DefaultValue, Files, Scalar};
@@ -200,6 +200,18 @@ impl MessagePlan {
                     error.with_hint(Phrase::new("ask for fewer with {exclude} or for more with {columns}"))
                 }
             });
+        }
+        let paths: Vec<&str> = columns.iter().map(|(path, _)| path.as_str()).collect();
+        let renamed = options.mapping.rename.iter().map(|(old, _)| old);
+        if let Some(name) = renamed.into_iter().find(|name| !paths.contains(&name.as_str())) {
+            return Err(unknown_column(name, &paths));
+        }
+        let within = |name: &str, path: &str| {
+            name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut texts = options.mapping.text_columns();
+        if let Some(name) = texts.find(|name| !paths.iter().any(|path| within(name, path))) {
+            return Err(unknown_column(name, &paths));
         }
         // In the order in which they were asked for, and otherwise as they are declared.
         let mut order: Vec<usize> = (0..columns.len()).collect();

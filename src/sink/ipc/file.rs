@@ -15,8 +15,8 @@ use arrow_ipc::writer::{
 use arrow_ipc::{self as ipc, Block, FooterBuilder, MetadataVersion};
 use flatbuffers::FlatBufferBuilder;
 
-use super::dictionaries::Dictionaries;
 use crate::error::{Error, Result};
+use crate::sink::dictionaries::Dictionaries;
 
 /// The magic bytes at both ends.
 const MAGIC: &[u8] = b"ARROW1";

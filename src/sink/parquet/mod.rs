@@ -17,6 +17,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::atomic::AtomicFile;
+use super::dictionaries::{Dictionaries, has_dictionary};
 use super::{OutputCompression, Sink, SinkOptions, describe};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ParquetEncodings;
@@ -80,6 +81,8 @@ pub(crate) struct ParquetSink {
     held: Vec<RecordBatch>,
     held_rows: usize,
     held_bytes: usize,
+    /// The dictionaries of the rows held, where columns have some.
+    dictionaries: Option<Dictionaries>,
 }
 
 /// A file whose encodings are chosen.
@@ -102,6 +105,7 @@ impl ParquetSink {
             .set_compression(compression)
             .set_key_value_metadata(Some(key_values))
             .set_created_by(concat!("tfarrow ", env!("CARGO_PKG_VERSION")).to_owned());
+        let has_dictionaries = schema.fields().iter().any(|field| has_dictionary(field.data_type()));
         Ok(Self {
             schema: Arc::new(storage::stored(&match options.parquet_encodings {
                 ParquetEncodings::Compatible => half::widened(schema),
@@ -117,6 +121,7 @@ impl ParquetSink {
             held: Vec::new(),
             held_rows: 0,
             held_bytes: 0,
+            dictionaries: has_dictionaries.then(Dictionaries::default),
         })
     }
 
@@ -146,6 +151,7 @@ impl ParquetSink {
         let batches = std::mem::take(&mut self.held);
         self.held_rows = 0;
         self.held_bytes = 0;
+        self.dictionaries = self.dictionaries.take().map(|_| Dictionaries::default());
         let writer = self.writer()?;
         let columns = writer.factory.create_column_writers(writer.row_groups).map_err(parquet_error)?;
         writer.row_groups += 1;
@@ -163,6 +169,16 @@ impl Sink for ParquetSink {
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(self.row_group_rows - self.held_rows);
             let part = if rows == rest.num_rows() { rest.clone() } else { rest.slice(0, rows) };
+            let part = match self.dictionaries.as_mut().map(|dictionaries| dictionaries.unify(&part)) {
+                None => part,
+                Some(Ok(part)) => part,
+                // Readers need keys that count all values of a row group: this one ends before.
+                Some(Err(error)) if error.kind() == ErrorKind::Limit && self.held_rows > 0 => {
+                    self.end_row_group()?;
+                    continue;
+                }
+                Some(Err(error)) => return Err(error),
+            };
             rest = rest.slice(rows, rest.num_rows() - rows);
             self.held_rows += rows;
             self.held_bytes += row_group::slice_bytes(&part);

@@ -70,7 +70,12 @@ pub(crate) fn recognise(files: &RecordFiles, options: &OpenOptions) -> Result<Op
 /// # Errors
 /// A record read for inference is damaged, or an option does not fit what the records are.
 pub(crate) fn open_any(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> {
-    let examples = || RecordSource::examples(files.clone(), options);
+    let examples = || {
+        let source = RecordSource::examples(files.clone(), options)?;
+        // Now that they are known not to be lists of examples or events.
+        options.check(options.kind_of_records())?;
+        Ok(source)
+    };
     // Checking records needs no columns.
     if options.to_verify {
         return examples();
@@ -116,7 +121,7 @@ pub(crate) fn open(files: RecordFiles, options: &OpenOptions) -> Result<RecordSo
 fn known(files: RecordFiles, kind: Known, options: &OpenOptions) -> Result<RecordSource> {
     match kind {
         Known::Elwc => {
-            options.check(InputKind::Messages)?;
+            options.check(InputKind::Elwc)?;
             elwc_source(files, options)
         }
         Known::Event => {

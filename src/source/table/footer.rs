@@ -16,11 +16,12 @@ use base64::prelude::BASE64_STANDARD;
 use crate::source::ipc_schema;
 use crate::source::parquet_file::ParquetFile;
 
-/// Reads the footer of `file`.
+/// Reads the footer of `file`, and gives the schema that the file is to be given in: that of what is
+/// read is another where the crate needs it.
 ///
 /// # Errors
 /// It cannot be read, or is damaged.
-pub(super) fn read(file: &ParquetFile) -> Result<ArrowReaderMetadata, ParquetError> {
+pub(super) fn read(file: &ParquetFile) -> Result<(ArrowReaderMetadata, Schema), ParquetError> {
     // Nobody asks for statistics.
     let options = || {
         ArrowReaderOptions::new()
@@ -31,13 +32,34 @@ pub(super) fn read(file: &ParquetFile) -> Result<ArrowReaderMetadata, ParquetErr
     if let Some(counted) = with_counted_rows(metadata.metadata()) {
         metadata = ArrowReaderMetadata::try_new(Arc::new(counted), options())?;
     }
-    match readable(metadata.schema(), written_schema(metadata.metadata()).as_deref()) {
-        schema if schema == **metadata.schema() => Ok(metadata),
-        schema => {
-            let options = options().with_schema(Arc::new(schema));
-            ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
-        }
+    let schema = readable(metadata.schema(), written_schema(metadata.metadata()).as_deref());
+    let read_as = with_wide_keys(&schema);
+    if read_as != **metadata.schema() {
+        let options = options().with_schema(Arc::new(read_as));
+        metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)?;
     }
+    Ok((metadata, schema))
+}
+
+/// `schema` with dictionaries whose keys count more than 16 bits do: the crate refuses one that has
+/// exactly as many values as its keys can count.
+fn with_wide_keys(schema: &Schema) -> Schema {
+    fn field(of: &FieldRef) -> FieldRef {
+        let data_type = match of.data_type() {
+            DataType::Dictionary(keys, values) if keys.primitive_width().is_some_and(|width| width < 4) => {
+                DataType::Dictionary(Box::new(DataType::Int32), values.clone())
+            }
+            DataType::List(item) => DataType::List(field(item)),
+            DataType::LargeList(item) => DataType::LargeList(field(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),
+            DataType::Map(item, sorted) => DataType::Map(field(item), *sorted),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+            _ => return of.clone(),
+        };
+        Arc::new(of.as_ref().clone().with_data_type(data_type))
+    }
+    let fields: Fields = schema.fields().iter().map(field).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
 }
 
 /// The metadata with the rows of its row groups added up, if it says another number of rows: the

@@ -62,9 +62,9 @@ impl ParquetTable {
         let file = ParquetFile::open(input, None)?;
         let failed = |e| file.failure().or(damaged(e));
         encryption::refuse(&file).map_err(|e| file.failure().or(e))?;
-        let metadata = footer::read(&file).map_err(failed)?;
+        let (metadata, schema) = footer::read(&file).map_err(failed)?;
         let stat = file.stat().clone();
-        let schema = Arc::new(half::narrowed(metadata.schema()));
+        let schema = Arc::new(half::narrowed(&schema));
         let mask = ProjectionMask::all();
         Ok(Self { input: input.clone(), name: input.name(), stat, metadata, schema, mask })
     }

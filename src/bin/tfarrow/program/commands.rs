@@ -159,12 +159,13 @@ fn run_head(args: &Head) -> Result<Outcome> {
     let report = damage::report(None, false)?;
     let builder = builder.with_selection(selection).with_report(report.clone());
     let reader = builder.build()?;
-    tell_choice(reader.source().as_ref());
+    let source = reader.source().clone();
     let schema = arrow::array::RecordBatchReader::schema(&reader);
     let mut batches = Vec::new();
     for batch in reader {
         batches.push(batch?);
     }
+    tell_choice(source.as_ref());
     print(&rows_to_text(&schema, &batches)?)?;
     Ok(damage::tell(&report, builder.read_options().on_error))
 }

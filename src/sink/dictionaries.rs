@@ -1,5 +1,5 @@
-//! One dictionary for all batches, as an IPC file has it: keys of later batches are those of the
-//! dictionary that grows.
+//! One dictionary for many batches, as an IPC file or a row group of Parquet has it: it grows, and
+//! keys of later batches are those of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;

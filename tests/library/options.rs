@@ -1,0 +1,408 @@
+//! Every option on every kind of input and of output: it acts, or it is refused by its name.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Int64Array, RecordBatch, StringArray};
+use serde_json::json;
+use tfarrow::options::{Form, InputKind, OPTIONS, OptionInfo, OutputKind, Topic};
+use tfarrow::{Format, ReaderBuilder, Result, SinkOptions, open_sink};
+
+use crate::common::{Dir, repo, tfrecord};
+
+/// What an option did.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Acted,
+    Ignored,
+    Refused,
+}
+
+/// An input, and the options without which it is not read.
+struct Sample {
+    input: String,
+    base: Vec<(&'static str, String)>,
+}
+
+impl Sample {
+    fn new(input: impl Into<String>) -> Self {
+        Self { input: input.into(), base: Vec::new() }
+    }
+
+    fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.base.push((key, value.into()));
+        self
+    }
+
+    fn builder(&self, but: &str) -> Result<ReaderBuilder> {
+        let base = self.base.iter().filter(|(key, _)| *key != but);
+        base.into_iter()
+            .try_fold(ReaderBuilder::new(&self.input), |builder, (key, value)| builder.set(key, value))
+    }
+
+    /// The names of the columns that are read, and of those of bytes or text.
+    fn columns(&self) -> (Vec<String>, Vec<String>) {
+        let Ok(source) = self.builder("").and_then(|builder| builder.build_source()) else {
+            return Default::default();
+        };
+        let schema = source.schema();
+        let bytes = schema.fields().iter().filter(|f| f.data_type().to_string().contains("Binary"));
+        let bytes = bytes.map(|f| f.name().clone()).collect();
+        (schema.fields().iter().map(|f| f.name().clone()).collect(), bytes)
+    }
+
+    /// What comes out: the schema, and the rows of each batch.
+    fn read(&self, builder: &ReaderBuilder) -> Result<String> {
+        let reader = builder.build()?;
+        let mut out = format!("{:?}", arrow::array::RecordBatchReader::schema(&reader).fields());
+        for batch in reader {
+            out.push_str(&format!("{:?}", batch?.columns()));
+        }
+        Ok(out)
+    }
+
+    fn try_option(&self, option: &OptionInfo, value: &str) -> Outcome {
+        let base = self.builder(option.key).unwrap();
+        let before = self.read(&base).map_err(|e| e.to_string());
+        let needs_it = self.base.iter().any(|(key, _)| *key == option.key);
+        assert!(before.is_ok() || needs_it, "{}: {before:?}", self.input);
+        match base.set(option.key, value).and_then(|builder| self.read(&builder)) {
+            Err(error) if is_refusal(&error, option) => Outcome::Refused,
+            after if after.as_ref().map_err(ToString::to_string) == before.as_ref().map_err(Clone::clone) => {
+                Outcome::Ignored
+            }
+            _ => Outcome::Acted,
+        }
+    }
+}
+
+/// Whether `error` says that the option is for something else, and what for.
+fn is_refusal(error: &tfarrow::Error, option: &OptionInfo) -> bool {
+    let text = error.to_string();
+    let names = text.starts_with(&format!("`with_{}` is not for", option.key)) && text.contains("it is for ");
+    // Of a kind that has nothing to infer, the schema is said to be known.
+    names || option.key == "infer_records" && text.contains("nothing is inferred")
+}
+
+fn golden(name: &str) -> String {
+    repo(&format!("tests/golden/{name}")).to_str().unwrap().to_owned()
+}
+
+fn folders(of: &str) -> Vec<String> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(repo(&format!("tests/golden/{of}"))).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.retain(|path| path.is_dir());
+    paths.sort();
+    paths.into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
+}
+
+/// Inputs of each kind.
+fn samples(dir: &Dir) -> Vec<(InputKind, Vec<Sample>)> {
+    let digits = || repo("examples/data/digits/digits.tfrecord-00000-of-00002").to_str().unwrap().to_owned();
+    let write = |name: &str, options: SinkOptions| {
+        let path = dir.path(name);
+        let reader = ReaderBuilder::new(&*digits()).set("take", "40").unwrap().build().unwrap();
+        let mut sink = open_sink(&path, &reader.source().schema(), &options).unwrap();
+        for batch in reader {
+            sink.write(&batch.unwrap()).unwrap();
+        }
+        sink.finish().unwrap();
+        Sample::new(path.to_str().unwrap())
+    };
+    let messages = dir.path("messages.tfrecord");
+    // double_value = 1.5, bytes_value = "ab".
+    let message = [&[9][..], &1.5f64.to_le_bytes(), &[0x7a, 2, b'a', b'b']].concat();
+    std::fs::write(&messages, tfrecord(&[message, Vec::new()])).unwrap();
+    let flags = tfarrow::BatchBuilder::new()
+        .with_array("flags", ndarray::array![[0i64, 1], [1, 0]])
+        .with_array("bits", ndarray::array![[0u8, 1, 2, 3], [4, 5, 6, 7]])
+        .build()
+        .unwrap();
+    let small = dir.path("small.tfrecord");
+    let options = SinkOptions::new().set("encoding", "bits=raw").unwrap();
+    let mut sink = open_sink(&small, &flags.schema(), &options).unwrap();
+    sink.write(&flags).unwrap();
+    sink.finish().unwrap();
+    let cache = ["all_dtypes", "batched_partial", "dict", "ragged", "range", "strings"];
+    let all = |folder: &str| folders(folder).into_iter().map(Sample::new).collect::<Vec<_>>();
+    let mut saved = all("saved");
+    saved.push(Sample::new(golden("corrupt/spec_missing/data")));
+    saved.push(Sample::new(golden("corrupt/spec_missing")));
+    // Some are there because they cannot be read.
+    saved.retain(|sample| sample.builder("").and_then(|builder| sample.read(&builder)).is_ok());
+    assert!(saved.len() > 50, "{}", saved.len());
+    vec![
+        (
+            InputKind::Examples,
+            vec![
+                Sample::new(digits()).with("take", "20"),
+                Sample::new(golden("examples/count_changes.tfrecord")),
+                Sample::new(golden("examples/lists.tfrecord")),
+                Sample::new(golden("examples/text_changes.tfrecord")).with("on_error", "skip"),
+                Sample::new(golden("examples/length_changes.tfrecord")).with("on_error", "skip"),
+                Sample::new(small.to_str().unwrap())
+                    .with("feature", "flags:bool[2]")
+                    .with("feature", "bits:raw<bfloat16>[2]"),
+            ],
+        ),
+        (InputKind::RawRecords, vec![Sample::new(digits()).with("record", "raw").with("take", "20")]),
+        (
+            InputKind::Messages,
+            vec![
+                Sample::new(messages.to_str().unwrap())
+                    .with("record", "message")
+                    .with("proto", golden("messages/three.proto"))
+                    .with("message", "golden.three.Record"),
+            ],
+        ),
+        (InputKind::Elwc, vec![Sample::new(golden("other/elwc.tfrecord"))]),
+        (InputKind::Events, vec![Sample::new(golden("events/events.out.tfevents.tensorboardx"))]),
+        (
+            InputKind::Tfds,
+            vec![
+                Sample::new(golden("tfds/wide_tfrecord")).with("split", "all"),
+                Sample::new(golden("tfds/wide_array_record")).with("split", "all"),
+                Sample::new(golden("tfds/quirk")).with("split", "all"),
+                Sample::new(golden("tfds/mini_two")).with("split", "all"),
+            ],
+        ),
+        (InputKind::Saved, saved),
+        (InputKind::Cache, cache.iter().map(|name| Sample::new(golden(&format!("cache/{name}")))).collect()),
+        (
+            InputKind::ArrowTable,
+            vec![write("t.arrow", SinkOptions::new()), write("t.arrows", SinkOptions::new())],
+        ),
+        (InputKind::ParquetTable, vec![write("t.parquet", SinkOptions::new().with_row_group_rows(10))]),
+    ]
+}
+
+/// Values that may act on an input whose columns are `columns`, of which `bytes` hold bytes.
+fn values(option: &OptionInfo, dir: &Dir, (columns, bytes): &(Vec<String>, Vec<String>)) -> Vec<String> {
+    let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
+    let first = columns.first().map_or_else(|| "x".to_owned(), quoted);
+    let last = columns.last().map_or_else(|| "x".to_owned(), quoted);
+    let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    match (option.key, option.form) {
+        ("columns", _) => vec![first],
+        ("exclude", _) => vec![last],
+        ("rename", _) => vec![format!("{first}=renamed")],
+        ("feature", _) if first == "\"\"" => text(&["x:binary[]"]),
+        ("feature", _) => vec![format!("{}:binary[]", first.trim_matches('"'))],
+        ("features", _) => {
+            let path = dir.path("features.json");
+            std::fs::write(&path, json!({ first.trim_matches('"'): "int64[]?" }).to_string()).unwrap();
+            vec![path.to_str().unwrap().to_owned()]
+        }
+        ("infer_records", _) => text(&["1", "2", "3", "0"]),
+        ("record", _) => text(&["raw", "sequence", "event"]),
+        ("proto", _) => vec![golden("messages/two.proto")],
+        ("message", _) => text(&["golden.three.Node"]),
+        ("proto_path", _) => vec![golden("messages")],
+        ("split", _) => text(&["train"]),
+        ("explode", _) => text(&["steps", "points", "seq", "nosuch"]),
+        ("shard", _) => text(&["0/2"]),
+        ("utf8", _) => bytes.iter().map(quoted).chain(["\"no such\"".to_owned()]).collect(),
+        ("cast", _) => text(&["int64:int32", "float32:float64", "uint8:int64", "int32:int64"]),
+        ("names", _) => text(&["a", "a,b", "a,b,c"]),
+        ("libtensorflow", _) => text(&["/nowhere"]),
+        ("batch_bytes" | "max_record_bytes", _) => text(&["1"]),
+        ("skip" | "take" | "batch_rows" | "threads" | "tensorflow_threads", _) => text(&["1"]),
+        ("check_crc", _) => text(&["false"]),
+        (_, Form::Flag) => text(&["true"]),
+        (_, Form::Choice(words)) => text(&words[1..]),
+        (key, _) => panic!("no value for {key}"),
+    }
+}
+
+/// Options that change no row of sound input: how much is done at a time, what is done about damage,
+/// and where things are looked for.
+const UNSEEN: [&str; 9] = [
+    "threads",
+    "batch_bytes",
+    "check_crc",
+    "lenient",
+    "on_error",
+    "proto_path",
+    "libtensorflow",
+    "tensorflow_threads",
+    "proto_defaults",
+];
+
+fn of_reading() -> impl Iterator<Item = &'static OptionInfo> {
+    OPTIONS.iter().filter(|option| matches!(option.topic, Topic::Reading | Topic::Storing | Topic::Library))
+}
+
+#[test]
+fn options_act_on_an_input_or_are_refused() {
+    let dir = Dir::new();
+    let mut wrong = Vec::new();
+    for (kind, samples) in samples(&dir) {
+        let columns: Vec<_> = samples.iter().map(Sample::columns).collect();
+        for option in of_reading() {
+            let mut acted = false;
+            for (sample, columns) in samples.iter().zip(&columns) {
+                for value in values(option, &dir, columns) {
+                    let outcome = sample.try_option(option, &value);
+                    acted |= outcome == Outcome::Acted;
+                    // These say that records are of another kind than they would be taken for.
+                    let tells = match kind {
+                        InputKind::Examples => option.key == "proto",
+                        InputKind::Elwc | InputKind::Events => ["proto", "features"].contains(&option.key),
+                        InputKind::Tfds => {
+                            option.key == "proto" || option.key == "record" && value == "event"
+                        }
+                        _ => false,
+                    };
+                    let heeds = option.inputs.contains(&kind) || tells;
+                    let may = match outcome {
+                        Outcome::Refused => !heeds || option.key == "infer_records",
+                        _ => heeds,
+                    };
+                    if !may {
+                        wrong
+                            .push(format!("{kind}: {}={value} on {}: {outcome:?}", option.key, sample.input));
+                    }
+                }
+            }
+            if option.inputs.contains(&kind) && !acted && !UNSEEN.contains(&option.key) {
+                wrong.push(format!("{kind}: {} is ignored", option.key));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_that_match_nothing_are_errors_on_every_kind_of_input() {
+    let dir = Dir::new();
+    for (kind, samples) in samples(&dir) {
+        for (key, value) in [
+            ("columns", "nosuch"),
+            ("exclude", "nosuch"),
+            ("rename", "nosuch=x"),
+            ("utf8", "nosuch"),
+            ("cast", "nosuch=int8"),
+            ("split", "nosuch"),
+            ("explode", "nosuch"),
+            ("cast", "float16:float64"),
+        ] {
+            let option = tfarrow::options::find(key).unwrap();
+            // Not all of a hundred: the first ones stand for the others.
+            for sample in samples.iter().take(12) {
+                let Ok(base) = sample.builder(key) else { continue };
+                if base.build_source().is_err() || value == "float16:float64" && sample.columns().0.len() > 9
+                {
+                    continue;
+                }
+                let error = match base.set(key, value).and_then(|builder| builder.build_source()) {
+                    Err(error) => error,
+                    Ok(source) => {
+                        panic!("{kind}, {key}={value} on {}: {:?}", sample.input, source.schema().fields())
+                    }
+                };
+                let text = error.to_string();
+                let told = text.contains("nosuch") || is_refusal(&error, option) || text.contains("float16");
+                assert!(told && !text.contains("did you mean ``"), "{kind}, {key}={value}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn options_act_on_an_output_of_a_command_or_are_refused() {
+    let dir = Dir::new();
+    let samples = samples(&dir);
+    for output in [OutputKind::Head, OutputKind::Schema, OutputKind::Count, OutputKind::Verify] {
+        for option in of_reading() {
+            let Some((_, of_kind)) = samples.iter().find(|(kind, _)| option.inputs.contains(kind)) else {
+                continue;
+            };
+            let sample = &of_kind[0];
+            let base = sample
+                .base
+                .iter()
+                .filter(|(key, _)| ["record", "proto", "message"].contains(key) && *key != option.key);
+            let base =
+                base.fold(Sample::new(sample.input.clone()), |s, (key, value)| s.with(key, value.clone()));
+            let base = base.builder("").unwrap();
+            let value = values(option, &dir, &sample.columns()).remove(0);
+            let builder = base.for_output(output).set(option.key, &value);
+            let result = builder.and_then(|builder| match output {
+                OutputKind::Count => builder.count().map(drop),
+                OutputKind::Verify => builder.build_to_verify().map(drop),
+                _ => builder.build_source().map(drop),
+            });
+            let refused = result.as_ref().is_err_and(|error| is_refusal(error, option));
+            assert_eq!(refused, !option.outputs.contains(&output), "{} for {output}: {result:?}", option.key);
+        }
+    }
+}
+
+fn bytes_of(path: &Path) -> Vec<u8> {
+    if !path.is_dir() {
+        return std::fs::read(path).unwrap_or_default();
+    }
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path).unwrap().map(|e| e.unwrap().path()).collect();
+    entries.sort();
+    entries
+        .iter()
+        .flat_map(|path| [path.file_name().unwrap().as_encoded_bytes().to_vec(), bytes_of(path)].concat())
+        .collect()
+}
+
+#[test]
+fn options_act_on_an_output_or_are_refused() {
+    let numbers = Int64Array::from_iter_values((0..100).map(|n| n * n * 7919));
+    let text = StringArray::from_iter_values((0..100).map(|n| format!("{}", n % 5)));
+    let numbers = RecordBatch::try_from_iter([("x", Arc::new(numbers) as _)]).unwrap();
+    let text = RecordBatch::try_from_iter([("x", Arc::new(text) as _)]).unwrap();
+    let write = |format: Format, batch: &RecordBatch, options: &SinkOptions| -> Result<Vec<u8>> {
+        let dir = Dir::new();
+        let path = dir.path(&format!("x.{}", format.extension()));
+        let mut sink = open_sink(&path, &batch.schema(), &options.clone().with_format(format))?;
+        for start in [0, 50] {
+            sink.write(&batch.slice(start, 50))?;
+        }
+        sink.finish()?;
+        Ok(bytes_of(dir.path("").as_path()))
+    };
+    let formats = [
+        Format::Parquet,
+        Format::IpcFile,
+        Format::IpcStream,
+        Format::Npy,
+        Format::Npz,
+        Format::Npyd,
+        Format::TfRecord,
+        Format::Saved,
+    ];
+    for option in OPTIONS.iter().filter(|option| option.topic == Topic::Writing) {
+        let values: &[&str] = match option.key {
+            // Nothing is there to be overwritten, and every format is tried.
+            "overwrite" | "format" => continue,
+            "compression" => &["zstd", "gzip", "lz4", "snappy"],
+            "encoding" => &["x=tensor"],
+            "shards" => &["2"],
+            "parquet_encodings" => &["compact"],
+            _ if option.form == Form::Flag => &["true"],
+            _ => &["10"],
+        };
+        for format in formats {
+            let heeds = option.outputs.contains(&format.kind());
+            let mut acted = false;
+            for batch in [&numbers, &text] {
+                let plain = write(format, batch, &SinkOptions::new()).ok();
+                for value in values {
+                    let options = SinkOptions::new().set(option.key, value).unwrap();
+                    let written = write(format, batch, &options);
+                    let refused = written.as_ref().is_err_and(|error| is_refusal(error, option));
+                    assert_eq!(refused, !heeds, "{} on {format:?}: {:?}", option.key, written.err());
+                    acted |= written.ok().is_some_and(|written| Some(written) != plain);
+                }
+            }
+            assert_eq!(acted, heeds, "{} on {format:?}", option.key);
+        }
+    }
+}
