@@ -3,12 +3,9 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::buffer::Buffer;
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 
-use super::Batches;
+use super::{Batches, Reader};
 use crate::error::{Error, Result};
 use crate::input::{Input, IntoInputs, Names, Store};
 use crate::options::{
@@ -572,44 +569,13 @@ impl ReaderBuilder {
     /// As [`build_source`](Self::build_source).
     pub fn build(&self) -> Result<Reader> {
         let source = self.build_source()?;
-        let schema = source.schema();
         let batches = Batches::new(source.clone(), &self.read, self.threads)?;
-        Ok(Reader { source, schema, batches })
+        Ok(Reader::new(source, batches))
     }
 
     /// The options that govern reading.
     #[must_use]
     pub fn read_options(&self) -> &ReadOptions {
         &self.read
-    }
-}
-
-/// Record batches of a dataset, in order. An [`arrow::array::RecordBatchReader`].
-#[derive(Debug)]
-pub struct Reader {
-    source: Arc<dyn Source>,
-    schema: SchemaRef,
-    batches: Batches,
-}
-
-impl Reader {
-    /// What is read.
-    #[must_use]
-    pub fn source(&self) -> &Arc<dyn Source> {
-        &self.source
-    }
-}
-
-impl Iterator for Reader {
-    type Item = Result<RecordBatch, ArrowError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.batches.next().map(|batch| batch.map_err(ArrowError::from))
-    }
-}
-
-impl RecordBatchReader for Reader {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
     }
 }

@@ -3,6 +3,7 @@
 mod batches;
 mod builder;
 pub mod conformance;
+mod open;
 mod rebatch;
 pub(crate) mod remainder;
 mod select;
@@ -10,4 +11,5 @@ mod settings;
 
 pub use batches::Batches;
 pub(crate) use batches::PartItem;
-pub use builder::{Reader, ReaderBuilder};
+pub use builder::ReaderBuilder;
+pub use open::Reader;
