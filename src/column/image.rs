@@ -13,11 +13,13 @@ use crate::tf::shape::Shape;
 use crate::wire::image::{self, Header, Request};
 
 /// What a decoder of images keeps for the next one.
+#[cfg(feature = "image")]
 const KEPT_BYTES: usize = 16 << 20;
 
 /// Decodes images one after the other, to memory that is used again.
 #[derive(Debug, Default)]
 pub(super) struct Images {
+    #[cfg(feature = "image")]
     pixels: Vec<u8>,
 }
 

@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, Field};
 use serde_json::{Value as Json, json};
 
 use super::{Input, text};
+#[cfg(feature = "image")]
 use crate::error::Error;
 use crate::schema::Projection;
 use crate::schema::cast::Cast;
@@ -23,6 +24,7 @@ use crate::tf::spec::ElementSpec;
 use crate::tf::tensor_proto::{Data, Tensor};
 use crate::tf::variant::{self as variants, Value};
 use crate::tf::{encode, graph_def as graphs, structured_value};
+#[cfg(feature = "image")]
 use crate::wire::image::{self as images, Header, Request};
 use crate::wire::snappy as blocks;
 
@@ -176,6 +178,7 @@ pub fn snappy(data: &[u8]) {
 
 /// Encoded images, with channels and bits asked for: what comes out is as large as was told, the same
 /// again, and nothing comes out of one that is not accepted.
+#[cfg(feature = "image")]
 pub fn image(data: &[u8]) {
     const MOST_PIXELS: u64 = 1 << 20;
     let mut input = Input(data);

@@ -14,11 +14,13 @@ mod protos;
 mod tests;
 
 pub use files::{cache_files, encoded, example, frames, saved_folder, tfds_folder};
+#[cfg(feature = "image")]
+pub use messages::image;
 #[cfg(feature = "array-record")]
 pub use messages::riegeli;
 pub use messages::{
-    element_spec, extension, feature_spec, features_file, graph_def, image, snappy, snapshot, split,
-    tensor_proto, tfds_metadata, variant,
+    element_spec, extension, feature_spec, features_file, graph_def, snappy, snapshot, split, tensor_proto,
+    tfds_metadata, variant,
 };
 
 pub use protos::{descriptor_set, elwc, event, message, proto_text};

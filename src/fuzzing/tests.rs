@@ -103,6 +103,7 @@ smoke!(
     graph_def,
     message,
     proto_text,
+    #[cfg(feature = "image")]
     image,
     #[cfg(feature = "array-record")]
     riegeli,

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayData, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
-use arrow::datatypes::DataType;
 
 use super::runner::{Delivered, Fetched};
 use super::tensor::PlainTensor;
@@ -14,7 +13,6 @@ use crate::column::component::ComponentBuilder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::element::{ElementColumn, ElementPlan};
-use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use crate::tf::tensor_proto::{Dims, Strings, Tensor};
