@@ -10,6 +10,7 @@ mod error;
 mod options;
 #[path = "../../src/bin/tfarrow/program/mod.rs"]
 mod program;
+mod report;
 mod source;
 mod worker;
 mod write;

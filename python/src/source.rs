@@ -20,6 +20,7 @@ use crate::capsule;
 use crate::elements;
 use crate::error::{OrRaise, raise};
 use crate::options;
+use crate::report;
 use crate::worker::{Worker, wait};
 use crate::write;
 
@@ -52,6 +53,15 @@ impl PySource {
             ReadOptions { selection: selection(skip, step, take), ..self.builder.read_options().clone() };
         let (source, threads) = (self.source.clone(), self.threads);
         wait(py, move || Batches::new(source, &options, threads))?.or_raise(py)
+    }
+}
+
+impl PySource {
+    /// Some of the rows, to be reported on.
+    fn part(&self, selection: Selection, progress: &Arc<Progress>) -> report::Part {
+        let options =
+            ReadOptions { selection, progress: progress.clone(), ..self.builder.read_options().clone() };
+        report::Part { source: self.source.clone(), options, threads: self.threads }
     }
 }
 
@@ -184,6 +194,27 @@ impl PySource {
             .with_resume(resume)
             .with_threads(self.threads);
         write::run(py, conversion, &progress, &report, output, watch)
+    }
+
+    /// A page about the rows (beside those of `other`, if there is one), and its numbers as JSON.
+    #[pyo3(signature = (title, skip = 0, step = 1, take = None, other = None, watch = None))]
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)] // they are named
+    fn report(
+        &self,
+        py: Python<'_>,
+        title: String,
+        skip: u64,
+        step: u64,
+        take: Option<u64>,
+        other: Option<(String, PyRef<'_, PySource>, u64, u64, Option<u64>)>,
+        watch: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(String, String)> {
+        let progress = Arc::new(Progress::default());
+        let first = self.part(selection(skip, step, take), &progress);
+        let second = other.map(|(title, source, skip, step, take)| {
+            (title, source.part(selection(skip, step, take), &progress))
+        });
+        report::make(py, title, first, second, &progress, watch)
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {

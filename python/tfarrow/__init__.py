@@ -17,7 +17,7 @@ from tfarrow._dataset import Dataset, Partition, from_dataset, open
 from tfarrow._errors import AccessError, Error, ExistsError, NotFoundError
 from tfarrow._schema import Schema
 from tfarrow._tfarrow import __version__
-from tfarrow._write import Summary, convert, verify, write_tfrecord
+from tfarrow._write import Summary, convert, report, verify, write_tfrecord
 
 __all__ = [
     "AccessError",
@@ -39,6 +39,7 @@ __all__ = [
     "convert",
     "from_dataset",
     "open",
+    "report",
     "verify",
     "write_tfrecord",
 ]

@@ -45,7 +45,7 @@ def dataset(ds: Dataset) -> str:
     return (
         f"<style>{_STYLE}</style>"
         f'<div class="tfarrow"><code>{title}</code><p>{kind}, {len(names)} columns; the first rows:</p>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>More: <code>tfarrow.report(ds, \"report.html\")</code></p></div>"
     )
 
 

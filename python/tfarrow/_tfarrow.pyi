@@ -57,6 +57,15 @@ class Source:
         take: int | None = None,
         watch: Any = None,
     ) -> tuple[int, int, int | None, int, float, int, int]: ...
+    def report(
+        self,
+        title: str,
+        skip: int = 0,
+        step: int = 1,
+        take: int | None = None,
+        other: tuple[str, Source, int, int, int | None] | None = None,
+        watch: Any = None,
+    ) -> tuple[str, str]: ...
     def empty(self) -> RecordBatch: ...
     def __arrow_c_schema__(self) -> object: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfarrow import _tfarrow
 from tfarrow._dataset import Dataset, open
+from tfarrow._errors import make
 
 if TYPE_CHECKING:
     from tfarrow._dataset import _Path
@@ -101,6 +103,71 @@ def verify(source: _Path | Sequence[_Path], *, listed: int = 100, **options: Any
     inputs = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     found: dict[str, Any] = json.loads(_tfarrow.verify(inputs, options, listed))
     return found
+
+
+def report(
+    source: Any,
+    output: _Path | None = None,
+    *,
+    compare: Any = None,
+    title: str | None = None,
+    rows: int | None = None,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Looks into a dataset: the command's `report`.
+
+    Writes one page that loads nothing to `output`, if that is given, and returns the numbers on it as
+    `report --json` does. `source` is what `tfarrow.open` takes, or a dataset; `compare` another one to
+    stand beside it; `rows` how many are looked at, all by default. Records that cannot be read are
+    passed over and listed. The page appears when it is whole; one that exists stays unless
+    `overwrite` is set.
+    """
+    if output is not None and not overwrite and os.path.lexists(output):
+        raise make("already_exists", f"output exists already ({os.fspath(output)})", os.fspath(output), None, None,
+                   None, None, "pass overwrite=True to replace it")  # fmt: skip
+
+    def part(of: Any) -> Dataset:
+        dataset = of.with_options(**options) if isinstance(of, Dataset) else open(of, **options)
+        return dataset if rows is None else dataset.take(rows)
+
+    first = part(source)
+    other = None
+    if compare is not None:
+        second = part(compare)
+        other = (_name(compare), second._source(), second._start, second._step, second._rows)
+    bar = _Bar() if (_shown() if progress is None else progress) else None
+    try:
+        page, numbers = first._source().report(
+            _name(source) if title is None else title, first._start, first._step, first._rows, other, bar
+        )
+    finally:
+        if bar is not None:
+            bar.finish()
+    if output is not None:
+        partial = f"{os.fspath(output)}.{os.getpid()}.partial"
+        try:
+            with io.open(partial, "w", encoding="utf-8") as file:
+                file.write(page)
+            os.replace(partial, output)
+        except BaseException:
+            if os.path.exists(partial):
+                os.remove(partial)
+            raise
+    found: dict[str, Any] = json.loads(numbers)
+    return found
+
+
+def _name(source: Any) -> str:
+    """What to call a dataset on a page: the last part of its path."""
+    inputs = source._inputs if isinstance(source, Dataset) else source
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [inputs]
+    if not isinstance(inputs, (list, tuple)) or not inputs:
+        return "dataset"
+    more = "" if len(inputs) == 1 else f" and {len(inputs) - 1} more"
+    return os.path.basename(os.fspath(inputs[0]).rstrip("/")) + more
 
 
 _WRITING = frozenset(_tfarrow.writing_options())
