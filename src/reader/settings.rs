@@ -109,6 +109,28 @@ impl ReaderBuilder {
         }
     }
 
+    /// Leaves out so many elements at the beginning. Default: none.
+    #[must_use]
+    pub fn with_skip(self, elements: u64) -> Self {
+        let selection = Selection { skip: elements, ..self.read.selection };
+        self.with_selection(selection)
+    }
+
+    /// Of every `count` elements after those skipped, takes the one numbered `index`, from 0. Default:
+    /// all.
+    #[must_use]
+    pub fn with_shard(self, index: u64, count: u64) -> Self {
+        let selection = Selection { shard: Some((index, count)), ..self.read.selection };
+        self.with_selection(selection)
+    }
+
+    /// Takes so many elements at most. Default: all.
+    #[must_use]
+    pub fn with_take(self, elements: u64) -> Self {
+        let selection = Selection { take: Some(elements), ..self.read.selection };
+        self.with_selection(selection)
+    }
+
     /// Says what every feature holds by a file: a JSON object of names and types, TFDS's
     /// `features.json`, or a `schema.pbtxt` of TensorFlow Metadata. Nothing is inferred, and other
     /// features are left out.

@@ -142,7 +142,7 @@ fn a_dataset_without_end_needs_a_number() {
     assert_eq!(source.cardinality(), Cardinality::Infinite);
     let error = reader(dir, "endless").build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("--take"), "{error}");
+    assert!(error.to_string().contains("with_take"), "{error}");
     let selection = Selection { take: Some(10), ..Selection::default() };
     let batches = reader(dir, "endless").with_selection(selection).build().unwrap();
     assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 10);

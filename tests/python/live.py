@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "src", "source", "live"))
 import tfarrow_export
 
 Dataset = tf.data.Dataset
