@@ -26,7 +26,6 @@ const STRUCTURED: &[InputKind] = &[
     InputKind::Events,
     InputKind::Tfds,
     InputKind::Saved,
-    InputKind::Cache,
     InputKind::Elements,
     InputKind::Pipeline,
 ];
@@ -68,19 +67,8 @@ const STORED: &[InputKind] = &[
     InputKind::ArrowTable,
     InputKind::ParquetTable,
 ];
-/// Files whose records have lengths.
-const LENGTHS: &[InputKind] = &[
-    InputKind::Examples,
-    InputKind::RawRecords,
-    InputKind::Messages,
-    InputKind::Elwc,
-    InputKind::Events,
-    InputKind::Tfds,
-    InputKind::Saved,
-    InputKind::Cache,
-    InputKind::ArrowTable,
-];
-const CHECKSUMS: &[InputKind] = &[
+/// Records that have lengths and checksums.
+const FRAMED: &[InputKind] = &[
     InputKind::Examples,
     InputKind::RawRecords,
     InputKind::Messages,
@@ -351,7 +339,7 @@ pub const OPTIONS: &[OptionInfo] = &[
             Reading,
             "max_record_bytes",
             Form::Number("N", 0),
-            LENGTHS,
+            FRAMED,
             EVERYTHING,
             "Refuse records longer than this",
         ),
@@ -382,7 +370,7 @@ pub const OPTIONS: &[OptionInfo] = &[
             Library,
             "check_crc",
             Form::Flag,
-            CHECKSUMS,
+            FRAMED,
             ROWS,
             "Whether the CRC of every record's data is checked; lengths always are",
         ),

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field};
 use serde_json::json;
 use tfarrow::options::{Form, InputKind, OPTIONS, OptionInfo, OutputKind, Topic};
 use tfarrow::{Format, ReaderBuilder, Result, SinkOptions, open_sink};
@@ -18,6 +20,24 @@ enum Outcome {
     Acted,
     Ignored,
     Refused,
+}
+
+/// A field with all that is in it. `Debug` gives metadata in another order each time.
+fn written(field: &Field) -> String {
+    let metadata: BTreeMap<_, _> = field.metadata().iter().collect();
+    let children: Vec<String> = match field.data_type() {
+        DataType::Struct(fields) => fields.iter().map(|f| written(f)).collect(),
+        DataType::List(f)
+        | DataType::LargeList(f)
+        | DataType::FixedSizeList(f, _)
+        | DataType::Map(f, _)
+        | DataType::ListView(f)
+        | DataType::LargeListView(f) => vec![written(f)],
+        _ => Vec::new(),
+    };
+    let kind = field.data_type().to_string();
+    let kind = if children.is_empty() { kind } else { kind.split('(').next().unwrap().to_owned() };
+    format!("{} {kind} {} {metadata:?} {children:?}", field.name(), field.is_nullable())
 }
 
 /// An input, and the options without which it is not read.
@@ -56,7 +76,8 @@ impl Sample {
     /// What comes out: the schema, and the rows of each batch.
     fn read(&self, builder: &ReaderBuilder) -> Result<String> {
         let reader = builder.build()?;
-        let mut out = format!("{:?}", arrow::array::RecordBatchReader::schema(&reader).fields());
+        let mut out: String =
+            arrow::array::RecordBatchReader::schema(&reader).fields().iter().map(|f| written(f)).collect();
         for batch in reader {
             out.push_str(&format!("{:?}", batch?.columns()));
         }
@@ -157,7 +178,15 @@ fn samples(dir: &Dir) -> Vec<(InputKind, Vec<Sample>)> {
                     .with("message", "golden.three.Record"),
             ],
         ),
-        (InputKind::Elwc, vec![Sample::new(golden("other/elwc.tfrecord"))]),
+        (
+            InputKind::Elwc,
+            vec![
+                Sample::new(golden("other/elwc.tfrecord")),
+                Sample::new(golden("other/elwc.tfrecord"))
+                    .with("feature", "flags:bool[2]=0")
+                    .with("feature", "bits:raw<bfloat16>[2]?"),
+            ],
+        ),
         (InputKind::Events, vec![Sample::new(golden("events/events.out.tfevents.tensorboardx"))]),
         (
             InputKind::Tfds,
@@ -185,7 +214,7 @@ fn values(option: &OptionInfo, dir: &Dir, (columns, bytes): &(Vec<String>, Vec<S
     let last = columns.last().map_or_else(|| "x".to_owned(), quoted);
     let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     match (option.key, option.form) {
-        ("columns", _) => vec![first],
+        ("columns", _) => vec![first, "\"no such\"".to_owned()],
         ("exclude", _) => vec![last],
         ("rename", _) => vec![format!("{first}=renamed")],
         ("feature", _) if first == "\"\"" => text(&["x:binary[]"]),
