@@ -9,7 +9,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Whether a character is not seen but acts: control characters (C0, C1, DEL), line and paragraph
 /// separators, those that turn the direction of text, and those that are nothing at all. The joiners
 /// that scripts and emoji need are not among them.
-fn acts(c: char) -> bool {
+pub(crate) fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'

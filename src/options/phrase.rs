@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use super::{Form, find, quote_name};
+use crate::text::acts;
 
 /// Who is spoken to: an option has another spelling for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -181,9 +182,26 @@ fn shell(text: &str, setting: &Setting) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_-./:=,+%@".contains(c);
     if matches!(setting, Setting::Word(_)) && !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
+    } else if text.chars().any(acts) {
+        // What is not seen, escaped, which bash and others undo in this form only.
+        format!("$'{}'", unseen(&text.replace('\\', r"\\").replace('\'', r"\'")))
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// `text` with the escapes of bash and Python in place of characters that act instead of being seen.
+fn unseen(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Writing to a string does not fail.
+        let _ = match u32::from(c) {
+            _ if !acts(c) => out.write_char(c),
+            code if code > 0xffff => write!(out, "\\U{code:08x}"),
+            code => write!(out, "\\u{code:04x}"),
+        };
+    }
+    out
 }
 
 /// In Python, single features and files of them are one keyword.
@@ -192,7 +210,7 @@ fn python_key(key: &str) -> &str {
 }
 
 fn python(key: &str, setting: &Setting, text: &str) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let quoted = |text: &str| unseen(&serde_json::Value::from(text).to_string());
     match (setting, find(key).map(|option| option.form)) {
         (_, Some(Form::Flag)) => if text == "false" { "False" } else { "True" }.to_owned(),
         (_, Some(Form::Number(..))) => text.to_owned(),
@@ -240,6 +258,13 @@ mod tests {
         let flag = Phrase::new("pass {lenient=true} or {infer_records=all}, {batch_rows=10}");
         assert_eq!(flag.say(Dialect::Command), "pass --lenient or --infer-records all, --batch-rows 10");
         assert_eq!(flag.say(Dialect::Python), r#"pass lenient=True or infer_records="all", batch_rows=10"#);
+    }
+
+    #[test]
+    fn what_is_not_seen_is_escaped_so_that_it_can_be_pasted() {
+        let phrase = Phrase::new("{exclude=_}").name("a\u{1b}[2J\\\u{9b}'\u{202e}\u{e0041}\n");
+        assert_eq!(phrase.say(Dialect::Command), r"--exclude $'a\u001b[2J\\\u009b\'\u202e\U000e0041\u000a'");
+        assert_eq!(phrase.say(Dialect::Python), r#"exclude=["a\u001b[2J\\\u009b'\u202e\U000e0041\n"]"#);
     }
 
     #[test]

@@ -231,7 +231,9 @@ impl ReaderBuilder {
     #[must_use]
     pub fn with_rename(mut self, old: impl Into<String>, new: impl Into<String>) -> Self {
         self.open.given.set("rename");
-        self.open.mapping.rename.push((old.into(), new.into()));
+        let old = old.into();
+        self.open.mapping.rename.retain(|(name, _)| *name != old);
+        self.open.mapping.rename.push((old, new.into()));
         self
     }
 

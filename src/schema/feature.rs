@@ -105,6 +105,8 @@ pub struct FeatureSpec {
     pub(crate) seen: bool,
     /// Whether uint64 values stand as the int64 of the same bits.
     pub(crate) wraps: bool,
+    /// Whether it was said that the feature may be missing: from every record that is looked at, too.
+    pub(crate) optional: bool,
 }
 
 impl FeatureSpec {
@@ -121,6 +123,7 @@ impl FeatureSpec {
             feature_list: false,
             seen: false,
             wraps: false,
+            optional: false,
         }
     }
 
@@ -250,6 +253,7 @@ impl FeatureSpec {
             feature_list: false,
             seen: false,
             wraps: false,
+            optional: nullable.is_some() || default.is_some(),
         };
         spec.check().map_err(|what| bad(&what))?;
         spec.missing = match default {
@@ -394,7 +398,7 @@ impl fmt::Display for FeatureSpec {
             Shape::UnknownRank => f.write_str("[...]")?,
         }
         match &self.missing {
-            Missing::Null if self.is_list() => Ok(()),
+            Missing::Null if self.is_list() && !self.optional => Ok(()),
             Missing::Null => f.write_str("?"),
             Missing::Error => Ok(()),
             Missing::NullAtKey => f.write_str("?key"),

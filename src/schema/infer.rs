@@ -186,20 +186,21 @@ impl<'a> Inference<'a> {
         Ok(())
     }
 
-    /// Refuses records of which no column can be made, though they hold something.
+    /// Refuses records of which no column can be made, though they hold something. `whole`: there are no
+    /// more of them.
     ///
     /// # Errors
     /// There are such records, or no feature of them holds a value.
-    pub(crate) fn check_columns(&self) -> Result<()> {
+    pub(crate) fn check_columns(&self, whole: bool) -> Result<()> {
         if let Some(name) = self.names(false).chain(self.names(true)).next() {
             let records = self.records;
             let what = format!("no feature holds a value in {records} records, so that none has a type");
-            return Err(Error::mismatch(what).in_column(name).with_hint(
-                Phrase::new(
-                    "pass {infer_records=all} to look at every record, or {feature=_} if that is its type",
-                )
-                .pair(name, "int64?"),
-            ));
+            let hint = Phrase::new(if whole {
+                "pass {feature=_} if that is its type"
+            } else {
+                "pass {infer_records=all} to look at every record, or {feature=_} if that is its type"
+            });
+            return Err(Error::mismatch(what).in_column(name).with_hint(hint.pair(name, "int64?")));
         }
         self.bare.as_ref().map_or(Ok(()), |fields| Err(example::not_an_example(fields)))
     }

@@ -268,7 +268,9 @@ impl SinkOptions {
     /// encoded as values, or where a list of values could not hold them as bytes.
     pub fn with_encoding(mut self, column: impl Into<String>, encoding: Encoding) -> Self {
         self.given.set("encoding");
-        self.encodings.push((column.into(), encoding));
+        let column = column.into();
+        self.encodings.retain(|(name, _)| *name != column);
+        self.encodings.push((column, encoding));
         self
     }
 

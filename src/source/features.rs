@@ -60,7 +60,7 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
         }
     }
     if features.is_empty() && !options.features_complete {
-        inference.check_columns()?;
+        inference.check_columns(has_read_all(options, inference))?;
     }
     let mut features = with_paths(features);
     features.sort_by(|a, b| a.0.cmp(&b.0));
@@ -153,25 +153,37 @@ fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -
     let others = || inference.names(false).chain(inference.names(true)).filter(|name| !given(name));
     // Features that are numbered are no typos of each other.
     let meant = nearest(&spec.name, others().filter(|name| !differ_by_number(name, &spec.name)));
-    let may_be_missing = !spec.missing.is_error();
-    // Where a feature may be missing, it may be missing from every record that was read.
-    if may_be_missing && meant.is_none() {
+    // What was said to be optional may be missing from every record that was read. A list, which is
+    // null where it is missing, was not: its name may be a mistake.
+    if spec.optional && meant.is_none() {
         return Ok(spec.clone());
     }
-    let optional = FeatureSpec { missing: Missing::Null, ..spec.clone() };
+    let optional = FeatureSpec { missing: Missing::Null, optional: true, ..spec.clone() };
     let error = Error::config(format!("no feature `{}` in {} records", spec.name, inference.records()));
-    Err(match (meant, may_be_missing) {
-        (Some(meant), _) => error.with_hint(Phrase::from(format!("did you mean `{meant}`?")).then(
-            " If not, pass {infer_records=all} to look at every record, or name all features in a {features} file, \
-             which is taken at its word",
-        )),
-        (None, _) => error.with_hint(
-            Phrase::new(
-                "pass {feature=_} if it may be missing, or {infer_records=all} to look at every record",
-            )
-            .pair(spec.name.as_str(), optional.to_string()),
-        ),
+    let whole = has_read_all(options, inference);
+    const AT_ITS_WORD: &str = "name all features in a {features} file, which is taken at its word";
+    Err(match meant {
+        Some(meant) => {
+            let hint = Phrase::from(format!("did you mean `{meant}`?")).then(" If not, ");
+            let hint =
+                if whole { hint } else { hint.then("pass {infer_records=all} to look at every record, or ") };
+            error.with_hint(hint.then(AT_ITS_WORD))
+        }
+        None => {
+            let hint = Phrase::new("pass {feature=_} if it may be missing");
+            let hint =
+                if whole { hint } else { hint.then(", or {infer_records=all} to look at every record") };
+            error.with_hint(hint.pair(spec.name.as_str(), optional.to_string()))
+        }
     })
+}
+
+/// Whether there are no more records to look at: they were not as many as were asked for.
+fn has_read_all(options: &OpenOptions, inference: &Inference<'_>) -> bool {
+    match options.infer {
+        InferRecords::First(limit) => inference.records() < limit,
+        InferRecords::All => true,
+    }
 }
 
 /// Whether two names are the same but for the digits in them.

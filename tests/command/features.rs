@@ -444,8 +444,15 @@ fn a_spec_with_a_typo_is_answered_by_what_was_meant() {
         let message = refused(&[input, "--feature", spec]);
         assert_names(&message, &["no feature `lable`", "did you mean `label`?"]);
     }
-    let message = refused(&[input, "--feature", "weight:float32"]);
-    assert_names(&message, &["no feature `weight` in 1797 records", "weight:float32?"]);
+    // Lists and images are null where they are missing; a name that is nowhere is a mistake all the same.
+    for spec in ["weight:float32", "weight:float32[]", "weight:image", "weight:tensor<int8>[?,3]"] {
+        let message = refused(&[input, "--feature", spec]);
+        assert_names(&message, &["no feature `weight` in 1797 records", &format!("'{spec}?'")]);
+        // There is nothing more to look at.
+        assert!(!message.contains("--infer-records"), "{message}");
+        let message = refused(&[input, "--feature", spec, "--infer-records", "5"]);
+        assert_names(&message, &["no feature `weight` in 5 records", "--infer-records all"]);
+    }
     // A name that is near another one is a mistake even where a feature may be missing.
     for spec in ["lable:int64?", "lable:int64=3", "lable:raw<uint8>[2]?"] {
         let message = refused(&[input, "--feature", spec]);
@@ -455,7 +462,7 @@ fn a_spec_with_a_typo_is_answered_by_what_was_meant() {
         assert_names(&message, &["no feature `lable`", "`label`"]);
     }
     // What may be missing may be missing everywhere.
-    for spec in ["weight:float32?", "weight:float32=3", "weight:float32[]", "label2:int64?"] {
+    for spec in ["weight:float32?", "weight:float32=3", "weight:float32[]?", "label2:int64?"] {
         let table = converted(&[input, "--feature", spec]);
         assert_eq!(table.columns().len(), 5, "{spec}");
     }

@@ -11,6 +11,8 @@
     clippy::cast_possible_truncation
 )]
 
+mod hints;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Cursor, Write};
@@ -83,7 +85,7 @@ pub(crate) fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
 pub(crate) fn tfarrow<S: AsRef<OsStr>>(args: &[S]) -> Run {
     let mut command = command(args);
     let output = command.output().unwrap();
-    Run::new(&command, output)
+    Run { hinted: true, ..Run::new(&command, output) }
 }
 
 /// Runs the program with these arguments and this standard input.
@@ -105,6 +107,9 @@ pub(crate) fn tfarrow_fed<S: AsRef<OsStr>>(args: &[S], input: Vec<u8>) -> Run {
 #[derive(Debug)]
 pub(crate) struct Run {
     command: String,
+    args: Vec<String>,
+    /// Whether the hints of its error can be tried.
+    hinted: bool,
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
@@ -114,6 +119,8 @@ impl Run {
     fn new(command: &Command, output: Output) -> Self {
         Self {
             command: format!("{command:?}"),
+            args: command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            hinted: false,
             code: output.status.code(),
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -132,14 +139,19 @@ impl Run {
         self
     }
 
-    /// Asserts that the command failed and said why in one line; returns that line.
+    /// Asserts that the command failed and said why in one line, and that what it says is of help is
+    /// taken; returns that line.
     #[track_caller]
     pub(crate) fn failure(self) -> String {
         assert_eq!(self.code, Some(2), "{}\n{}", self.command, self.stderr);
         assert!(self.stderr.starts_with("tfarrow: error: "), "{}\n{}", self.command, self.stderr);
         assert_eq!(self.stderr.trim_end().lines().count(), 1, "{}\n{}", self.command, self.stderr);
         assert!(self.stdout.is_empty(), "{}: something on stdout", self.command);
-        self.stderr.trim_end().to_owned()
+        let message = self.stderr.trim_end();
+        if self.hinted {
+            hints::try_hints(&self.args, message);
+        }
+        message.to_owned()
     }
 }
 
