@@ -1,6 +1,6 @@
 //! Batches of a set number of rows, made from batches of any number.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, OffsetSizeTrait, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
@@ -128,19 +128,49 @@ fn batch_bits(batch: &RecordBatch, from: usize, rows: usize) -> u64 {
 
 fn bits(array: &dyn Array, from: usize, rows: usize) -> u64 {
     const OFFSET_BITS: u64 = 32;
+    const VIEW_BITS: u64 = 128;
     let (many, to) = (rows as u64, from + rows);
-    let span = |offsets: &[i32]| {
-        let at = |row: usize| offsets.get(row).and_then(|o| usize::try_from(*o).ok()).unwrap_or(0);
+    fn span<O: OffsetSizeTrait>(offsets: &[O], from: usize, to: usize) -> (usize, usize) {
+        let at = |row: usize| offsets.get(row).map_or(0, |offset| offset.as_usize());
         (at(from), at(to).saturating_sub(at(from)))
+    }
+    let lengths = |views: &[u128]| -> u64 {
+        // The length stands in the lowest bits.
+        let length = |view: &u128| u64::try_from(view & u128::from(u32::MAX)).unwrap_or(0);
+        views.get(from..to).unwrap_or_default().iter().map(|view| length(view) * 8).sum()
     };
     match array.data_type() {
         DataType::Boolean => many,
-        DataType::Binary => span(array.as_binary::<i32>().value_offsets()).1 as u64 * 8 + many * OFFSET_BITS,
-        DataType::Utf8 => span(array.as_string::<i32>().value_offsets()).1 as u64 * 8 + many * OFFSET_BITS,
+        DataType::Null => 0,
+        DataType::Binary => {
+            span(array.as_binary::<i32>().value_offsets(), from, to).1 as u64 * 8 + many * OFFSET_BITS
+        }
+        DataType::Utf8 => {
+            span(array.as_string::<i32>().value_offsets(), from, to).1 as u64 * 8 + many * OFFSET_BITS
+        }
+        DataType::LargeBinary => {
+            span(array.as_binary::<i64>().value_offsets(), from, to).1 as u64 * 8 + many * 2 * OFFSET_BITS
+        }
+        DataType::LargeUtf8 => {
+            span(array.as_string::<i64>().value_offsets(), from, to).1 as u64 * 8 + many * 2 * OFFSET_BITS
+        }
+        DataType::BinaryView => lengths(array.as_binary_view().views()) + many * VIEW_BITS,
+        DataType::Utf8View => lengths(array.as_string_view().views()) + many * VIEW_BITS,
+        DataType::FixedSizeBinary(size) => many * u64::try_from(*size).unwrap_or(0) * 8,
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            let (start, items) = span(list.value_offsets());
+            let (start, items) = span(list.value_offsets(), from, to);
             bits(list.values().as_ref(), start, items) + many * OFFSET_BITS
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let (start, items) = span(list.value_offsets(), from, to);
+            bits(list.values().as_ref(), start, items) + many * 2 * OFFSET_BITS
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let (start, items) = span(map.value_offsets(), from, to);
+            bits(map.entries(), start, items) + many * OFFSET_BITS
         }
         DataType::FixedSizeList(..) => {
             let list = array.as_fixed_size_list();
@@ -155,7 +185,7 @@ fn bits(array: &dyn Array, from: usize, rows: usize) -> u64 {
     }
 }
 
-/// Bits of a value of a fixed width; 64 for what this crate does not make.
+/// Bits of a value of a fixed width; 64 for what has none: unions, runs, views of lists.
 fn width(data_type: &DataType) -> u64 {
     data_type.primitive_width().map_or(64, |bytes| bytes as u64 * 8)
 }

@@ -7,13 +7,14 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
-use arrow::array::{Array, AsArray, RecordBatch, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::atomic::{AtomicFile, AtomicFolder};
 use super::{Sink, SinkOptions};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
+use crate::schema::from_arrow;
 use crate::tensor::dense::Dense;
 use crate::tensor::numpy::{NumpyStorage, NumpyType};
 
@@ -37,17 +38,19 @@ impl<W: Write + Seek> NpyWriter<W> {
     /// # Errors
     /// NumPy cannot hold the column, or the output cannot be written.
     pub(super) fn new(mut output: W, field: &Field, string_bytes: Option<usize>) -> Result<Self> {
-        let numpy = numpy_type(field, string_bytes)?;
+        let field = field.clone().with_data_type(from_arrow::plain_type(field.data_type()));
+        let numpy = numpy_type(&field, string_bytes)?;
         output.write_all(&header(&numpy, 0)).map_err(cannot_write)?;
-        Ok(Self { output, field: field.clone(), numpy, rows: 0 })
+        Ok(Self { output, field, numpy, rows: 0 })
     }
 
     /// Writes the rows of `array`.
     ///
     /// # Errors
     /// There is a null, a string is too long, or the output cannot be written.
-    pub(super) fn write(&mut self, array: &dyn Array) -> Result<()> {
-        self.write_rows(array).map_err(|e| e.in_column(self.field.name().as_str()))?;
+    pub(super) fn write(&mut self, array: &ArrayRef) -> Result<()> {
+        let array = from_arrow::plain(array).map_err(|e| e.in_column(self.field.name().as_str()))?;
+        self.write_rows(array.as_ref()).map_err(|e| e.in_column(self.field.name().as_str()))?;
         self.rows += array.len() as u64;
         Ok(())
     }

@@ -155,10 +155,10 @@ fn place(spec: &FeatureSpec, options: &OpenOptions, inference: &Inference<'_>) -
     let meant = nearest(&spec.name, others().filter(|name| !differ_by_number(name, &spec.name)));
     // What was said to be optional may be missing from every record that was read. A list, which is
     // null where it is missing, was not: its name may be a mistake.
-    if spec.optional && meant.is_none() {
+    if spec.is_optional() && meant.is_none() {
         return Ok(spec.clone());
     }
-    let optional = FeatureSpec { missing: Missing::Null, optional: true, ..spec.clone() };
+    let optional = FeatureSpec { missing: Missing::Null, optional: spec.is_list(), ..spec.clone() };
     let error = Error::config(format!("no feature `{}` in {} records", spec.name, inference.records()));
     let whole = has_read_all(options, inference);
     const AT_ITS_WORD: &str = "name all features in a {features} file, which is taken at its word";

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Forward, Input, Opened, Stat};
+use crate::options::Phrase;
 
 /// An open Parquet file.
 #[derive(Debug)]
@@ -27,6 +28,18 @@ impl ReadFailure {
     pub(crate) fn or(&self, error: Error) -> Error {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(error)
     }
+}
+
+/// What the Parquet crate says: what it does not know is not damaged, nor what cannot be read now.
+pub(crate) fn fault(what: &str, error: impl std::error::Error) -> Error {
+    let text = error.to_string();
+    let unsupported = ["NYI: ", "Disabled feature at compile time: "];
+    if let Some((_, said)) = unsupported.iter().find_map(|mark| text.split_once(mark)) {
+        return Error::unsupported(format!("Parquet file of a kind that is not read: {said}"))
+            .with_hint(Phrase::new("leave the column out with {exclude}, or write the file in another way"));
+    }
+    let kind = if text.contains("(os error ") { ErrorKind::Io } else { ErrorKind::Corrupt };
+    Error::new(kind, what).with_cause(text)
 }
 
 impl ParquetFile {

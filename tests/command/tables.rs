@@ -6,6 +6,11 @@
 use std::fs;
 
 use crate::common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, python, repo, run_python, tfarrow};
+use arrow::array::{AsArray, PrimitiveArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{TimestampMicrosecondType, TimestampNanosecondType};
+use arrow::ipc::reader::{FileReader, StreamReader};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use tfarrow::{ReaderBuilder, conformance};
 
@@ -53,7 +58,7 @@ fn tables_give_back_what_they_were_made_of() {
                 for path in [&first, &back] {
                     let table = Table::open(path.as_ref());
                     rows.push(table.rows());
-                    values.push(arrow::compute::concat_batches(&table.schema, &table.batches).unwrap());
+                    values.push(concat_batches(&table.schema, &table.batches).unwrap());
                 }
                 assert_eq!(rows[0], rows[1], "{input} through {name}");
                 let (first, back) = (&values[0], &values[1]);
@@ -231,6 +236,69 @@ fn columns_of_every_type_pass_through() {
         }
     }
     run_python(crate::common::python().unwrap(), "check_types.py", &[inputs.arg(""), outputs.arg("")]);
+}
+
+/// The same without Python: columns that hold no tensors are what arrow-rs reads.
+#[test]
+fn columns_of_others_are_what_arrow_reads() {
+    let mut kept = 0;
+    for name in fs::read_dir(repo("tests/golden/tables")).unwrap() {
+        let path = name.unwrap().path();
+        let file = || fs::File::open(&path).unwrap();
+        let expected: Vec<RecordBatch> = match path.extension().unwrap().to_str().unwrap() {
+            "arrow" => FileReader::try_new(file(), None).unwrap().map(Result::unwrap).collect(),
+            "arrows" => StreamReader::try_new(file(), None).unwrap().map(Result::unwrap).collect(),
+            _ => ParquetRecordBatchReaderBuilder::try_new(file())
+                .unwrap()
+                .build()
+                .unwrap()
+                .map(Result::unwrap)
+                .collect(),
+        };
+        let expected = concat_batches(&expected[0].schema(), &expected).unwrap();
+        let out =
+            Table::from_stream(tfarrow(&["convert", path.to_str().unwrap(), "-o", "-"]).success().stdout);
+        let found = concat_batches(&out.schema, &out.batches).unwrap();
+        assert_eq!(found.num_rows(), expected.num_rows(), "{path:?}");
+        for ((field, before), after) in
+            expected.schema().fields().iter().zip(expected.columns()).zip(found.columns())
+        {
+            let own = out.schema.field_with_name(field.name()).unwrap();
+            if own.data_type() == field.data_type() {
+                kept += 1;
+                assert_eq!(before, after, "{path:?}: {}", field.name());
+            } else {
+                // As tfarrow stores tensors: nothing of others' extension types is left then.
+                let extension = own.metadata().get("ARROW:extension:name").map(String::as_str);
+                assert!(matches!(extension, None | Some("arrow.fixed_shape_tensor")), "{path:?}: {own:?}");
+                assert_eq!(&arrow::compute::cast(before, own.data_type()).unwrap(), after, "{path:?}");
+            }
+        }
+    }
+    assert!(kept > 80, "{kept}");
+}
+
+/// Times of Spark have microseconds and any year; of others, which count nanoseconds, no other year is made
+/// of one that these cannot hold.
+#[test]
+fn times_of_96_bits_are_right_or_refused() {
+    let int96 = |name: &str| format!("tests/golden/int96/{name}.parquet");
+    let table = |name: &str| {
+        Table::from_stream(tfarrow(&["convert", &int96(name), "-o", "-"]).success().stdout).batches[0]
+            .column_by_name("t")
+            .unwrap()
+            .clone()
+    };
+    // As pyspark 3.5 wrote them: 9999-12-31T01:02:03.456789, 2020, null, 1600-05-06.
+    let expected =
+        vec![Some(253_402_218_123_456_789), Some(1_577_836_800_000_000), None, Some(-11_665_209_600_000_000)];
+    assert_eq!(*table("spark").as_primitive::<TimestampMicrosecondType>(), PrimitiveArray::from(expected));
+    let expected = vec![Some(1_577_836_800_000_000_000), None];
+    assert_eq!(*table("near").as_primitive::<TimestampNanosecondType>(), PrimitiveArray::from(expected));
+    let message = tfarrow(&["convert", &int96("far"), "--dry-run"]).failure();
+    assert_names(&message, &["INT96 of a time before 1678 or after 2261", "column `t`", "--exclude t"]);
+    let run = tfarrow(&["verify", &int96("far")]);
+    assert!(!run.text().contains("damaged"), "{}", run.text());
 }
 
 /// What has no place for a type says which column it is, and of which type.

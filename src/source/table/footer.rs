@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ::parquet::arrow::ARROW_SCHEMA_META_KEY;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use ::parquet::basic::Type;
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{
     FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetStatisticsPolicy,
 };
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use arrow_ipc::root_as_message;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -32,13 +33,71 @@ pub(super) fn read(file: &ParquetFile) -> Result<(ArrowReaderMetadata, Schema), 
     if let Some(counted) = with_counted_rows(metadata.metadata()) {
         metadata = ArrowReaderMetadata::try_new(Arc::new(counted), options())?;
     }
-    let schema = readable(metadata.schema(), written_schema(metadata.metadata()).as_deref());
+    let mut schema = readable(metadata.schema(), written_schema(metadata.metadata()).as_deref());
+    if is_of_spark(metadata.metadata()) {
+        schema = with_int96_in_microseconds(&schema, metadata.metadata());
+    }
     let read_as = with_wide_keys(&schema);
     if read_as != **metadata.schema() {
         let options = options().with_schema(Arc::new(read_as));
         metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)?;
     }
     Ok((metadata, schema))
+}
+
+/// Whether Spark wrote the file, whose points in time have microseconds, and any year.
+fn is_of_spark(metadata: &ParquetMetaData) -> bool {
+    let pairs = metadata.file_metadata().key_value_metadata();
+    pairs.is_some_and(|pairs| pairs.iter().any(|pair| pair.key.starts_with("org.apache.spark.")))
+}
+
+/// The columns of the Parquet file that hold INT96, and metadata to read them in microseconds, if what
+/// `schema` gives is in nanoseconds: these hold the years 1677 to 2262, and others come out wrong.
+///
+/// # Errors
+/// None that can be expected.
+pub(super) fn int96_in_nanoseconds(
+    metadata: &ArrowReaderMetadata,
+) -> Result<Option<(Vec<usize>, ArrowReaderMetadata)>, ParquetError> {
+    let schema = with_int96_in_microseconds(metadata.schema(), metadata.metadata());
+    if schema == **metadata.schema() {
+        return Ok(None);
+    }
+    let columns = metadata.parquet_schema().columns().iter().enumerate();
+    let leaves = columns.filter(|(_, column)| column.physical_type() == Type::INT96).map(|(leaf, _)| leaf);
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    let coarse = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)?;
+    Ok(Some((leaves.collect(), coarse)))
+}
+
+fn with_int96_in_microseconds(schema: &Schema, metadata: &ParquetMetaData) -> Schema {
+    /// `leaf` is the number of the next Parquet column.
+    fn retyped(field: &FieldRef, is_int96: &[bool], leaf: &mut usize) -> FieldRef {
+        let mut inner = |field: &FieldRef| retyped(field, is_int96, leaf);
+        let data_type = match field.data_type() {
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+            DataType::List(item) => DataType::List(inner(item)),
+            DataType::LargeList(item) => DataType::LargeList(inner(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(inner(item), *size),
+            DataType::Map(item, sorted) => DataType::Map(inner(item), *sorted),
+            other => {
+                let int96 = is_int96.get(*leaf).copied().unwrap_or(false);
+                *leaf += 1;
+                match other {
+                    DataType::Timestamp(TimeUnit::Nanosecond, zone) if int96 => {
+                        DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+                    }
+                    other => other.clone(),
+                }
+            }
+        };
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
+    }
+    let columns = metadata.file_metadata().schema_descr().columns();
+    let is_int96: Vec<bool> = columns.iter().map(|column| column.physical_type() == Type::INT96).collect();
+    let mut leaf = 0;
+    let fields: Fields = schema.fields().iter().map(|field| retyped(field, &is_int96, &mut leaf)).collect();
+    Schema::new_with_metadata(fields, schema.metadata().clone())
 }
 
 /// `schema` with dictionaries whose keys count more than 16 bits do: the crate refuses one that has

@@ -8,17 +8,18 @@ use ::parquet::arrow::arrow_reader::{
 };
 use ::parquet::basic::Compression;
 use ::parquet::errors::ParquetError;
-use ::parquet::file::metadata::RowGroupMetaData;
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use ::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use arrow::array::{ArrayData, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::{max, min};
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 
 use super::{Part, count, encryption, footer};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::input::{Input, Stat};
 use crate::options::Phrase;
 use crate::schema::half;
 use crate::source::guard::no_panic;
-use crate::source::parquet_file::{ParquetFile, ReadFailure};
+use crate::source::parquet_file::{ParquetFile, ReadFailure, fault};
 use crate::source::{PartitionRange, ReadOptions};
 
 /// Bytes of columns after which what is left of a row group has to wait: its batches are given out
@@ -35,18 +36,8 @@ pub(super) struct ParquetTable {
     /// The columns, halves as what they were.
     schema: SchemaRef,
     mask: ProjectionMask,
-}
-
-/// What the Parquet crate says: what it does not know is not damaged, nor what cannot be read now.
-fn fault(what: &str, error: impl std::error::Error) -> Error {
-    let text = error.to_string();
-    let unsupported = ["NYI: ", "Disabled feature at compile time: "];
-    if let Some((_, said)) = unsupported.iter().find_map(|mark| text.split_once(mark)) {
-        return Error::unsupported(format!("Parquet file of a kind that is not read: {said}"))
-            .with_hint(Phrase::new("leave the column out with {exclude}, or write the file in another way"));
-    }
-    let kind = if text.contains("(os error ") { ErrorKind::Io } else { ErrorKind::Corrupt };
-    Error::new(kind, what).with_cause(text)
+    /// Parquet columns of points in time that nanoseconds may not hold, and how to find out.
+    int96: Option<(Vec<usize>, ArrowReaderMetadata)>,
 }
 
 fn damaged(error: ParquetError) -> Error {
@@ -65,8 +56,9 @@ impl ParquetTable {
         let (metadata, schema) = footer::read(&file).map_err(failed)?;
         let stat = file.stat().clone();
         let schema = Arc::new(half::narrowed(&schema));
+        let int96 = footer::int96_in_nanoseconds(&metadata).map_err(damaged)?;
         let mask = ProjectionMask::all();
-        Ok(Self { input: input.clone(), name: input.name(), stat, metadata, schema, mask })
+        Ok(Self { input: input.clone(), name: input.name(), stat, metadata, schema, mask, int96 })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -97,36 +89,62 @@ impl ParquetTable {
     pub(super) fn group(&self, group: usize, options: &ReadOptions) -> Result<GroupReader> {
         let open = || {
             self.check(group)?;
-            let file = ParquetFile::open(&self.input, Some(&self.stat))?;
-            let columns = self.metadata.metadata().row_groups().get(group).map(RowGroupMetaData::columns);
-            let read = columns.unwrap_or_default().iter().enumerate();
-            let read = read.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
-            file.will_read(read.map(|(_, column)| column.byte_range()));
-            let failure = file.failure();
-            let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-                .with_row_groups(vec![group])
-                .with_projection(self.mask.clone())
-                .with_batch_size(options.batch_rows)
-                .build()
-                .map_err(|e| failure.or(damaged(e)))?;
-            Ok((reader, failure))
+            let (reader, failure) = self.reader(group, &self.metadata, &self.mask, options)?;
+            let coarse = match &self.int96 {
+                None => None,
+                Some((leaves, metadata)) => {
+                    let leaves = leaves.iter().copied().filter(|leaf| self.mask.leaf_included(*leaf));
+                    let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
+                    let reader = || Ok::<_, Error>(self.reader(group, metadata, &mask, options)?.0);
+                    self.reads(&mask).next().map(|_| reader()).transpose()?
+                }
+            };
+            Ok((reader, failure, coarse))
         };
         let opened = no_panic("damaged row group", open);
-        let (reader, failure) = opened.map_err(|e| place(e, group, &self.name))?;
-        let columns = self.metadata.metadata().row_groups().get(group).map(|group| group.columns());
-        let read = columns.unwrap_or_default().iter().enumerate();
-        let read = read.filter(|(leaf, _)| self.mask.leaf_included(*leaf));
-        let bytes = read.map(|(_, column)| u64::try_from(column.compressed_size()).unwrap_or(0)).sum();
+        let (reader, failure, coarse) = opened.map_err(|e| place(e, group, &self.name))?;
+        let columns = self.chunks(group, &self.mask);
+        let bytes = columns.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).sum();
         count(&options.progress, bytes);
         let rows = self.parts().get(group).map_or(0, |part| part.rows);
-        Ok(GroupReader { reader, failure, group, name: self.name.clone(), rows })
+        Ok(GroupReader { reader, coarse, failure, group, name: self.name.clone(), rows })
+    }
+
+    /// The numbers of the Parquet columns that `mask` names.
+    fn reads(&self, mask: &ProjectionMask) -> impl Iterator<Item = usize> {
+        (0..self.metadata.parquet_schema().num_columns()).filter(|leaf| mask.leaf_included(*leaf))
+    }
+
+    /// The columns of row group `group` that `mask` names.
+    fn chunks(&self, group: usize, mask: &ProjectionMask) -> impl Iterator<Item = &ColumnChunkMetaData> {
+        let columns = self.metadata.metadata().row_groups().get(group).map(RowGroupMetaData::columns);
+        self.reads(mask).filter_map(move |leaf| columns?.get(leaf))
+    }
+
+    /// A reader of row group `group` as `metadata` says.
+    fn reader(
+        &self,
+        group: usize,
+        metadata: &ArrowReaderMetadata,
+        mask: &ProjectionMask,
+        options: &ReadOptions,
+    ) -> Result<(ParquetRecordBatchReader, ReadFailure)> {
+        let file = ParquetFile::open(&self.input, Some(&self.stat))?;
+        file.will_read(self.chunks(group, mask).map(ColumnChunkMetaData::byte_range));
+        let failure = file.failure();
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
+            .with_row_groups(vec![group])
+            .with_projection(mask.clone())
+            .with_batch_size(options.batch_rows)
+            .build()
+            .map_err(|e| failure.or(damaged(e)))?;
+        Ok((reader, failure))
     }
 
     /// Refuses a row group whose columns contradict each other, or are of a kind that is not read.
     fn check(&self, group: usize) -> Result<()> {
         let Some(metadata) = self.metadata.metadata().row_groups().get(group) else { return Ok(()) };
-        let columns = metadata.columns().iter().enumerate();
-        for (_, column) in columns.filter(|(leaf, _)| self.mask.leaf_included(*leaf)) {
+        for column in self.chunks(group, &self.mask) {
             let name = column.column_path().string();
             if column.compression() == Compression::LZO {
                 return Err(Error::unsupported("Parquet column compressed with LZO")
@@ -155,6 +173,8 @@ fn place(error: Error, group: usize, name: &Arc<str>) -> Error {
 /// A row group that is being read.
 pub(super) struct GroupReader {
     reader: ParquetRecordBatchReader,
+    /// Points in time in microseconds, where nanoseconds may not hold them.
+    coarse: Option<ParquetRecordBatchReader>,
     failure: ReadFailure,
     group: usize,
     name: Arc<str>,
@@ -168,9 +188,15 @@ impl GroupReader {
     /// # Errors
     /// The row group is damaged.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let reader = &mut self.reader;
+        let (reader, coarse) = (&mut self.reader, &mut self.coarse);
         let next = no_panic("damaged row group", || {
-            reader.next().transpose().map_err(|e| fault("damaged row group", e))
+            let mut next = |reader: &mut ParquetRecordBatchReader| {
+                reader.next().transpose().map_err(|e| fault("damaged row group", e))
+            };
+            if let Some(times) = coarse.as_mut().map(&mut next).transpose()?.flatten() {
+                fits_nanoseconds(&times)?;
+            }
+            next(reader)
         });
         let next = next.map_err(|e| self.place(self.failure.or(e)))?;
         let left = self.rows.checked_sub(next.as_ref().map_or(0, |batch| batch.num_rows() as u64));
@@ -189,4 +215,27 @@ impl GroupReader {
     pub(super) fn place(&self, error: Error) -> Error {
         place(error, self.group, &self.name)
     }
+}
+
+/// Refuses points in time, given in microseconds, that 64 bits of nanoseconds do not hold.
+fn fits_nanoseconds(times: &RecordBatch) -> Result<()> {
+    const NANOSECONDS: i64 = 1000;
+    fn earliest_and_latest(data: &ArrayData) -> (i64, i64) {
+        if matches!(data.data_type(), DataType::Timestamp(TimeUnit::Microsecond, _)) {
+            let times = TimestampMicrosecondArray::from(data.clone());
+            return (min(&times).unwrap_or(0), max(&times).unwrap_or(0));
+        }
+        let children = data.child_data().iter().map(earliest_and_latest);
+        children.fold((0, 0), |all, one| (all.0.min(one.0), all.1.max(one.1)))
+    }
+    for (field, column) in times.schema_ref().fields().iter().zip(times.columns()) {
+        let (earliest, latest) = earliest_and_latest(&column.to_data());
+        if earliest < i64::MIN / NANOSECONDS || latest > i64::MAX / NANOSECONDS {
+            let what = "INT96 of a time before 1678 or after 2261, which nanoseconds of 64 bits cannot hold";
+            return Err(Error::unsupported(what)
+                .in_column(field.name().as_str())
+                .with_hint(Phrase::new("leave it out with {exclude=_}").name(field.name().as_str())));
+        }
+    }
+    Ok(())
 }

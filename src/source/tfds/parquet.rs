@@ -12,7 +12,8 @@ use parquet::arrow::arrow_reader::{
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::source::Progress;
-use crate::source::parquet_file::ParquetFile;
+use crate::source::guard::no_panic;
+use crate::source::parquet_file::{ParquetFile, fault};
 
 /// Rows read at a time.
 const READ_ROWS: usize = 256;
@@ -168,20 +169,19 @@ impl ValueStream {
                 self.reader.insert(reader.build().map_err(damaged)?)
             }
         };
-        match reader.next() {
-            None => Ok(None),
-            Some(batch) => values_of(&batch?).map(Some),
-        }
+        let next = || reader.next().transpose().map_err(|e| fault("corrupt Parquet file", e));
+        no_panic("corrupt Parquet file", next)?.map(|batch| values_of(&batch)).transpose()
     }
 }
 
 fn damaged(error: parquet::errors::ParquetError) -> Error {
-    Error::corrupt("corrupt Parquet file").with_cause(error)
+    fault("corrupt Parquet file", error)
 }
 
 fn builder(shard: &ParquetShard) -> Result<ParquetRecordBatchReaderBuilder<ParquetFile>> {
     let file = ParquetFile::open(&shard.input, None)?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
+    let open = || ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged);
+    let builder = no_panic("corrupt Parquet file", open)?;
     match builder.schema().fields().as_ref() {
         [field]
             if matches!(
