@@ -351,6 +351,14 @@ def protos():
         seed("elwc", path.stem, parts(records_of(path.read_bytes())))
 
 
+def tables():
+    """Every table of others as it is, and with casts and all outputs."""
+    targets = {".arrow": "arrow_file", ".arrows": "arrow_stream", ".parquet": "parquet"}
+    for number, path in enumerate(sorted((GOLDEN / "tables").iterdir())):
+        if path.suffix in targets:
+            seed(targets[path.suffix], path.name, bytes([number % 4]) + path.read_bytes())
+
+
 # What the fuzzer found, and what is tried ever since.
 FOUND = [
     ("element_spec", "ragged_rank_of_no_shape",
@@ -370,7 +378,7 @@ def found():
 
 
 if __name__ == "__main__":
-    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images, protos):
+    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images, protos, tables):
         make()
     write()
     found()

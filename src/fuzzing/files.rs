@@ -28,7 +28,7 @@ thread_local! {
 }
 
 /// A folder of this thread's own, made empty.
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     FOLDER.with_borrow_mut(|folder| {
         let folder = folder.get_or_insert_with(|| tempfile::tempdir().expect("a folder"));
         let path = folder.path().join("input");
@@ -38,7 +38,7 @@ fn folder() -> PathBuf {
     })
 }
 
-fn write(path: &Path, bytes: &[u8]) {
+pub(super) fn write(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     fs::write(path, bytes).expect("a file");
 }
@@ -48,7 +48,7 @@ fn builder(path: &Path) -> ReaderBuilder {
 }
 
 /// Everything that comes out, as one batch; `None` after an error.
-fn read(builder: &ReaderBuilder) -> Option<RecordBatch> {
+pub(super) fn read(builder: &ReaderBuilder) -> Option<RecordBatch> {
     let reader = builder.build().ok()?;
     let schema = reader.schema();
     let batches = reader.collect::<Result<Vec<_>, _>>().ok()?;
@@ -61,7 +61,7 @@ fn read(builder: &ReaderBuilder) -> Option<RecordBatch> {
 }
 
 /// Reads in batches of several sizes; the rows are the same.
-fn read_in_batches(builder: &ReaderBuilder) -> Option<RecordBatch> {
+pub(super) fn read_in_batches(builder: &ReaderBuilder) -> Option<RecordBatch> {
     let all = read(builder);
     let singly = read(&builder.clone().with_batch_rows(1));
     assert_eq!(all, singly, "batches of one row");

@@ -10,6 +10,7 @@
 mod files;
 mod messages;
 mod protos;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,9 @@ pub use messages::{
 };
 
 pub use protos::{descriptor_set, elwc, event, message, proto_text};
+#[cfg(feature = "parquet")]
+pub use tables::parquet;
+pub use tables::{arrow_file, arrow_stream};
 
 /// Takes fuzzed bytes apart. Where they end early, what is left is empty or zero.
 struct Input<'a>(&'a [u8]);

@@ -89,6 +89,8 @@ macro_rules! smoke {
 }
 
 smoke!(
+    arrow_file,
+    arrow_stream,
     cache_files,
     descriptor_set,
     elwc,
@@ -105,6 +107,8 @@ smoke!(
     proto_text,
     #[cfg(feature = "image")]
     image,
+    #[cfg(feature = "parquet")]
+    parquet,
     #[cfg(feature = "array-record")]
     riegeli,
     saved_folder,

@@ -105,7 +105,7 @@ pub struct FeatureSpec {
     pub(crate) seen: bool,
     /// Whether uint64 values stand as the int64 of the same bits.
     pub(crate) wraps: bool,
-    /// Whether it was said that the feature may be missing: from every record that is looked at, too.
+    /// Whether it was said of a list that it may be missing: from every record that is looked at, too.
     pub(crate) optional: bool,
 }
 
@@ -253,9 +253,10 @@ impl FeatureSpec {
             feature_list: false,
             seen: false,
             wraps: false,
-            optional: nullable.is_some() || default.is_some(),
+            optional: false,
         };
         spec.check().map_err(|what| bad(&what))?;
+        spec.optional = nullable == Some(Missing::Null) && spec.is_list();
         spec.missing = match default {
             Some(_) if spec.encoding != Encoding::Values && spec.is_list() => {
                 return Err(bad("a default needs a shape without `?`"));
@@ -267,6 +268,16 @@ impl FeatureSpec {
             None => nullable.unwrap_or(Missing::Error),
         };
         Ok(spec)
+    }
+
+    /// Whether the feature may be missing from every record. A list, which is null where it is
+    /// missing, may only if that was said.
+    pub(crate) fn is_optional(&self) -> bool {
+        match self.missing {
+            Missing::Error => false,
+            Missing::Null => self.optional || !self.is_list(),
+            Missing::NullAtKey | Missing::Default(_) => true,
+        }
     }
 
     /// Says what cannot be: a dtype or shape that the encoding cannot hold.
