@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::common::{Dir, Table, command, python, repo, run_python, tfarrow};
+use crate::options::{Sample, wrong};
 use tfarrow::live::{DataOptions, Dataset, ModelFunction, Values};
+use tfarrow::options::InputKind;
 use tfarrow::{Cardinality, ErrorKind, ReaderBuilder, Selection, conformance, tensor, to_arrays};
 
 /// Where the exported pipelines are.
@@ -146,6 +148,16 @@ fn a_dataset_without_end_needs_a_number() {
     let selection = Selection { take: Some(10), ..Selection::default() };
     let batches = reader(dir, "endless").with_selection(selection).build().unwrap();
     assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 10);
+}
+
+#[test]
+fn options_act_on_a_live_pipeline_or_are_refused() {
+    let Some(dir) = exported() else { return };
+    let names = ["map", "nested", "dtypes", "strings", "shuffled_batches"];
+    let sample = |name: &str| Sample::new(dir.arg(name)).with("libtensorflow", library(dir));
+    let samples: Vec<_> = names.into_iter().map(sample).collect();
+    let wrong = wrong(InputKind::Pipeline, &samples, &Dir::new());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
         components: layout.dtypes.len(),
         dtypes: layout.dtypes.clone(),
         max_record_bytes: options.max_record_bytes,
+        check_crc: options.check_crc,
         pool: Arc::<BufferPool>::default(),
         progress: Arc::default(),
     };

@@ -120,6 +120,14 @@ impl Payload {
         }
     }
 
+    /// The bytes of the last element, and of those that lie before it in one block.
+    pub(super) fn last_bytes(&self) -> usize {
+        match self {
+            Payload::Frames { runs, .. } => runs.last().map_or(0, |run| run.bytes().len()),
+            Payload::Owned(elements) => elements.last().map_or(0, |element| element.bytes.len()),
+        }
+    }
+
     /// Adds the elements of another payload of the same form.
     pub(super) fn append(&mut self, other: &Payload) {
         match (self, other) {

@@ -25,6 +25,8 @@ pub(super) struct StreamOptions {
     /// Their dtypes.
     pub(super) dtypes: Vec<DType>,
     pub(super) max_record_bytes: u64,
+    /// Whether the CRCs of a cache's values are checked; those of frames are when these are decoded.
+    pub(super) check_crc: bool,
     pub(super) pool: Arc<BufferPool>,
     pub(super) progress: Arc<Progress>,
 }

@@ -141,7 +141,10 @@ impl SavedUnits {
                     Step::End | Step::Missing(_) => self.done = true,
                     Step::Element if wanted => {
                         (rows, elements) = (rows + 1, elements + 1);
-                        bytes = if rows % 16 == 0 { payload.bytes() } else { bytes };
+                        // Small ones need not be added up each time.
+                        if rows % 16 == 0 || payload.last_bytes() >= self.options.batch_bytes / 16 {
+                            bytes = payload.bytes();
+                        }
                     }
                     Step::Fault(error) if wanted => {
                         rows += 1;
