@@ -1,13 +1,15 @@
 //! What was probably meant by a name that nothing has.
 
-/// The candidate that `name` was most likely meant to be, if one is near.
+/// The candidate that `name` was most likely meant to be, if one is near: few letters differ, and not all.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(1) + 1;
     candidates
         .into_iter()
         .filter(|candidate| !candidate.is_empty())
         .map(|candidate| (edit_distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, candidate)| {
+            *distance <= limit && *distance < name.chars().count().max(candidate.chars().count())
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::error::{Error, Result};
-use crate::options::{Phrase, TensorLayout};
+use crate::options::{Phrase, TensorLayout, quote_name};
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
@@ -109,7 +109,8 @@ pub(crate) fn unknown_column(name: &str, paths: &[&str]) -> Error {
     match nearest(name, paths.iter().copied()) {
         Some(near) => error.with_hint(format!("did you mean `{near}`?")),
         None => {
-            let mut listed = paths.iter().take(20).copied().collect::<Vec<_>>().join(", ");
+            let quoted = paths.iter().take(20).map(|path| quote_name(path, &[',']));
+            let mut listed = quoted.collect::<Vec<_>>().join(", ");
             if paths.len() > 20 {
                 listed.push_str(", …");
             }

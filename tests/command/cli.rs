@@ -440,3 +440,11 @@ fn an_interrupt_leaves_nothing_behind() {
     assert!(!status.success());
     assert_eq!(dir.names(), [""; 0]);
 }
+
+#[test]
+fn what_goes_to_standard_output_replaces_nothing() {
+    for args in [&["convert", DIGITS, "-o", "-"][..], &["report", DIGITS, "--json"]] {
+        let message = tfarrow(&[args, &["--overwrite"]].concat()).failure();
+        assert_names(&message, &["--overwrite is for files and folders", "leave --overwrite out"]);
+    }
+}

@@ -624,3 +624,30 @@ fn features_from_a_schema_pbtxt() {
         &["cannot read features"],
     );
 }
+
+/// Names that hold what separates names stand in quotes, in every option that takes names.
+#[test]
+fn names_with_commas_and_signs_are_quoted() {
+    let dir = Dir::new();
+    let path = dir.arg("x.tfrecord");
+    let features = [("a,b", &b"1"[..]), ("c=d", b"2"), ("e:f", b"3"), ("g\"h", b"4"), ("i", b"5")];
+    std::fs::write(&path, crate::common::tfrecord(&[crate::common::example(&features)])).unwrap();
+    let columns = |args: &[&str]| -> Vec<String> {
+        let table = Table::from_stream(
+            crate::common::tfarrow(&[&["convert", &path, "-o", "-"], args].concat()).success().stdout,
+        );
+        table.columns().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(columns(&[]), ["a,b", "c=d", "e:f", "g\"h", "i"]);
+    assert_eq!(columns(&["--columns", r#""a,b",i,"g""h""#]), ["a,b", "i", "g\"h"]);
+    assert_eq!(columns(&["--columns", "i", "--columns", r#""a,b""#]), ["i", "a,b"]);
+    assert_eq!(columns(&["--exclude", r#""a,b",c=d"#]), ["e:f", "g\"h", "i"]);
+    assert_eq!(columns(&["--columns", r#""a,b""#, "--rename", r#""a,b"="x=y""#]), ["x=y"]);
+    assert_eq!(columns(&["--columns", "c=d,i", "--rename", r#""c=d"=c"#]), ["c", "i"]);
+    assert_eq!(columns(&["--columns", "e:f", "--feature", "e:f:binary"]), ["e:f"]);
+    // What is wrong is answered with what can be pasted.
+    let message = refused(&[&path, "--columns", "zzzzzz"]);
+    assert_names(&message, &["no column `zzzzzz`", r#"there are: "a,b", c=d"#]);
+    let message = refused(&[&path, "--columns", r#""a,c""#]);
+    assert_names(&message, &["no column `a,c`", "did you mean `a,b`?"]);
+}

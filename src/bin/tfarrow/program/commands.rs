@@ -94,9 +94,23 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
     if !args.input.has("format") {
         tfarrow::Format::from_path(path)?;
     }
+    if path == Path::new("-") {
+        // A list of what is damaged may be replaced.
+        let ignored = args.input.has("overwrite") && args.report.is_none();
+        return if ignored { Err(nothing_to_replace()) } else { Ok(()) };
+    }
     // Shards have names of their own.
     let spared = args.input.has("shards") || args.input.has("overwrite");
-    if spared || path == Path::new("-") { Ok(()) } else { refuse_existing(path) }
+    if spared { Ok(()) } else { refuse_existing(path) }
+}
+
+/// What is said of `--overwrite` where standard output is written to.
+pub(crate) fn nothing_to_replace() -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "--overwrite is for files and folders; what is written goes to standard output",
+    )
+    .with_hint("leave --overwrite out, or name a file with -o")
 }
 
 /// Refuses an output that exists already.

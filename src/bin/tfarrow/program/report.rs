@@ -9,7 +9,7 @@ use tfarrow::report::{Comparison, Page, Profile, json_to_text, write_file};
 use tfarrow::{OnError, Progress, Result};
 
 use crate::program::args::{Input, Report};
-use crate::program::commands::{note, on_interrupt, print, refuse_existing, tell_choice};
+use crate::program::commands::{note, nothing_to_replace, on_interrupt, print, refuse_existing, tell_choice};
 use crate::program::damage::Outcome;
 use crate::program::plan;
 use crate::program::progress::Bar;
@@ -17,8 +17,10 @@ use crate::program::progress::Bar;
 pub(crate) fn run(args: &Report) -> Result<Outcome> {
     let overwrite = args.input.has("overwrite");
     let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
-    if let Some(path) = file.filter(|_| !overwrite) {
-        refuse_existing(path)?;
+    match file {
+        Some(path) if !overwrite => refuse_existing(path)?,
+        None if overwrite => return Err(nothing_to_replace()),
+        _ => {}
     }
     on_interrupt()?;
     let profile = profile(args, &args.input)?;
