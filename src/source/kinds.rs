@@ -107,7 +107,7 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
         known_by: "a folder with `dataset_info.json`, or one that holds such a folder a version or config",
         options: InputKind::Tfds,
         find: |place, stat| if in_folder(stat) { tfds::find(place) } else { Ok(None) },
-        open: |folder, named, options| match message::is_asked_for(options) && !options.to_verify {
+        open: |folder, named, options| match message::is_asked_for(options) {
             true => Ok(Arc::new(message::open(RecordFiles::of_tfds(folder, options)?, options)?)),
             false => Ok(Arc::new(TfdsSource::open(folder, named, options)?)),
         },

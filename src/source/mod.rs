@@ -292,29 +292,48 @@ pub trait Source: fmt::Debug + Send + Sync {
         options: &ReadOptions,
         damage: &mut dyn FnMut(Failure) -> Result<()>,
     ) -> Result<Verified> {
-        let options = ReadOptions { on_error: OnError::Skip, ..options.clone() };
-        let mut records = 0;
-        let mut read = || -> Result<()> {
-            let mut units = self.units(partition..partition + 1, &options)?;
-            drain(units.as_mut(), &mut |decoded| match decoded {
-                Decoded::Batch(batch) => {
-                    records += batch.num_rows() as u64;
-                    Ok(())
-                }
-                Decoded::Failure(failure) | Decoded::NulledValue(failure) => damage(failure),
-                Decoded::EndOfPart => Ok(()),
-            })
-        };
-        // A source may know no way to go on after some kind of damage.
-        let stopped = match read() {
-            Err(error) if OnError::Skip.tolerates(&error) => Some(error),
-            other => other.map(|()| None)?,
-        };
-        if let Some(error) = stopped {
-            damage(error.into())?;
-        }
-        Ok(Verified { records, what: self.row_name().to_owned(), looked_into: true })
+        verify_by_reading(
+            self.row_name(),
+            |options| self.units(partition..partition + 1, options),
+            options,
+            damage,
+        )
     }
+}
+
+/// Checks what `units` opens by decoding all of it into rows that are called `what`, and gives what is
+/// damaged to `damage`.
+///
+/// # Errors
+/// As [`Source::verify`].
+pub(crate) fn verify_by_reading(
+    what: &str,
+    units: impl FnOnce(&ReadOptions) -> Result<Box<dyn Units>>,
+    options: &ReadOptions,
+    damage: &mut dyn FnMut(Failure) -> Result<()>,
+) -> Result<Verified> {
+    let options = ReadOptions { on_error: OnError::Skip, ..options.clone() };
+    let mut records = 0;
+    let read = || -> Result<()> {
+        let mut units = units(&options)?;
+        drain(units.as_mut(), &mut |decoded| match decoded {
+            Decoded::Batch(batch) => {
+                records += batch.num_rows() as u64;
+                Ok(())
+            }
+            Decoded::Failure(failure) | Decoded::NulledValue(failure) => damage(failure),
+            Decoded::EndOfPart => Ok(()),
+        })
+    };
+    // A source may know no way to go on after some kind of damage.
+    let stopped = match read() {
+        Err(error) if OnError::Skip.tolerates(&error) => Some(error),
+        other => other.map(|()| None)?,
+    };
+    if let Some(error) = stopped {
+        damage(error.into())?;
+    }
+    Ok(Verified { records, what: what.to_owned(), looked_into: true })
 }
 
 /// The first stage of reading: an iterator of [`Unit`]s, in the order of their rows.

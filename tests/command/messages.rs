@@ -72,6 +72,28 @@ fn records_become_the_columns_that_python_finds() {
 }
 
 #[test]
+#[cfg(feature = "array-record")]
+fn array_records_and_tfds_folders_hold_messages_too() {
+    let Some(python) = crate::common::python() else { return };
+    let dir = Dir::new();
+    let (_, _, rows) = golden(&dir);
+    crate::common::run_python(python, "make_message_files.py", &[dir.arg("")]);
+    for input in ["records.array_record", "tracks", "tracks/1.0.0"].map(|name| dir.arg(name)) {
+        let run = |args: &[&str]| {
+            tfarrow(&[args, &[&input, "--proto", PROTO, "--message", MESSAGE]].concat()).success()
+        };
+        let table = Table::from_stream(run(&["convert", "-o", "-"]).stdout);
+        assert_eq!(table.rows(), rows.len());
+        assert_eq!(table.values("int32_value"), values(&rows, 2));
+        assert_eq!(table.values("string_value"), values(&rows, 13));
+        let one = run(&["convert", "-o", "-", "--columns", "tracks/states/center_x", "--skip", "1"]);
+        assert_eq!(Table::from_stream(one.stdout).rows(), rows.len() - 1);
+        assert_eq!(run(&["count"]).text(), format!("{}\n", rows.len()));
+        assert_names(run(&["verify"]).text(), &["sound"]);
+    }
+}
+
+#[test]
 fn columns_are_asked_for_by_path_in_any_depth() {
     let dir = Dir::new();
     let (file, _, rows) = golden(&dir);
@@ -122,6 +144,17 @@ fn faults_name_record_byte_and_field() {
     assert_names(&message, &["not UTF-8", "record 2, byte ", "`string_value`", "declare the field as bytes"]);
     let message = refused(&["--skip", "3"]);
     assert_names(&message, &["time out of range", "record 3, ", "`at`"]);
+    let run = tfarrow(&["verify", &dir.arg("bad"), "--proto", PROTO, "--message", MESSAGE]);
+    assert_eq!(run.code, Some(1));
+    assert_names(
+        run.text(),
+        &[
+            "2 records: 3 damaged",
+            "record 1, byte 47, column `tracks[1].states[1].center_x`",
+            "record 2, ",
+            "record 3, ",
+        ],
+    );
     let run = convert(&["--on-error", "null"]);
     assert_eq!(run.code, Some(1));
     let table = Table::from_stream(run.stdout);
@@ -276,4 +309,14 @@ fn event_files_hold_what_tensorboard_finds() {
         let run = tfarrow(&["schema", &file]).success();
         assert_names(run.text(), &["TFRecord files of tensorflow.Event (TensorBoard)", "a row is a value"]);
     }
+}
+
+#[test]
+fn recipes_of_the_readme_work_as_they_stand() {
+    let Some(python) = crate::common::python() else { return };
+    let dir = Dir::new();
+    let (scalars, lists) = (dir.arg("scalars.parquet"), dir.arg("lists.parquet"));
+    tfarrow(&["convert", "tests/golden/events/events.out.tfevents.*", "-o", &scalars]).success();
+    tfarrow(&["convert", "tests/golden/other/elwc.tfrecord", "-o", &lists]).success();
+    crate::common::run_python(python, "check_recipes.py", &[dir.arg("")]);
 }

@@ -76,12 +76,19 @@ pub(crate) fn open_any(files: RecordFiles, options: &OpenOptions) -> Result<Reco
         options.check(options.kind_of_records())?;
         Ok(source)
     };
-    // Checking records needs no columns.
-    if options.to_verify {
-        return examples();
-    }
     if is_asked_for(options) {
         return open(files, options);
+    }
+    if options.to_verify {
+        // Checking Examples needs no columns.
+        let sure = options.record == RecordKind::Auto && !options.features_complete;
+        let kind = if sure { recognise(&files, options).ok().flatten() } else { None };
+        let record = match kind {
+            Some(Known::Elwc) => RecordKind::Elwc,
+            Some(Known::Event) => RecordKind::Event,
+            None => return examples(),
+        };
+        return open(files, &OpenOptions { record, ..options.clone() });
     }
     if options.record != RecordKind::Auto || options.features_complete {
         return examples();
@@ -107,6 +114,9 @@ pub(crate) fn open_any(files: RecordFiles, options: &OpenOptions) -> Result<Reco
 /// # Errors
 /// The descriptor cannot be read or does not declare the message, or an option does not fit it.
 pub(crate) fn open(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> {
+    // What is damaged is told of when it is read again.
+    let tolerant = options.to_verify.then(|| OpenOptions { on_error: OnError::Skip, ..options.clone() });
+    let options = tolerant.as_ref().unwrap_or(options);
     match options.record {
         RecordKind::Elwc => known(files, Known::Elwc, options),
         RecordKind::Event => known(files, Known::Event, options),

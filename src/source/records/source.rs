@@ -11,7 +11,9 @@ use crate::error::Result;
 use crate::options::RecordKind;
 use crate::source::options::OpenOptions;
 use crate::source::report::Failure;
-use crate::source::{Cardinality, Partition, ReadOptions, Source, Units, Verified, features};
+use crate::source::{
+    Cardinality, Partition, ReadOptions, Source, Units, Verified, features, verify_by_reading,
+};
 use crate::tf::spec::ElementSpec;
 
 /// Files of records, and what a record becomes.
@@ -25,6 +27,8 @@ pub(crate) struct RecordSource {
     notes: Vec<String>,
     /// Whether a record makes any number of rows.
     rows_vary: bool,
+    /// Whether only decoding tells if a record is sound: what it should hold is known.
+    is_known: bool,
 }
 
 impl RecordSource {
@@ -45,6 +49,7 @@ impl RecordSource {
             element_spec,
             notes: Vec::new(),
             rows_vary: false,
+            is_known: true,
         }
     }
 
@@ -81,9 +86,10 @@ impl RecordSource {
             _ => "tf.train.Example",
         };
         let columns = (plan.schema.clone(), plan.element_spec.clone());
-        Ok(Self::new(files, what, columns, options, move |rows| {
+        let source = Self::new(files, what, columns, options, move |rows| {
             RecordDecoder::new(&plan, raw, rows).map(|decoder| Box::new(decoder) as Box<dyn RowDecoder>)
-        }))
+        });
+        Ok(Self { is_known: false, ..source })
     }
 }
 
@@ -142,6 +148,12 @@ impl Source for RecordSource {
         damage: &mut dyn FnMut(Failure) -> Result<()>,
     ) -> Result<Verified> {
         let pieces = clip(&self.files.pieces, partition..partition + 1);
+        if self.is_known {
+            let units = |options: &ReadOptions| {
+                Ok(Box::new(RecordUnits::new(&self.shared, pieces, options)) as Box<dyn Units>)
+            };
+            return verify_by_reading(self.row_name(), units, options, damage);
+        }
         verify(&pieces, self.shared.max_record_bytes, &options.progress, damage)
     }
 }
