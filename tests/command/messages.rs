@@ -72,6 +72,24 @@ fn records_become_the_columns_that_python_finds() {
 }
 
 #[test]
+fn reports_call_enums_by_name() {
+    let dir = Dir::new();
+    let (file, _, _) = golden(&dir);
+    let run = tfarrow(&["report", &file, "--json", "--proto", PROTO, "--message", MESSAGE]).success();
+    let report: Value = serde_json::from_str(run.text()).unwrap();
+    let columns = report["columns"].as_array().unwrap();
+    let kind = columns.iter().find(|column| column["name"] == "kind").unwrap();
+    assert_eq!(kind["class_names"], json!(["UNKNOWN", "CIRCLE"]));
+    assert_eq!(kind["top"], json!([{"value": "UNKNOWN", "count": 8}, {"value": 77, "count": 1}]));
+    // 77 is declared nowhere.
+    let alerts = report["alerts"].as_array().unwrap();
+    assert!(
+        alerts.iter().any(|alert| alert["column"] == "kind" && alert["kind"] == "out_of_range"),
+        "{alerts:?}"
+    );
+}
+
+#[test]
 #[cfg(feature = "array-record")]
 fn array_records_and_tfds_folders_hold_messages_too() {
     let Some(python) = crate::common::python() else { return };

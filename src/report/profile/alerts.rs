@@ -103,11 +103,9 @@ fn of_column(column: &ColumnProfile, path: &str, alerts: &mut Vec<Alert>) {
         outliers(column, &mut tell);
     }
     if let (Some(names), Some((least, greatest))) =
-        (&column.class_names, column.numbers.as_ref().and_then(|n| n.range.as_ref()))
+        (&column.classes, column.numbers.as_ref().and_then(|n| n.range.as_ref()))
     {
-        let outside = |value: &Value| {
-            value.as_i64().is_some_and(|v| v < 0 || v >= i64::try_from(names.len()).unwrap_or(i64::MAX))
-        };
+        let outside = |value: &Value| value.as_i64().is_some_and(|value| names.name(value).is_none());
         if outside(least) || outside(greatest) {
             let text =
                 format!("Labels are from {least} to {greatest}, and there are {} classes.", names.len());

@@ -5,6 +5,7 @@ use arrow::compute::{cast, filter};
 use arrow::datatypes::{DataType, Field};
 use serde_json::Value;
 
+use super::classes::Classes;
 use super::counter::Counter;
 use super::leaf::{self, BytesLeaf, Leaf, number_leaf};
 use super::numbers::Accumulated;
@@ -40,7 +41,7 @@ pub(super) struct Column {
     name: String,
     data_type: DataType,
     feature: Option<String>,
-    class_names: Option<Vec<String>>,
+    classes: Option<Classes>,
     rows: u64,
     missing: u64,
     body: Body,
@@ -70,13 +71,6 @@ enum Body {
     Other,
 }
 
-/// The classes that a field's metadata names.
-fn class_names(field: &Field) -> Option<Vec<String>> {
-    let names = field.metadata().get("tfds.class_names")?;
-    let names: Vec<Value> = serde_json::from_str(names).ok()?;
-    names.into_iter().map(|name| name.as_str().map(ToOwned::to_owned)).collect()
-}
-
 /// How many columns there are in `field`, itself included.
 pub(super) fn columns_in(field: &Field) -> usize {
     1 + match field.data_type() {
@@ -94,19 +88,16 @@ impl Column {
     /// asked of each value.
     pub(super) fn new(field: &Field, nested: bool, limits: Limits) -> Self {
         let metadata = |name: &str| field.metadata().get(name).cloned();
-        let class_names = class_names(field);
+        let classes = Classes::of(field);
         let tensor = metadata("ARROW:extension:name");
         let feature =
             metadata("tfds.feature").or_else(|| metadata("tf.kind").filter(|kind| kind != "tensor"));
-        let distinct = if nested && class_names.is_none() { 0 } else { limits.distinct };
-        let item = |field: &Field| {
+        let distinct = if nested && classes.is_none() { 0 } else { limits.distinct };
+        let item = |inner: &Field| {
             // A sequence of labels has the names of its classes at its item, or at itself.
-            let mut item = Column::new(field, true, limits);
-            if item.class_names.is_none() && class_names.is_some() {
-                let named = field.clone().with_metadata(
-                    [("tfds.class_names".to_owned(), metadata("tfds.class_names").unwrap_or_default())]
-                        .into(),
-                );
+            let mut item = Column::new(inner, true, limits);
+            if item.classes.is_none() && classes.is_some() {
+                let named = inner.clone().with_metadata(Classes::metadata(field));
                 item = Column::new(&named, true, limits);
             }
             Box::new(item)
@@ -134,7 +125,7 @@ impl Column {
             name: field.name().clone(),
             data_type: field.data_type().clone(),
             feature,
-            class_names,
+            classes,
             rows: 0,
             missing: 0,
             body,
@@ -178,13 +169,14 @@ impl Column {
                 profile.shapes = texts(&shapes, SHAPES);
             }
             Body::Struct(fields) => profile.fields = fields.into_iter().map(Column::finish).collect(),
-            body => body.finish(&mut profile, self.class_names.as_deref(), &self.data_type),
+            body => body.finish(&mut profile, self.classes.as_ref(), &self.data_type),
         }
         profile.name = self.name;
         profile.data_type = type_in_full(&self.data_type);
         profile.feature = self.feature;
-        profile.class_names = self.class_names.or(profile.class_names);
-        profile.is_class = profile.class_names.is_some() || self.data_type == DataType::Boolean;
+        profile.classes = self.classes.or(profile.classes);
+        profile.class_names = profile.classes.as_ref().map(Classes::names);
+        profile.is_class = profile.classes.is_some() || self.data_type == DataType::Boolean;
         (profile.rows, profile.missing) = (self.rows, self.missing);
         profile
     }
@@ -298,7 +290,7 @@ impl Body {
         Ok(())
     }
 
-    fn finish(self, profile: &mut ColumnProfile, names: Option<&[String]>, data_type: &DataType) {
+    fn finish(self, profile: &mut ColumnProfile, names: Option<&Classes>, data_type: &DataType) {
         match self {
             Body::Numbers(leaf) => leaf.finish(profile, names, data_type),
             Body::Bytes(leaf) => leaf.finish(profile),

@@ -9,6 +9,7 @@ use arrow::datatypes::{
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Value, json};
 
+use super::classes::Classes;
 use super::column::Limits;
 use super::counter::Counter;
 use super::media::{self, Found, Media};
@@ -27,7 +28,7 @@ const LISTED: usize = 100;
 pub(super) trait Leaf: Send {
     fn add(&mut self, array: &ArrayRef);
 
-    fn finish(self: Box<Self>, profile: &mut ColumnProfile, names: Option<&[String]>, data_type: &DataType);
+    fn finish(self: Box<Self>, profile: &mut ColumnProfile, names: Option<&Classes>, data_type: &DataType);
 }
 
 /// What sees numbers of this type: those that occur up to `distinct` are counted one by one.
@@ -101,9 +102,8 @@ pub(super) fn numbers<T: Number>(
 }
 
 /// A class by its name, where it has one.
-fn class<T: Number>(value: T, names: Option<&[String]>) -> Option<Value> {
-    let index = usize::try_from(value.whole()?).ok()?;
-    names?.get(index).map(|name| Value::from(name.as_str()))
+fn class<T: Number>(value: T, names: Option<&Classes>) -> Option<Value> {
+    names?.name(i64::try_from(value.whole()?).ok()?).map(Value::from)
 }
 
 /// Puts what is known of numbers into `profile`.
@@ -112,7 +112,7 @@ fn put<T: Number>(
     moments: &Moments<T>,
     counter: Option<&Counter<T>>,
     (values, whole): (Vec<(f64, u64)>, bool),
-    names: Option<&[String]>,
+    names: Option<&Classes>,
     data_type: &DataType,
 ) {
     profile.numbers = Some(numbers(moments, &values, whole, &|value| shown(value, data_type)));
@@ -142,7 +142,7 @@ impl<T: ArrowPrimitiveType<Native: Number>> Leaf for PrimitiveLeaf<T> {
         }
     }
 
-    fn finish(self: Box<Self>, profile: &mut ColumnProfile, names: Option<&[String]>, data_type: &DataType) {
+    fn finish(self: Box<Self>, profile: &mut ColumnProfile, names: Option<&Classes>, data_type: &DataType) {
         let sorted = self.0.sorted();
         put(profile, &self.0.moments, self.0.counter.as_ref(), sorted, names, data_type);
     }
@@ -160,7 +160,7 @@ impl Leaf for ByteLeaf {
         }
     }
 
-    fn finish(self: Box<Self>, profile: &mut ColumnProfile, names: Option<&[String]>, data_type: &DataType) {
+    fn finish(self: Box<Self>, profile: &mut ColumnProfile, names: Option<&Classes>, data_type: &DataType) {
         if *data_type == DataType::Int8 {
             put_counts(profile, self.0.counts(u8::cast_signed), names, data_type);
         } else {
@@ -173,7 +173,7 @@ impl Leaf for ByteLeaf {
 fn put_counts<T: Number>(
     profile: &mut ColumnProfile,
     mut counts: Vec<(T, u64)>,
-    names: Option<&[String]>,
+    names: Option<&Classes>,
     data_type: &DataType,
 ) {
     counts.sort_by(|a, b| a.0.as_f64().total_cmp(&b.0.as_f64()));
@@ -195,7 +195,7 @@ impl Leaf for BoolLeaf {
         }
     }
 
-    fn finish(self: Box<Self>, profile: &mut ColumnProfile, _: Option<&[String]>, data_type: &DataType) {
+    fn finish(self: Box<Self>, profile: &mut ColumnProfile, _: Option<&Classes>, data_type: &DataType) {
         let counts = [0u8, 1].into_iter().zip(self.0).filter(|(_, count)| *count > 0).collect();
         put_counts(profile, counts, None, data_type);
         for top in &mut profile.top {

@@ -1,6 +1,7 @@
 //! What is in a dataset: every column, seen once.
 
 mod alerts;
+mod classes;
 mod column;
 mod counter;
 mod leaf;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, UInt8Type};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, UInt8Type};
 
+use super::classes::Classes;
 use super::media::{self, Found};
 use super::random::{Reservoir, hash, mix};
 use crate::error::Result;
@@ -111,7 +112,7 @@ enum PlaceKind {
 #[derive(Debug, Clone)]
 pub(super) struct ClassColumn {
     pub(super) column: usize,
-    names: Option<Vec<String>>,
+    names: Option<Classes>,
 }
 
 /// The column that says which class a row is of: the first whose classes have names, or that is
@@ -120,23 +121,18 @@ pub(super) fn class_column(schema: &Schema) -> Option<ClassColumn> {
     const CALLED: [&str; 8] =
         ["label", "class", "category", "target", "y", "class_label", "digit", "species"];
     let fields = || schema.fields().iter().enumerate();
-    let names = |field: &Field| -> Option<Vec<String>> {
-        serde_json::from_str::<Vec<serde_json::Value>>(field.metadata().get("tfds.class_names")?)
-            .ok()
-            .map(|names| names.iter().map(|n| n.as_str().unwrap_or_default().to_owned()).collect())
-    };
     let is_class = |field: &Field| {
         let kind = field.data_type();
         kind.is_integer() || matches!(kind, DataType::Utf8 | DataType::Boolean | DataType::Dictionary(..))
     };
-    let named = fields().find(|(_, field)| is_class(field) && names(field).is_some());
+    let named = fields().find(|(_, field)| is_class(field) && Classes::of(field).is_some());
     let called = || {
         fields().find(|(_, field)| {
             let last = field.name().rsplit('/').next().unwrap_or_default().to_lowercase();
             is_class(field) && CALLED.contains(&last.as_str())
         })
     };
-    named.or_else(called).map(|(column, field)| ClassColumn { column, names: names(field) })
+    named.or_else(called).map(|(column, field)| ClassColumn { column, names: Classes::of(field) })
 }
 
 impl ClassColumn {
@@ -146,10 +142,11 @@ impl ClassColumn {
         if column.is_null(row) {
             return None;
         }
-        if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
-            let number = numbers.value(row);
-            let name = usize::try_from(number).ok().and_then(|n| self.names.as_ref()?.get(n).cloned());
-            return Some(name.unwrap_or_else(|| number.to_string()));
+        let int64 = column.as_primitive_opt::<Int64Type>().map(|numbers| numbers.value(row));
+        let int32 = column.as_primitive_opt::<Int32Type>().map(|numbers| i64::from(numbers.value(row)));
+        if let Some(number) = int64.or(int32) {
+            let name = self.names.as_ref().and_then(|names| names.name(number));
+            return Some(name.map_or_else(|| number.to_string(), ToOwned::to_owned));
         }
         value_to_text(column, row, Room { value: 60, nested: 60 }).ok()
     }
@@ -243,8 +240,7 @@ impl Sampler {
         let grids = self.places.into_iter().zip(self.grids).map(|(place, grid)| {
             let mut classes: Vec<_> = grid.into_iter().collect();
             if let Some(names) = self.class.as_ref().and_then(|class| class.names.as_ref()) {
-                let place_of =
-                    |class: &Option<String>| names.iter().position(|name| Some(name) == class.as_ref());
+                let place_of = |class: &Option<String>| class.as_deref().and_then(|name| names.place(name));
                 classes.sort_by_key(|(class, _)| (place_of(class).is_none(), place_of(class)));
             } else {
                 classes.sort_by_key(|(class, _)| class.as_ref().and_then(|c| c.parse::<i64>().ok()));

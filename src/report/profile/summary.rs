@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Number as JsonNumber, Value, json};
 
+use super::classes::Classes;
 use super::media::Media;
 use super::random::index;
 
@@ -42,8 +43,10 @@ pub struct ColumnProfile {
     pub shapes: Vec<TopValue>,
     /// What its bytes are by their content: images, sound, video.
     pub media: Option<Media>,
-    /// The names of its classes: the value 0 is the first of them.
+    /// The names of its classes, in the order of their numbers: of a TFDS `ClassLabel`, 0 is the first.
     pub class_names: Option<Vec<String>>,
+    /// The same, by number.
+    pub(crate) classes: Option<Classes>,
     /// Whether its values are classes: of few different values, and called so.
     pub(crate) is_class: bool,
     /// What is nested in it.
