@@ -109,7 +109,7 @@ impl Check {
     /// Looks into the records of `run`, in which all are damaged together.
     fn run(&mut self, run: &Run, scratch: &mut RunScratch, damage: Damage<'_>) -> Result<()> {
         let mut done = 0;
-        let read = run.for_each(true, scratch, &mut |record| {
+        let read = run.for_each(true, scratch, |record| {
             let place = |error| run.locate(done, error);
             self.record(record, place, damage)?;
             done += 1;

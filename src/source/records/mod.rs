@@ -13,8 +13,8 @@ use arrow::array::RecordBatch;
 
 pub(crate) use self::check::verify;
 pub(crate) use self::files::RecordFiles;
-pub(crate) use self::runs::{Piece, RecordFile, RunScratch};
-use self::runs::{Run, Stream};
+use self::runs::Stream;
+pub(crate) use self::runs::{Piece, RecordFile, Run, RunScratch};
 pub(crate) use self::source::RecordSource;
 use self::unit::RecordUnit;
 use super::blocks::BufferPool;
@@ -23,7 +23,7 @@ use super::report::Failure;
 use super::select::Selector;
 use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::{OnError, Phrase};
 
 /// Takes batches as they are made.
@@ -44,6 +44,42 @@ pub(crate) trait RowDecoder: Send {
 
     /// Undoes an [`append`](Self::append) that failed.
     fn rollback(&mut self);
+
+    /// Appends the records of `run`, any of which that cannot be read is an error. Every decoder has a
+    /// loop of its own of this, in which its `append` is known.
+    ///
+    /// # Errors
+    /// A record is damaged or contradicts the plan.
+    fn append_run(
+        &mut self,
+        run: &Run,
+        first_element: u64,
+        check_crc: bool,
+        scratch: &mut RunScratch,
+        to: &mut Appending,
+    ) -> Result<()> {
+        let mut element = first_element;
+        run.for_each(check_crc, scratch, |record| {
+            if to.passed > 0 || to.is_full {
+                to.passed = to.passed.saturating_sub(1);
+            } else {
+                match self.append(record, element) {
+                    Ok(()) => {
+                        to.records += 1;
+                        to.is_full = to.records >= to.most_records || self.is_full(to.most_bytes);
+                    }
+                    // Where a column of several rows is full, the record begins the next batch.
+                    Err(error) if is_limit(&error, to.records) => {
+                        self.rollback();
+                        to.is_full = true;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            element += 1;
+            Ok(())
+        })
+    }
 
     /// What of the records appended could not be read as the values of their columns, and is null:
     /// only what was not taken before. Only under [`OnError::NullValue`].
@@ -71,6 +107,23 @@ pub(crate) trait RowDecoder: Send {
 
     /// Whether what was appended takes at least `bytes`.
     fn is_full(&mut self, bytes: usize) -> bool;
+}
+
+/// How far the records of a unit were appended.
+#[derive(Debug)]
+pub(crate) struct Appending {
+    /// Records that are still to be passed over, as they were given out before.
+    passed: usize,
+    records: usize,
+    most_records: usize,
+    /// Bytes of columns at which a batch is full.
+    most_bytes: usize,
+    is_full: bool,
+}
+
+/// Whether `error` says that a column of `rows` rows is full.
+fn is_limit(error: &Error, rows: usize) -> bool {
+    error.kind() == ErrorKind::Limit && rows > 0
 }
 
 /// Takes records that cannot be made rows, and values that cannot be columns'.
@@ -192,7 +245,7 @@ pub(crate) fn sample(
             let runs = if on_error == OnError::Fail { vec![run] } else { run.split() };
             for run in runs {
                 let mut index = 0;
-                let read = run.for_each(check_crc, &mut scratch, &mut |record| {
+                let read = run.for_each(check_crc, &mut scratch, |record| {
                     let this = index;
                     index += 1;
                     if more {

@@ -177,7 +177,7 @@ impl Stream {
 
 /// Records that were read, but not decoded.
 #[derive(Debug)]
-pub(super) enum Run {
+pub(crate) enum Run {
     Frames(FrameRun),
     #[cfg(feature = "array-record")]
     Chunks(ChunkRun),
@@ -265,11 +265,12 @@ impl Run {
     }
 
     /// Gives every record to `take`; errors name the place.
+    #[inline]
     pub(super) fn for_each(
         &self,
         check_crc: bool,
         scratch: &mut RunScratch,
-        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         match self {
             Run::Frames(run) => {
@@ -277,9 +278,9 @@ impl Run {
                 frames_for_each(run, check_crc, take)
             }
             #[cfg(feature = "array-record")]
-            Run::Chunks(run) => run.for_each(&mut scratch.chunks, take),
+            Run::Chunks(run) => run.for_each(&mut scratch.chunks, &mut take),
             #[cfg(feature = "parquet")]
-            Run::Values(run) => run.for_each(take),
+            Run::Values(run) => run.for_each(&mut take),
         }
     }
 }
@@ -294,7 +295,12 @@ fn in_frame(error: Error, offset: u64) -> Error {
     }
 }
 
-fn frames_for_each(run: &FrameRun, check_crc: bool, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+#[inline]
+fn frames_for_each(
+    run: &FrameRun,
+    check_crc: bool,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
     let (mut offset, mut record_number) = (run.offset, run.first_record);
     // The frames were measured when they were read.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, PoisonError};
 
 use super::runs::Run;
-use super::{Of, RowDecoder, RunScratch, Shared};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Appending, Of, RowDecoder, RunScratch, Shared, is_limit};
+use crate::error::{Error, Result};
 use crate::options::OnError;
 use crate::source::report::Failure;
 use crate::source::{Decoded, ReadOptions, Unit};
@@ -66,24 +66,6 @@ impl Sound {
         }
         Ok(())
     }
-}
-
-/// Whether `error` says that a column of `rows` rows is full.
-fn is_limit(error: &Error, rows: usize) -> bool {
-    error.kind() == ErrorKind::Limit && rows > 0
-}
-
-/// After an append that failed: where a column of several rows is full, the record begins the next batch.
-///
-/// # Errors
-/// It was something else.
-#[cold]
-fn begins_a_batch(decoder: &mut dyn RowDecoder, error: Error, rows: usize) -> Result<bool> {
-    if !is_limit(&error, rows) {
-        return Err(error);
-    }
-    decoder.rollback();
-    Ok(true)
 }
 
 impl RecordUnit {
@@ -163,31 +145,17 @@ impl RecordUnit {
 
     /// Appends the records, any of which that cannot be read is an error; returns how many.
     fn append_all(&self, decoder: &mut dyn RowDecoder, scratch: &mut RunScratch) -> Result<usize> {
+        let (passed, most_records) = (self.passed, self.most_rows);
         let most_bytes = self.options.decoded_bytes();
-        let (mut appended, mut is_full, mut passed) = (0, false, self.passed);
-        for (run, first) in &self.runs {
+        let mut to = Appending { passed, records: 0, most_records, most_bytes, is_full: false };
+        for (run, first) in self.runs.iter() {
             decoder.begin_run(&run.source());
-            let mut element = *first;
-            run.for_each(self.shared.check_crc, scratch, &mut |record| {
-                if passed > 0 || is_full {
-                    passed = passed.saturating_sub(1);
-                } else {
-                    match decoder.append(record, element) {
-                        Ok(()) => {
-                            appended += 1;
-                            is_full = appended >= self.most_rows || decoder.is_full(most_bytes);
-                        }
-                        Err(error) => is_full = begins_a_batch(decoder, error, appended)?,
-                    }
-                }
-                element += 1;
-                Ok(())
-            })?;
-            if is_full {
+            decoder.append_run(run, *first, self.shared.check_crc, scratch, &mut to)?;
+            if to.is_full {
                 break;
             }
         }
-        Ok(appended)
+        Ok(to.records)
     }
 
     /// Appends the records that can be read. Records of a damaged chunk are told of one by one.
@@ -205,7 +173,7 @@ impl RecordUnit {
             let mut element = *first;
             for run in run.split() {
                 let mut at = 0;
-                let read = run.for_each(self.shared.check_crc, scratch, &mut |record| {
+                let read = run.for_each(self.shared.check_crc, scratch, |record| {
                     let (place, this) = (run.place(at), element);
                     at += 1;
                     element += 1;
@@ -222,7 +190,8 @@ impl RecordUnit {
                             Ok(())
                         }
                         Err(error) if is_limit(&error, sound.kept.len()) => {
-                            is_full = begins_a_batch(decoder, error, sound.kept.len())?;
+                            decoder.rollback();
+                            is_full = true;
                             Ok(())
                         }
                         Err(error) if policy.tolerates(&error) => {
