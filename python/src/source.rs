@@ -27,8 +27,11 @@ use crate::write;
 /// A dataset whose columns are known.
 #[pyclass(frozen, module = "tfarrow._tfarrow", name = "Source")]
 pub(crate) struct PySource {
+    /// What opened it.
     builder: ReaderBuilder,
     source: Arc<dyn Source>,
+    /// The columns it was projected to since.
+    columns: Option<Vec<String>>,
     threads: usize,
 }
 
@@ -44,7 +47,7 @@ impl PySource {
         };
         let opening = builder.clone();
         let source = wait(py, move || opening.build_source())?.or_raise(py)?;
-        Ok(Self { builder, source, threads })
+        Ok(Self { builder, source, columns: None, threads })
     }
 
     /// Reads `take` elements at most, every `step`th after the first `skip`.
@@ -127,12 +130,11 @@ impl PySource {
         partitions.map(|part| (part.name.to_string(), part.bytes, part.rows)).collect()
     }
 
-    /// The same with these columns only, in this order.
+    /// The same with these columns only, in this order; nothing is opened again.
     fn project(&self, py: Python<'_>, columns: Vec<String>) -> PyResult<Self> {
-        let builder = self.builder.clone().with_columns(columns);
-        let opening = builder.clone();
-        let source = wait(py, move || opening.build_source())?.or_raise(py)?;
-        Ok(Self { builder, source, threads: self.threads })
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let source = self.source.project(&names).or_raise(py)?;
+        Ok(Self { builder: self.builder.clone(), source, columns: Some(columns), threads: self.threads })
     }
 
     /// The number of elements, read as far as it must be.
@@ -179,7 +181,12 @@ impl PySource {
         watch: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<write::Summary> {
         let output = output.map(options::path_or_text).transpose()?.map(PathBuf::from);
-        let (builder, sink, resume) = write::sink(py, options::settings(options)?, self.builder.clone())?;
+        // What the output's manifest says of its columns.
+        let builder = match &self.columns {
+            Some(columns) => self.builder.clone().with_columns(columns.iter().cloned()),
+            None => self.builder.clone(),
+        };
+        let (builder, sink, resume) = write::sink(py, options::settings(options)?, builder)?;
         let (progress, report) = (Arc::new(Progress::default()), write::report());
         let read = ReadOptions {
             selection: selection(skip, step, take),

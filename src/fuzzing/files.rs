@@ -18,7 +18,7 @@ use crate::tf::spec::ElementSpec;
 use crate::tf::{encode, example as examples, structured_value};
 use crate::wire::crc::masked_crc32c;
 use crate::wire::proto::put_varint;
-use crate::wire::tfrecord::{self, Frames, HEADER_BYTES, put_frame};
+use crate::wire::tfrecord::{self, HEADER_BYTES, put_frame};
 
 /// More than a fuzzed record has, and little enough for resynchronisation to be tried.
 const MAX_RECORD_BYTES: u64 = 1 << 20;
@@ -101,19 +101,13 @@ fn pushed(bytes: &[u8], at_a_time: usize) -> (Vec<Vec<u8>>, bool) {
     let (mut found, mut pending) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(at_a_time) {
         pending.extend_from_slice(piece);
-        let mut frames = Frames::new(&pending, MAX_RECORD_BYTES);
-        let mut used = 0;
         loop {
-            match frames.next_frame() {
-                Ok(Some(frame)) => {
-                    used += frame.len();
-                    found.push(frame.to_vec());
-                }
-                Ok(None) => break,
+            match tfrecord::frame_bytes(&pending, MAX_RECORD_BYTES).map(|bytes| bytes.map(usize::try_from)) {
+                Ok(Some(Ok(whole))) if whole <= pending.len() => found.push(pending.drain(..whole).collect()),
+                Ok(_) => break,
                 Err(_) => return (found, true),
             }
         }
-        pending.drain(..used);
     }
     (found, false)
 }

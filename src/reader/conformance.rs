@@ -50,6 +50,7 @@ fn table(source: &Arc<dyn Source>, batches: &[RecordBatch]) -> Result<RecordBatc
 /// | order | is the same for any number of threads and any size of batch |
 /// | partitions | read one after the other give the rows of the whole; beyond the end there is nothing |
 /// | selection | skip, shard and take give the rows that slicing the whole gives |
+/// | projection | gives the columns asked for, in that order, as they are in the whole; others are unknown |
 /// | cardinality | is the number of rows, if known; a partition's rows too |
 /// | progress | counts every row |
 ///
@@ -84,6 +85,8 @@ pub fn check(source: &Arc<dyn Source>) -> Result<()> {
         "there are rows past the last partition".to_owned()
     })?;
 
+    check_projection(source, &whole)?;
+
     if let Cardinality::Known(known) = source.cardinality() {
         ensure(known == rows as u64, || format!("cardinality is {rows} and claims to be {known}"))?;
     }
@@ -99,6 +102,35 @@ pub fn check(source: &Arc<dyn Source>) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+fn check_projection(source: &Arc<dyn Source>, whole: &RecordBatch) -> Result<()> {
+    let schema = source.schema();
+    let names: Vec<&str> = schema.fields().iter().rev().map(|field| field.name().as_str()).collect();
+    let single: Vec<Vec<&str>> = names.iter().map(|name| vec![*name]).collect();
+    let half = names.iter().step_by(2).copied().collect();
+    for columns in single.into_iter().chain([names.clone(), half]) {
+        let projected = source.project(&columns)?;
+        let places = columns.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
+        let expected = whole.project(&places)?;
+        ensure(projected.schema().fields() == expected.schema().fields(), || {
+            format!("{columns:?} are other columns once they are projected")
+        })?;
+        ensure(projected.partitions() == source.partitions(), || {
+            format!("other partitions with {columns:?} alone")
+        })?;
+        let options = ReadOptions { batch_rows: 7, ..ReadOptions::default() };
+        let found = table(&projected, &read(&projected, &options, 2)?)?;
+        ensure(found.columns() == expected.columns(), || format!("other values with {columns:?} alone"))?;
+        if let Some(other) = names.iter().find(|name| !columns.contains(name)) {
+            ensure(projected.project(&[other]).is_err(), || {
+                format!("`{other}` comes back, of which only {columns:?} were left")
+            })?;
+        }
+    }
+    ensure(source.project(&["no column of this name"]).is_err(), || {
+        "there is a column that does not exist".to_owned()
+    })
 }
 
 fn batches_of(source: &Arc<dyn Source>, partitions: std::ops::Range<usize>) -> Result<Vec<RecordBatch>> {
@@ -144,9 +176,10 @@ fn slice(whole: &RecordBatch, selection: &Selection) -> Result<RecordBatch> {
 #[cfg(feature = "gzip")]
 #[cfg(test)]
 mod tests {
-    use crate::options::RecordKind;
+    use crate::options::{RecordKind, Structure};
     use crate::reader::ReaderBuilder;
     use crate::schema::cast::Cast;
+    use crate::wire::tfrecord::put_frame;
 
     #[test]
     fn tfrecord_files_conform() {
@@ -217,5 +250,30 @@ mod tests {
                 super::check(&builder.build_source().unwrap()).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn records_of_other_messages_conform() {
+        for name in ["elwc", "elwc_of_context", "events"] {
+            let builder = ReaderBuilder::new([format!("tests/golden/other/{name}.tfrecord")]);
+            super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let builder = builder.with_structure(Structure::Nested);
+            if name == "events" {
+                super::check(&builder.build_source().unwrap()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (proto, path) = (folder.path().join("m.proto"), folder.path().join("m.tfrecord"));
+        let declared = "syntax = 'proto3'; message In { string x = 1; double y = 2; } \
+            message M { int64 a = 1; In in = 2; repeated In all = 3; oneof one { bool p = 4; bytes q = 5; } }";
+        std::fs::write(&proto, declared).unwrap();
+        let mut file = Vec::new();
+        for record in [&b"\x08\x05\x12\x03\x0a\x01k"[..], b"", b"\x1a\x02\x0a\x00\x1a\x00\x20\x01\x2a\x01z"] {
+            put_frame(&mut file, record);
+        }
+        std::fs::write(&path, file).unwrap();
+        let builder = ReaderBuilder::new(&path).with_proto(proto).with_message("M");
+        super::check(&builder.build_source().unwrap()).unwrap();
+        super::check(&builder.with_structure(Structure::Nested).build_source().unwrap()).unwrap();
     }
 }

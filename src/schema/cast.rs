@@ -161,6 +161,18 @@ impl CastPlan {
     /// # Errors
     /// There is no such column, or it holds no numbers.
     pub(crate) fn new(schema: &Schema, casts: &[Cast], options: &MappingOptions) -> Result<Self> {
+        Self::of(schema, casts, options, false)
+    }
+
+    /// As [`new`](Self::new), where only some of the columns are left: casts of others are passed over.
+    ///
+    /// # Errors
+    /// A column holds no numbers.
+    pub(crate) fn of_some(schema: &Schema, casts: &[Cast], options: &MappingOptions) -> Result<Self> {
+        Self::of(schema, casts, options, true)
+    }
+
+    fn of(schema: &Schema, casts: &[Cast], options: &MappingOptions, of_some: bool) -> Result<Self> {
         let mut fields: Vec<FieldRef> = schema.fields().to_vec();
         for cast in casts {
             let From::DType(from) = cast.from else { continue };
@@ -171,17 +183,21 @@ impl CastPlan {
                     *field = Arc::new(changed);
                 }
             }
-            if !concerned {
+            if !concerned && !of_some {
                 return Err(Error::config(format!("no column holds {from} values to cast")));
             }
         }
         // What is said of a column itself counts more.
         for cast in casts {
             let From::Column(column) = &cast.from else { continue };
-            let place = nested_place(options.column_name(column), schema.fields()).ok_or_else(|| {
-                let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-                unknown_column(column, &names)
-            })?;
+            let place = match nested_place(options.column_name(column), schema.fields()) {
+                Some(place) => place,
+                None if of_some => continue,
+                None => {
+                    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+                    return Err(unknown_column(column, &names));
+                }
+            };
             let (Some((first, inner)), originals) = (place.split_first(), schema.fields()) else { continue };
             if let (Some(field), Some(original)) = (fields.get_mut(*first), originals.get(*first)) {
                 let cast = member_cast(field, original, inner, cast.to, options);

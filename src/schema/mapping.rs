@@ -38,6 +38,11 @@ impl MappingOptions {
         self.rename.iter().find(|(old, _)| old == path).map_or(path, |(_, new)| new)
     }
 
+    /// The path of the column that is called `name`.
+    pub(crate) fn path_of<'a>(&'a self, name: &'a str) -> &'a str {
+        self.rename.iter().find(|(_, new)| new == name).map_or(name, |(old, _)| old)
+    }
+
     /// Whether every bytes component is to be read as text.
     pub(crate) fn all_text(&self) -> bool {
         self.utf8.contains(ALL)

@@ -35,6 +35,9 @@ pub(crate) const VERSION: &str = "tfarrow.version";
 /// Schema metadata key: the kind of source.
 pub(crate) const SOURCE: &str = "tfarrow.source";
 
+/// The paths of the columns of records that are kept as they are.
+pub(crate) const RAW_PATHS: &[&str] = &["record"];
+
 /// Which columns to read, by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Projection {
@@ -86,6 +89,36 @@ impl Projection {
         Ok(out)
     }
 
+    /// What is left where only `columns` of what this one leaves are read, in this order.
+    ///
+    /// # Errors
+    /// A name is certainly none of a column that is left.
+    pub(crate) fn narrowed(&self, columns: &[&str]) -> Result<Self> {
+        let is_excluded = |name: &str| self.exclude.iter().any(|out| out == name || is_under(name, out));
+        let mut narrow: Vec<String> = Vec::new();
+        for &name in columns {
+            let before = narrow.len();
+            if let Some(open) = &self.columns {
+                if open.iter().any(|open| open == name || is_under(name, open)) {
+                    narrow.push(name.to_owned());
+                }
+                narrow.extend(open.iter().filter(|open| is_under(open, name)).cloned());
+            } else {
+                narrow.push(name.to_owned());
+            }
+            if narrow.len() == before || is_excluded(name) {
+                let open: Vec<&str> = self.columns.iter().flatten().map(String::as_str).collect();
+                return Err(unknown_column(name, &open));
+            }
+        }
+        Ok(Self { columns: Some(narrow), exclude: self.exclude.clone() })
+    }
+
+    /// As it is for paths of which those that are excluded are gone already.
+    pub(crate) fn without_excluded(&self) -> Self {
+        Self { columns: self.columns.clone(), exclude: Vec::new() }
+    }
+
     /// Whether everything is asked for.
     pub(crate) fn is_all(&self) -> bool {
         self.columns.is_none() && self.exclude.is_empty()
@@ -99,7 +132,7 @@ impl Projection {
 }
 
 /// Whether `path` is a part of the structure at `prefix`.
-pub(super) fn is_under(path: &str, prefix: &str) -> bool {
+pub(crate) fn is_under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -122,6 +155,8 @@ pub(crate) fn unknown_column(name: &str, paths: &[&str]) -> Error {
 /// Features of `tf.train.Example` and the columns they become.
 #[derive(Debug)]
 pub(crate) struct FeaturePlan {
+    /// The paths of the columns.
+    paths: Vec<String>,
     /// The features, in the order of their columns.
     pub(crate) features: Vec<FeatureSpec>,
     /// The fields, one a feature.
@@ -160,19 +195,41 @@ impl FeaturePlan {
             }
             fields.push(Arc::new(feature_field(name, path, feature, options)?));
         }
-        let components = features.iter().map(|(path, feature)| (path.clone(), feature.element_spec()));
+        let (paths, features) = features.into_iter().unzip();
+        Ok(Self::of(paths, features, fields, ignore_others, source))
+    }
+
+    /// The plan of features with their paths and fields.
+    fn of(
+        paths: Vec<String>,
+        features: Vec<FeatureSpec>,
+        fields: Vec<FieldRef>,
+        ignore_others: bool,
+        source: &str,
+    ) -> Self {
+        let components = paths.iter().zip(&features).map(|(path, spec)| (path.clone(), spec.element_spec()));
         let element_spec = ElementSpec::dict(components.collect());
         let schema = schema_of(&fields, &element_spec, source);
-        let features = features.into_iter().map(|(_, feature)| feature).collect();
-        Ok(Self {
-            features,
-            fields,
-            schema,
-            element_spec,
-            ignore_others,
-            sequence: false,
-            null_values: false,
-        })
+        let (sequence, null_values) = (false, false);
+        Self { paths, features, fields, schema, element_spec, ignore_others, sequence, null_values }
+    }
+
+    /// The plan of those columns alone that `projection` asks for, in its order.
+    ///
+    /// # Errors
+    /// A name is that of no column.
+    pub(crate) fn project(&self, projection: &Projection) -> Result<Self> {
+        let paths: Vec<&str> = self.paths.iter().map(String::as_str).collect();
+        let wanted = projection.without_excluded().apply(&paths)?;
+        let source = self.schema.metadata().get(SOURCE).map_or("", String::as_str);
+        let plan = Self::of(
+            wanted.iter().filter_map(|at| self.paths.get(*at).cloned()).collect(),
+            wanted.iter().filter_map(|at| self.features.get(*at).cloned()).collect(),
+            wanted.iter().filter_map(|at| self.fields.get(*at).cloned()).collect(),
+            true,
+            source,
+        );
+        Ok(Self { sequence: self.sequence, null_values: self.null_values, ..plan })
     }
 }
 

@@ -100,12 +100,17 @@ impl FrameRun {
         self.block.bytes.get(self.range.clone()).unwrap_or_default()
     }
 
+    /// The frames, which were measured when they were read.
+    #[inline]
+    pub(crate) fn frames(&self) -> tfrecord::Measured<'_> {
+        tfrecord::Measured(self.bytes())
+    }
+
     /// The same frames, each in a run of its own.
     pub(crate) fn split(&self) -> Vec<FrameRun> {
         let mut out = Vec::with_capacity(self.records);
-        let mut frames = tfrecord::Frames::new(self.bytes(), u64::MAX);
         let (mut start, mut offset) = (self.range.start, self.offset);
-        while let Ok(Some(frame)) = frames.next_frame() {
+        for frame in self.frames() {
             out.push(FrameRun {
                 range: start..start + frame.len(),
                 offset,

@@ -20,6 +20,8 @@ use crate::tf::spec::ElementSpec;
 pub(crate) struct CastSource {
     inner: Arc<dyn Source>,
     plan: Arc<CastPlan>,
+    casts: Vec<Cast>,
+    mapping: MappingOptions,
 }
 
 impl CastSource {
@@ -28,8 +30,8 @@ impl CastSource {
     /// # Errors
     /// A cast names no column of it, or one without numbers.
     pub(crate) fn new(inner: Arc<dyn Source>, casts: &[Cast], options: &MappingOptions) -> Result<Self> {
-        let plan = CastPlan::new(inner.schema().as_ref(), casts, options)?;
-        Ok(Self { inner, plan: Arc::new(plan) })
+        let plan = Arc::new(CastPlan::new(inner.schema().as_ref(), casts, options)?);
+        Ok(Self { inner, plan, casts: casts.to_vec(), mapping: options.clone() })
     }
 }
 
@@ -76,6 +78,13 @@ impl Source for CastSource {
 
     fn rows_vary(&self) -> bool {
         self.inner.rows_vary()
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let inner = self.inner.project(columns)?;
+        let plan = CastPlan::of_some(inner.schema().as_ref(), &self.casts, &self.mapping)?;
+        let (casts, mapping) = (self.casts.clone(), self.mapping.clone());
+        Ok(Arc::new(Self { inner, plan: Arc::new(plan), casts, mapping }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -4,12 +4,12 @@
 use std::collections::HashSet;
 
 use super::options::OpenOptions;
-use super::records::{Piece, sample};
+use super::records::{RecordFiles, sample};
 use crate::error::{Error, Result};
 use crate::options::{InferRecords, OnError, Phrase, RecordKind};
 use crate::schema::feature::{FeatureSpec, Missing, nearest};
 use crate::schema::infer::{Inference, Lists, Settled};
-use crate::schema::{FeaturePlan, unknown_column};
+use crate::schema::{FeaturePlan, RAW_PATHS, unknown_column};
 use crate::tf::dtype::DType;
 
 /// How many records are looked at where nothing is inferred, to tell features from feature lists.
@@ -94,12 +94,12 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     Ok(plan)
 }
 
-/// The plan of the columns of the records in `pieces`, of which some are read if the features are not
+/// The plan of the columns of the records in `files`, of which some are read if the features are not
 /// given.
 ///
 /// # Errors
 /// A record that is read is damaged, or as [`plan`].
-pub(super) fn learn(pieces: &[Piece], options: &OpenOptions, source: &str) -> Result<FeaturePlan> {
+pub(super) fn learn(files: &RecordFiles, options: &OpenOptions) -> Result<FeaturePlan> {
     let settled = |name: &str| is_settled(options, name);
     let mut inference = inference(options, &settled);
     let limit = match options.infer {
@@ -109,18 +109,17 @@ pub(super) fn learn(pieces: &[Piece], options: &OpenOptions, source: &str) -> Re
     };
     let known = options.features_complete && options.record == RecordKind::Example;
     if limit > 0 && !known {
-        let fault =
-            sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
-                inference.observe(record)?;
-                Ok(inference.records() < limit)
-            })?;
+        let fault = sample(&files.pieces, &files.pool, options, |record| {
+            inference.observe(record)?;
+            Ok(inference.records() < limit)
+        })?;
         // Nothing is known of what the columns should be: the first fault says why.
         match fault {
             Some(fault) if !inference.has_names() && options.features.is_empty() => return Err(fault),
             _ => {}
         }
     }
-    plan(options, &inference, source)
+    plan(options, &inference, files.source)
 }
 
 /// The plan of records kept as they are: one column, `record`, of bytes.
@@ -128,11 +127,11 @@ pub(super) fn learn(pieces: &[Piece], options: &OpenOptions, source: &str) -> Re
 /// # Errors
 /// An option names another column.
 pub(super) fn raw_plan(options: &OpenOptions, source: &str) -> Result<FeaturePlan> {
-    const PATHS: &[&str] = &["record"];
-    if let Some((old, _)) = options.mapping.rename.iter().find(|(old, _)| !PATHS.contains(&old.as_str())) {
-        return Err(unknown_column(old, PATHS));
+    if let Some((old, _)) = options.mapping.rename.iter().find(|(old, _)| !RAW_PATHS.contains(&old.as_str()))
+    {
+        return Err(unknown_column(old, RAW_PATHS));
     }
-    options.projection.apply(PATHS)?;
+    options.projection.apply(RAW_PATHS)?;
     FeaturePlan::raw(&options.mapping, source)
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct DatasetKind {
     count: fn(&Place, &OpenOptions, &ReadOptions, Check) -> Result<u64>,
 }
 
-type OpenFiles = fn(Vec<Input>, &OpenOptions) -> Result<Arc<dyn Source>>;
+type OpenFiles = fn(&[Probe], &OpenOptions) -> Result<Arc<dyn Source>>;
 
 /// A kind of file.
 #[derive(Debug)]
@@ -125,8 +125,9 @@ pub(crate) static FILES: [FileKind; 5] = [
         known_by: "the CRC of the first record's length, after undoing GZIP, ZLIB or Snappy; an empty file",
         options: OpenOptions::kind_of_records,
         is: |probe| probe.compression == Some(Compression::None) || probe.is_compressed_tfrecord(),
-        open: |inputs, options| {
-            Ok(Arc::new(message::open_any(RecordFiles::frames(&inputs, options)?, options)?))
+        open: |probes, options| {
+            let files = RecordFiles::frames(&inputs_of(probes), probes.iter().any(Probe::is_compressed));
+            Ok(Arc::new(message::open_any(files, options)?))
         },
         count: count_frames,
     },
@@ -136,8 +137,9 @@ pub(crate) static FILES: [FileKind; 5] = [
         options: OpenOptions::kind_of_records,
         is: |probe| probe.first.starts_with(&RIEGELI),
         #[cfg(feature = "array-record")]
-        open: |inputs, options| {
-            Ok(Arc::new(message::open_any(RecordFiles::array_records(&inputs)?, options)?))
+        open: |probes, options| {
+            let files = RecordFiles::array_records(&inputs_of(probes))?;
+            Ok(Arc::new(message::open_any(files, options)?))
         },
         #[cfg(feature = "array-record")]
         count: |probes, options, read, check| match check {
@@ -157,7 +159,7 @@ pub(crate) static FILES: [FileKind; 5] = [
         known_by: "`ARROW1`",
         options: |_| InputKind::ArrowTable,
         is: |probe| probe.first.starts_with(b"ARROW1"),
-        open: |inputs, options| Ok(Arc::new(table::open(&inputs, Table::IpcFile, options)?)),
+        open: |probes, options| Ok(Arc::new(table::open(&inputs_of(probes), Table::IpcFile, options)?)),
         count: |probes, options, read, check| count_table(probes, Table::IpcFile, options, read, check),
     },
     FileKind {
@@ -165,7 +167,7 @@ pub(crate) static FILES: [FileKind; 5] = [
         known_by: "the marker of a message and its length",
         options: |_| InputKind::ArrowTable,
         is: |probe| matches!(*probe.first, [0xff, 0xff, 0xff, 0xff, _, _, 0 | 1, 0, ..]),
-        open: |inputs, options| Ok(Arc::new(table::open(&inputs, Table::IpcStream, options)?)),
+        open: |probes, options| Ok(Arc::new(table::open(&inputs_of(probes), Table::IpcStream, options)?)),
         count: |probes, options, read, check| count_table(probes, Table::IpcStream, options, read, check),
     },
     FileKind {
@@ -173,7 +175,7 @@ pub(crate) static FILES: [FileKind; 5] = [
         known_by: "`PAR1`",
         options: |_| InputKind::ParquetTable,
         is: |probe| probe.first.starts_with(b"PAR1"),
-        open: |inputs, options| Ok(Arc::new(table::open(&inputs, Table::Parquet, options)?)),
+        open: |probes, options| Ok(Arc::new(table::open(&inputs_of(probes), Table::Parquet, options)?)),
         count: |probes, options, read, check| count_table(probes, Table::Parquet, options, read, check),
     },
 ];
@@ -205,6 +207,10 @@ impl Probe {
             _ => Vec::new(),
         };
         Ok(Self { input: input.clone(), first, compression, inner })
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.compression.is_some_and(|compression| compression != Compression::None)
     }
 
     fn is_compressed_tfrecord(&self) -> bool {
@@ -364,7 +370,7 @@ impl Found {
         self.check(options)?;
         match self {
             Found::Dataset(kind, found, named) => (kind.open)(found, named, options),
-            Found::Files(kind, probes) => (kind.open)(inputs_of(probes), options),
+            Found::Files(kind, probes) => (kind.open)(probes, options),
         }
     }
 
@@ -405,8 +411,7 @@ fn count_frames(probes: &[Probe], options: &OpenOptions, read: &ReadOptions, che
         Check::Claims => probes
             .iter()
             .map(|probe| {
-                let plain = probe.compression.is_none_or(|found| found == Compression::None);
-                count_records(&probe.input, plain, options.max_record_bytes, &read.progress)
+                count_records(&probe.input, !probe.is_compressed(), options.max_record_bytes, &read.progress)
             })
             .sum(),
         Check::Everything => records::count(pieces(probes, RecordFile::Frames), options, read),

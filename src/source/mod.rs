@@ -273,6 +273,15 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
+    /// The same with these columns only, in this order, by the names they have in the schema or, as
+    /// [`ReaderBuilder::with_columns`](crate::ReaderBuilder::with_columns) takes them, by path. Nothing is
+    /// opened or inferred again, and what is left out is not decoded. The columns that
+    /// [exploding](crate::ReaderBuilder::with_explode) adds stay.
+    ///
+    /// # Errors
+    /// There is no such column.
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>>;
+
     /// Reads some of its partitions, one after the other.
     ///
     /// Batches do not end where a partition ends: only the last one is short.

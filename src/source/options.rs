@@ -123,6 +123,16 @@ impl OpenOptions {
         Ok(())
     }
 
+    /// The same, where of what is open only `columns` are read: by their names or, as
+    /// [`with_columns`](crate::ReaderBuilder::with_columns) takes them, by path.
+    ///
+    /// # Errors
+    /// There is no such column.
+    pub(crate) fn projected(&self, columns: &[&str]) -> Result<Self> {
+        let columns: Vec<&str> = columns.iter().map(|name| self.mapping.path_of(name)).collect();
+        Ok(Self { projection: self.projection.narrowed(&columns)?, ..self.clone() })
+    }
+
     /// What files of records are, as far as options differ.
     pub(crate) fn kind_of_records(&self) -> InputKind {
         match self.record {

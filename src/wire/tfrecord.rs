@@ -141,39 +141,21 @@ pub(crate) fn record_of(frame: &[u8], check_crc: bool) -> Result<&[u8], FrameFau
     Ok(record)
 }
 
-/// Splits the whole frames at the beginning of `input` off, one at a time.
-///
-/// Feed it the bytes at hand; what it leaves in [`rest`](Frames::rest) is the beginning of a frame
-/// that needs more input.
+/// Whole frames that lie one after the other, each of which was measured by [`frame_bytes`] before: the
+/// CRCs of their lengths are not looked at again.
 #[derive(Debug, Clone)]
-pub(crate) struct Frames<'a> {
-    rest: &'a [u8],
-    cap: u64,
-}
+pub(crate) struct Measured<'a>(pub(crate) &'a [u8]);
 
-impl<'a> Frames<'a> {
-    /// A splitter of `input` that refuses records of more than `cap` bytes.
-    pub(crate) fn new(input: &'a [u8], cap: u64) -> Self {
-        Self { rest: input, cap }
-    }
+impl<'a> Iterator for Measured<'a> {
+    type Item = &'a [u8];
 
-    /// The bytes that are not part of a frame handed out so far.
-    #[cfg(test)]
-    pub(crate) fn rest(&self) -> &'a [u8] {
-        self.rest
-    }
-
-    /// The next whole frame; `Ok(None)` when more input is needed.
     #[inline]
-    pub(crate) fn next_frame(&mut self) -> Result<Option<&'a [u8]>, FrameFault> {
-        let Some(whole) = frame_bytes(self.rest, self.cap)? else { return Ok(None) };
-        match usize::try_from(whole).ok().and_then(|n| self.rest.split_at_checked(n)) {
-            Some((frame, rest)) => {
-                self.rest = rest;
-                Ok(Some(frame))
-            }
-            None => Ok(None),
-        }
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let length = u64::from_le_bytes(*self.0.first_chunk::<8>()?);
+        let whole = usize::try_from(length).ok()?.checked_add(HEADER_BYTES + FOOTER_BYTES)?;
+        let (frame, rest) = self.0.split_at_checked(whole)?;
+        self.0 = rest;
+        Some(frame)
     }
 }
 
@@ -211,11 +193,11 @@ mod tests {
             5, 0, 0, 0, 0, 0, 0, 0, 0xea, 0xb2, 0x04, 0x3e, b'f', b'i', b'r', b's', b't', 0x55, 0xff, 0x23,
             0xe5,
         ];
-        let mut frames = Frames::new(&file, 1024);
-        let frame = frames.next_frame().unwrap().unwrap();
-        assert_eq!(record_of(frame, true), Ok(&b"first"[..]));
-        assert_eq!(frames.next_frame(), Ok(None));
-        assert!(frames.rest().is_empty());
+        assert_eq!(frame_bytes(&file, 1024), Ok(Some(file.len() as u64)));
+        assert_eq!(record_of(&file, true), Ok(&b"first"[..]));
+        let mut frames = Measured(&file);
+        assert_eq!(frames.next(), Some(&file[..]));
+        assert_eq!(frames.next(), None);
     }
 
     #[test]
@@ -237,9 +219,8 @@ mod tests {
         assert!(matches!(frame_bytes(&bad, 100), Err(FrameFault::LengthCrc { .. })));
         let mut bad = file.clone();
         bad[13] ^= 1;
-        let frame = Frames::new(&bad, 100).next_frame().unwrap().unwrap();
-        assert!(matches!(record_of(frame, true), Err(FrameFault::DataCrc { .. })));
-        assert_eq!(record_of(frame, false).unwrap().len(), 6);
+        assert!(matches!(record_of(&bad, true), Err(FrameFault::DataCrc { .. })));
+        assert_eq!(record_of(&bad, false).unwrap().len(), 6);
         assert!(matches!(frame_bytes(&file, 5), Err(FrameFault::TooLong { length: 6, cap: 5 })));
         let huge = u64::MAX.to_le_bytes();
         let mut bad = huge.to_vec();
@@ -249,22 +230,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_split_of_the_input_gives_the_same_records(
+        fn frames_end_where_they_are_cut(
             records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8),
             cut in any::<prop::sample::Index>()) {
             let mut file = Vec::new();
             for record in &records { put_frame(&mut file, record); }
             let cut = cut.index(file.len() + 1);
-            let mut seen = Vec::new();
-            let mut frames = Frames::new(&file[..cut], 1 << 20);
-            while let Some(frame) = frames.next_frame().unwrap() {
-                seen.push(record_of(frame, true).unwrap().to_vec());
-            }
-            let rest = cut - frames.rest().len();
-            let mut frames = Frames::new(&file[rest..], 1 << 20);
-            while let Some(frame) = frames.next_frame().unwrap() {
-                seen.push(record_of(frame, true).unwrap().to_vec());
-            }
+            let mut frames = Measured(&file[..cut]);
+            let mut seen: Vec<_> = frames.by_ref().map(|frame| record_of(frame, true).unwrap()).collect();
+            let rest = &file[cut - frames.0.len()..];
+            seen.extend(Measured(rest).map(|frame| record_of(frame, true).unwrap()));
             prop_assert_eq!(seen, records);
         }
     }

@@ -151,6 +151,8 @@ struct Far {
 struct Asked {
     lists: AtomicUsize,
     stats: AtomicUsize,
+    opens: AtomicUsize,
+    bytes: AtomicUsize,
     opened_at_a_time: AtomicUsize,
     most_at_a_time: AtomicUsize,
     streams: AtomicUsize,
@@ -218,6 +220,7 @@ impl Store for Far {
             None => self.stat(path)?,
         };
         assert_eq!(Some(&stat), self.stat_of(path).as_ref(), "{}", path.display());
+        self.asked.opens.fetch_add(1, Ordering::Relaxed);
         let now = self.asked.opened_at_a_time.fetch_add(1, Ordering::SeqCst) + 1;
         self.asked.most_at_a_time.fetch_max(now, Ordering::SeqCst);
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -250,7 +253,9 @@ impl ReadAt for FarFile {
         // Less than is asked for, as it comes.
         let most = buf.len().min(60_000);
         self.check(offset + most as u64)?;
-        self.bytes.read_at(offset, &mut buf[..most])
+        let read = self.bytes.read_at(offset, &mut buf[..most])?;
+        self.asked.bytes.fetch_add(read, Ordering::Relaxed);
+        Ok(read)
     }
 
     fn open_sequential(&self, range: Range<u64>) -> io::Result<Option<Box<dyn Read + Send>>> {
@@ -285,33 +290,42 @@ fn far(name: &str, folder: &Path, asked: &Arc<Asked>) -> ReaderBuilder {
         .with_store("far", Arc::new(Far::of_folder(folder, asked)))
 }
 
-#[test]
-fn every_kind_of_dataset_is_read_from_a_store_as_from_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    files(folder.path());
+/// Datasets of every kind: the folder of each, and its name there. `folder` takes some.
+fn datasets(folder: &Path) -> Vec<(PathBuf, &'static str)> {
+    files(folder);
     let mut datasets = vec![
         (repo("examples/data/digits"), "/*.tfrecord-*"),
         (repo("tests/golden/saved/shards3"), "/data"),
         (repo("tests/golden/saved/compression_SNAPPY"), "/data"),
         (repo("tests/golden/tfds/wide_tfrecord"), ""),
-        (folder.path().to_path_buf(), "/d.arrow"),
-        (folder.path().to_path_buf(), "/d.arrows"),
-        (folder.path().to_path_buf(), "/d.parquet"),
-        (folder.path().to_path_buf(), "/**/d.tfrecord.gz"),
+        (folder.to_path_buf(), "/d.arrow"),
+        (folder.to_path_buf(), "/d.arrows"),
+        (folder.to_path_buf(), "/d.parquet"),
+        (folder.to_path_buf(), "/**/d.tfrecord.gz"),
     ];
     if cfg!(feature = "array-record") {
         datasets.push((repo("tests/golden/tfds/wide_array_record"), ""));
         datasets.push((repo("tests/golden/tfds/wide_parquet"), ""));
     }
-    for (root, name) in datasets {
-        let set = |builder: ReaderBuilder| match root.to_str().unwrap().contains("tfds") {
-            true => builder.with_split("train"),
-            false => builder,
-        };
-        let local = set(ReaderBuilder::new(format!("{}{name}", root.display())));
+    datasets
+}
+
+/// The options of a dataset in `root`.
+fn set(builder: ReaderBuilder, root: &Path) -> ReaderBuilder {
+    match root.to_str().unwrap().contains("tfds") {
+        true => builder.with_split("train"),
+        false => builder,
+    }
+}
+
+#[test]
+fn every_kind_of_dataset_is_read_from_a_store_as_from_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for (root, name) in datasets(folder.path()) {
+        let local = set(ReaderBuilder::new(format!("{}{name}", root.display())), &root);
         let expected = batches(&local).unwrap();
         let asked = Arc::default();
-        let builder = set(far(name, &root, &asked));
+        let builder = set(far(name, &root, &asked), &root);
         assert!(batches(&builder).unwrap() == expected, "{}{name}", root.display());
         assert_eq!(builder.count_checked().unwrap(), local.count().unwrap(), "{name}");
         let source = builder.build_source().unwrap();
@@ -323,6 +337,41 @@ fn every_kind_of_dataset_is_read_from_a_store_as_from_a_folder() {
             }
         }
         assert!(asked.streams.load(Ordering::Relaxed) > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_projected_source_asks_for_nothing_again_and_reads_less() {
+    let folder = tempfile::tempdir().unwrap();
+    for (root, name) in datasets(folder.path()) {
+        let asked: Arc<Asked> = Arc::default();
+        let builder = set(far(name, &root, &asked), &root);
+        let source = builder.build_source().unwrap();
+        let all = || {
+            let counters = [&asked.lists, &asked.stats, &asked.opens, &asked.streams, &asked.bytes];
+            counters.map(|counter| counter.load(Ordering::Relaxed))
+        };
+        let opened = all();
+        let schema = source.schema();
+        let mut columns = schema.fields().iter().map(|field| field.name().as_str());
+        let first = columns.next().unwrap();
+        let column = columns.find(|name| *name == "label").unwrap_or(first);
+        let projected = source.project(&[column]).unwrap();
+        assert_eq!(all(), opened, "{name}");
+        let read = |source: &Arc<dyn tfarrow::Source>| {
+            let before = all()[4];
+            let read = tfarrow::Batches::new(source.clone(), builder.read_options(), 1).unwrap();
+            let batches: Vec<RecordBatch> = read.collect::<Result<_, _>>().unwrap();
+            (batches, all()[4] - before)
+        };
+        let (batches_of_it, bytes) = read(&projected);
+        assert_eq!([all()[0], all()[1]], [opened[0], opened[1]], "{name}");
+        let reopened = batches(&builder.clone().with_columns([column])).unwrap();
+        assert!(batches_of_it == reopened, "{name}: {column}");
+        if name == "/d.parquet" {
+            let (_, whole) = read(&source);
+            assert!(bytes * 4 < whole, "{bytes} of {whole} bytes for {column}");
+        }
     }
 }
 

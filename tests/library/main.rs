@@ -15,4 +15,5 @@ mod numpy;
 mod one_file;
 mod options;
 mod oracle;
+mod projection;
 mod to_arrays;

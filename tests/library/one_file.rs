@@ -76,6 +76,10 @@ impl Source for Met {
         self.inner.reading_is_heavy()
     }
 
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(Met { inner: self.inner.project(columns)?, meeting: self.meeting.clone() }))
+    }
+
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
         let inner = self.inner.units(partitions, options)?;
         Ok(Box::new(MetUnits { inner, meeting: self.meeting.clone() }))

@@ -17,8 +17,9 @@ use arrow::datatypes::{DataType, FieldRef, Fields, SchemaRef};
 
 use self::planner::Planner;
 use self::spec::{exploded_spec, spec_of};
+use super::element::pruned;
 use super::mapping::{self, MappingOptions};
-use super::{FeaturePlan, Projection, schema_of, unknown_column};
+use super::{FeaturePlan, Projection, is_under, schema_of, unknown_column};
 use crate::error::{Error, Result};
 use crate::options::{Phrase, Structure};
 use crate::tf::dtype::DType;
@@ -33,6 +34,7 @@ const TFDS_CLASS_NAMES: &str = "tfds.class_names";
 /// Columns that exploding adds.
 pub(crate) const EPISODE_INDEX: &str = "episode_index";
 pub(crate) const STEP_INDEX: &str = "step_index";
+pub(crate) const ADDED: [&str; 2] = [EPISODE_INDEX, STEP_INDEX];
 
 /// The choices that the plan leaves to the user, and what else it needs to know.
 pub(crate) struct TfdsOptions<'a> {
@@ -122,6 +124,8 @@ impl Node {
 /// One column of the result.
 #[derive(Debug, Clone)]
 pub(crate) struct TfdsColumn {
+    /// Where it stands among the features.
+    pub(crate) path: String,
     pub(crate) node: Node,
     /// Whether it is a part of the exploded sequence, so that its items are rows.
     pub(crate) exploded: bool,
@@ -135,11 +139,52 @@ pub(crate) struct TfdsPlan {
     pub(crate) columns: Vec<TfdsColumn>,
     /// A feature of the sequence whose items become rows, which says how many there are.
     pub(crate) explode: Option<Wire>,
+    /// The columns that are given out, of those that are put together and those that exploding adds;
+    /// all if none.
+    pub(crate) picked: Option<Vec<usize>>,
     pub(crate) schema: SchemaRef,
     pub(crate) element_spec: ElementSpec,
 }
 
 impl TfdsPlan {
+    /// The paths of the columns that are put together, and those that exploding adds.
+    fn paths(&self) -> impl Iterator<Item = &str> + Clone {
+        self.columns.iter().map(|column| column.path.as_str()).chain(ADDED)
+    }
+
+    /// Refuses columns that are not given out.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(crate) fn check_picked(&self, columns: &[&str]) -> Result<()> {
+        let Some(picked) = &self.picked else { return Ok(()) };
+        let given: Vec<&str> = picked.iter().filter_map(|at| self.paths().nth(*at)).collect();
+        match columns.iter().find(|name| !given.iter().any(|path| covers(name, path))) {
+            Some(name) => Err(unknown_column(name, &given)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, of which only the columns at these paths are given out, in this order.
+    pub(crate) fn pick(self, columns: &[&str]) -> Self {
+        let mut picked: Vec<usize> = Vec::new();
+        for name in columns {
+            let named = self.paths().enumerate().filter(|(_, path)| covers(name, path)).map(|(at, _)| at);
+            picked.extend(named);
+        }
+        let mut seen = HashSet::new();
+        picked.retain(|at| seen.insert(*at));
+        let kept: HashSet<usize> = (0..)
+            .zip(self.element_spec.components())
+            .filter(|(_, (path, _))| columns.iter().any(|name| covers(name, path)))
+            .map(|(at, _)| at)
+            .collect();
+        let element_spec = pruned(&self.element_spec, &mut 0, &kept);
+        let fields = picked.iter().filter_map(|at| self.schema.fields().get(*at).cloned());
+        let schema = schema_of(&fields.collect::<Vec<_>>(), &element_spec, "tfds");
+        Self { picked: Some(picked), schema, element_spec, ..self }
+    }
+
     /// Plans the columns of the features `root`.
     ///
     /// # Errors
@@ -179,7 +224,7 @@ impl TfdsPlan {
             if exploded && explode.is_none() {
                 explode = node.first_wire().cloned();
             }
-            columns.push(TfdsColumn { node, exploded });
+            columns.push(TfdsColumn { path: part.path.clone(), node, exploded });
             fields.push(Arc::new(field));
         }
         let mut element_spec = spec_of(&root, options.decode_images);
@@ -188,7 +233,7 @@ impl TfdsPlan {
                 return Err(Error::config(format!("no column of `{path}` is left to explode"))
                     .with_hint(Phrase::new("ask for one with {columns}, or leave {explode} out")));
             }
-            for name in [EPISODE_INDEX, STEP_INDEX] {
+            for name in ADDED {
                 if column_names.contains(name) {
                     return Err(Error::config(format!("two columns would be named `{name}`"))
                         .with_hint(Phrase::new("give one of them another name with {rename}")));
@@ -200,8 +245,14 @@ impl TfdsPlan {
             element_spec = exploded_spec(element_spec, path);
         }
         let schema = schema_of(&fields, &element_spec, "tfds");
-        Ok(Self { wire: Arc::new(planner.finish()), columns, explode, schema, element_spec })
+        let wire = Arc::new(planner.finish());
+        Ok(Self { wire, columns, explode, picked: None, schema, element_spec })
     }
+}
+
+/// Whether one of a column and what is asked for is a part of the other.
+fn covers(name: &str, path: &str) -> bool {
+    path == name || is_under(path, name) || is_under(name, path)
 }
 
 /// A sequence at the top stands in an example as its parts do, each as a sequence of its own.

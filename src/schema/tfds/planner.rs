@@ -10,9 +10,9 @@ use serde_json::json;
 use super::{Node, TFDS_CLASS_NAMES, TFDS_FEATURE, TfdsOptions, Transform, Wire, join, label_of};
 use crate::error::{Error, Result};
 use crate::options::{Phrase, TensorLayout};
+use crate::schema::FeaturePlan;
 use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{self, MappingOptions, with_metadata};
-use crate::schema::{FeaturePlan, schema_of};
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::features::{Feature, FeatureKind, TensorEncoding};
@@ -30,19 +30,9 @@ impl Planner<'_> {
     /// The plan of the wire columns.
     pub(super) fn finish(self) -> FeaturePlan {
         let (features, fields): (Vec<_>, Vec<_>) = self.wire.into_iter().unzip();
-        let specs = features.iter().map(|feature| (feature.name.clone(), feature.element_spec()));
-        let element_spec = ElementSpec::dict(specs.collect());
-        let schema = schema_of(&fields, &element_spec, "tfds");
-        let null_values = self.options.null_values;
-        FeaturePlan {
-            features,
-            fields,
-            schema,
-            element_spec,
-            ignore_others: true,
-            sequence: false,
-            null_values,
-        }
+        let names = features.iter().map(|feature: &FeatureSpec| feature.name.clone()).collect();
+        let plan = FeaturePlan::of(names, features, fields, true, "tfds");
+        FeaturePlan { null_values: self.options.null_values, ..plan }
     }
 
     /// The field and the node of a feature; `None` if there is nothing to store. `rank` sequences

@@ -68,7 +68,9 @@ pub trait Deliveries: Send {
 /// A source of [`Elements`].
 #[derive(Debug)]
 pub(crate) struct ElementsSource {
+    spec: ElementSpec,
     elements: Arc<dyn Elements>,
+    options: OpenOptions,
     plan: Arc<ElementPlan>,
     /// How many components an element has.
     components: usize,
@@ -93,7 +95,8 @@ impl ElementsSource {
         if let Cardinality::Known(rows) = elements.cardinality() {
             partition.rows = Some(rows);
         }
-        Ok(Self { elements, plan: Arc::new(plan), components, partitions: [partition] })
+        let (spec, options) = (spec.clone(), options.clone());
+        Ok(Self { spec, elements, options, plan: Arc::new(plan), components, partitions: [partition] })
     }
 }
 
@@ -142,6 +145,11 @@ impl Source for ElementsSource {
 
     fn partitions(&self) -> &[Partition] {
         &self.partitions
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let options = self.options.projected(columns)?;
+        Ok(Arc::new(Self::new(&self.spec, self.elements.clone(), &options)?))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -3,23 +3,21 @@
 
 mod decoders;
 mod load;
+mod plans;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use self::plans::{ElwcRows, EventRows, MessageRows};
 use super::features;
 use super::options::OpenOptions;
-use super::records::{RecordFiles, RecordSource, RowDecoder, sample};
-use crate::column::elwc::ElwcDecoder;
-use crate::column::event::EventDecoder;
-use crate::column::message::MessageDecoder;
+use super::records::{RecordFiles, RecordSource, sample};
 use crate::error::{Error, Result};
 use crate::options::{InferRecords, InputKind, OnError, Phrase, RecordKind};
 use crate::schema::elwc::{self as ranking, ELWC, ElwcPlan};
-use crate::schema::event::{EVENT, EventPlan};
+use crate::schema::event::EVENT;
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::mapping::MappingOptions;
-use crate::schema::message::{MessageOptions, MessagePlan};
 use crate::schema::{FeaturePlan, Projection};
 use crate::tf::elwc::{self, Part};
 use crate::tf::event::{self, Fit};
@@ -43,15 +41,14 @@ pub(crate) enum Known {
 pub(crate) fn recognise(files: &RecordFiles, options: &OpenOptions) -> Result<Option<Known>> {
     let (mut elwc, mut event, mut sure) = (true, true, false);
     let mut probed = 0;
-    let probe =
-        sample(&files.pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
-            elwc &= elwc::fits(record);
-            let fit = event::fit(record);
-            event &= fit != Fit::No;
-            sure |= fit == Fit::Yes;
-            probed += 1;
-            Ok((elwc || event) && probed < PROBE_RECORDS)
-        });
+    let probe = sample(&files.pieces, &files.pool, options, |record| {
+        elwc &= elwc::fits(record);
+        let fit = event::fit(record);
+        event &= fit != Fit::No;
+        sure |= fit == Fit::Yes;
+        probed += 1;
+        Ok((elwc || event) && probed < PROBE_RECORDS)
+    });
     match probe {
         // Damage is told of by whoever reads the records.
         Err(error) if error.is_data() => return Ok(None),
@@ -148,38 +145,22 @@ fn described(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> 
     };
     let declared = load::load(proto, &options.proto_path)?;
     let root = declared.root(options.message.as_deref()).map_err(|e| in_file(e, proto))?;
-    let message = MessageOptions {
-        mapping: &options.mapping,
-        projection: &options.projection,
-        class_names: options.class_names,
-        defaults: options.proto_defaults,
-    };
-    let plan = Arc::new(MessagePlan::new(&declared, root, message, files.source)?);
-    let (schema, element_spec) = (plan.schema.clone(), plan.element_spec.clone());
-    let (what, notes) = (plan.name.clone(), plan.notes.clone());
-    let source = RecordSource::new(files, &what, (schema, element_spec), options, move |_| {
-        Ok(Box::new(MessageDecoder::new(plan.clone())) as Box<dyn RowDecoder>)
-    });
-    Ok(source.with_notes(notes))
+    let plan = MessageRows::new(&Arc::new(declared), root, options, files.source)?;
+    let (what, notes) = (plan.plan.name.clone(), plan.plan.notes.clone());
+    Ok(RecordSource::new(files, &what, plan, options).with_notes(notes))
 }
 
 fn elwc_source(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> {
     let plan = Arc::new(elwc_plan(&files, options)?);
-    let (schema, element_spec) = (plan.schema.clone(), plan.element_spec.clone());
-    Ok(RecordSource::new(files, ELWC, (schema, element_spec), options, move |rows| {
-        ElwcDecoder::new(plan.clone(), rows).map(|decoder| Box::new(decoder) as Box<dyn RowDecoder>)
-    }))
+    let source = files.source;
+    Ok(RecordSource::new(files, ELWC, ElwcRows { plan, source }, options))
 }
 
 fn event_source(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> {
-    let plan = Arc::new(EventPlan::new(&options.mapping, &options.projection, files.source)?);
-    let (schema, element_spec) = (plan.schema.clone(), plan.element_spec.clone());
+    let plan = EventRows::new(options, files.source)?;
     let what = format!("{EVENT} (TensorBoard)");
     let notes = vec!["a row is a value of a summary; graphs, logs and metadata of runs have none".to_owned()];
-    let source = RecordSource::new(files, &what, (schema, element_spec), options, move |_| {
-        Ok(Box::new(EventDecoder::new(plan.clone())) as Box<dyn RowDecoder>)
-    });
-    Ok(source.with_notes(notes).with_rows_that_vary())
+    Ok(RecordSource::new(files, &what, plan, options).with_notes(notes).with_rows_that_vary())
 }
 
 fn in_file(error: Error, path: &Path) -> Error {
@@ -210,7 +191,7 @@ fn elwc_plan(files: &RecordFiles, options: &OpenOptions) -> Result<ElwcPlan> {
     };
     let mut records = 0;
     if limit > 0 {
-        sample(&files.pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
+        sample(&files.pieces, &files.pool, options, |record| {
             let mut merged = Vec::new();
             elwc::visit(record, |part, _| match part {
                 Part::Context(context) => {

@@ -1,12 +1,13 @@
 //! Files of records of one kind, and how they are read.
 
+use std::sync::Arc;
+
 use super::{Piece, RecordFile};
 use crate::error::Result;
 use crate::input::{Input, Place};
-use crate::source::blocks::FrameReader;
+use crate::source::blocks::BufferPool;
 use crate::source::options::OpenOptions;
 use crate::source::{InputFile, Partition, tfds};
-use crate::wire::compress::Compression;
 
 #[cfg(feature = "array-record")]
 use crate::source::array_record;
@@ -24,31 +25,23 @@ pub(crate) struct RecordFiles {
     pub(crate) records: Option<u64>,
     /// Whether they are compressed as a whole.
     pub(crate) compressed: bool,
+    /// What they are read into.
+    pub(crate) pool: Arc<BufferPool>,
 }
 
 impl RecordFiles {
-    /// TFRecord files.
-    ///
-    /// # Errors
-    /// The first one cannot be read.
-    pub(crate) fn frames(inputs: &[Input], options: &OpenOptions) -> Result<Self> {
+    /// TFRecord files, which may be compressed as a whole.
+    pub(crate) fn frames(inputs: &[Input], compressed: bool) -> Self {
         let partition = |input: &Input| Partition::new(input.name(), vec![InputFile::of(input)]);
-        let compressed = match inputs.first() {
-            Some(input) => {
-                let reader =
-                    FrameReader::open_to_sample(input, &Default::default(), options.max_record_bytes)?;
-                reader.compression() != Compression::None
-            }
-            None => false,
-        };
-        Ok(Self {
+        Self {
             kind: "TFRecord files",
             source: "tfrecord",
             pieces: inputs.iter().cloned().map(RecordFile::Frames).map(Piece::whole).collect(),
             partitions: inputs.iter().map(partition).collect(),
             records: None,
             compressed,
-        })
+            pool: Arc::default(),
+        }
     }
 
     /// ArrayRecord files.
@@ -59,7 +52,8 @@ impl RecordFiles {
     pub(crate) fn array_records(inputs: &[Input]) -> Result<Self> {
         let (pieces, partitions, records) = array_record::split_files(inputs)?;
         let (kind, source) = ("ArrayRecord files", "array_record");
-        Ok(Self { kind, source, pieces, partitions, records: Some(records), compressed: false })
+        let (records, pool) = (Some(records), Arc::default());
+        Ok(Self { kind, source, pieces, partitions, records, compressed: false, pool })
     }
 
     /// The shards of a TFDS dataset, whose records are not what TFDS would have them be.
@@ -79,6 +73,7 @@ impl RecordFiles {
             pieces,
             records,
             compressed: false,
+            pool: Arc::default(),
         })
     }
 }

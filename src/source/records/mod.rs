@@ -2,6 +2,7 @@
 
 mod check;
 mod files;
+mod plan;
 mod runs;
 mod source;
 mod unit;
@@ -13,6 +14,7 @@ use arrow::array::RecordBatch;
 
 pub(crate) use self::check::verify;
 pub(crate) use self::files::RecordFiles;
+pub(crate) use self::plan::{ExamplePlan, RowPlan};
 use self::runs::Stream;
 pub(crate) use self::runs::{Piece, RecordFile, Run, RunScratch};
 pub(crate) use self::source::RecordSource;
@@ -203,23 +205,36 @@ impl Shared {
             decoders: Mutex::default(),
         }
     }
+
+    /// What records need that become what `plan` says; `counts_rows` unless some are left out later.
+    pub(crate) fn of_plan(
+        plan: &Arc<dyn RowPlan>,
+        pool: &Arc<BufferPool>,
+        options: &OpenOptions,
+        counts_rows: bool,
+    ) -> Arc<Self> {
+        let (plan, pool) = (plan.clone(), pool.clone());
+        let make = move |rows| plan.decoder(rows);
+        Arc::new(Self { counts_rows, pool, ..Self::new(options.check_crc, options.max_record_bytes, make) })
+    }
 }
 
-/// Gives the first records of `pieces` to `take`, until it returns `false`. What `on_error` tolerates
+/// Gives the first records of `pieces` to `take`, until it returns `false`. What the options tolerate
 /// is passed over, and is told of when it is read again; the first of it comes back.
 ///
 /// # Errors
 /// A file cannot be read or is damaged, or `take` fails.
 pub(crate) fn sample(
     pieces: &[Piece],
-    check_crc: bool,
-    max_record_bytes: u64,
-    on_error: OnError,
+    pool: &Arc<BufferPool>,
+    options: &OpenOptions,
     mut take: impl FnMut(&[u8]) -> Result<bool>,
 ) -> Result<Option<Error>> {
     const RUN_RECORDS: usize = 64;
     const RUN_BYTES: usize = 1 << 20;
-    let shared = Shared::new(check_crc, max_record_bytes, |_| Err(Error::config("nothing to decode")));
+    let OpenOptions { check_crc, max_record_bytes, on_error, .. } = *options;
+    let nothing = |_| Err(Error::config("nothing to decode"));
+    let shared = Shared { pool: pool.clone(), ..Shared::new(check_crc, max_record_bytes, nothing) };
     let mut scratch = RunScratch::default();
     let mut first_fault = None;
     for piece in pieces {

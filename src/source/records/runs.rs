@@ -296,15 +296,9 @@ fn in_frame(error: Error, offset: u64) -> Error {
 }
 
 #[inline]
-fn frames_for_each(
-    run: &FrameRun,
-    check_crc: bool,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
+fn frames_for_each(run: &FrameRun, check_crc: bool, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let (mut offset, mut record_number) = (run.offset, run.first_record);
-    // The frames were measured when they were read.
-    while let Ok(Some(frame)) = frames.next_frame() {
+    for frame in run.frames() {
         let place = |e: Error| in_frame(e, offset).at_record(record_number).in_source(run.source.clone());
         let record = tfrecord::record_of(frame, check_crc).map_err(|fault| {
             Error::corrupt(fault.to_string())

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::{RecordFiles, RecordUnits, RowDecoder, Shared, clip, verify};
-use crate::column::record::RecordDecoder;
+use super::{ExamplePlan, RecordFiles, RecordUnits, RowPlan, Shared, clip, verify};
 use crate::error::Result;
 use crate::options::RecordKind;
 use crate::source::options::OpenOptions;
@@ -17,13 +16,13 @@ use crate::source::{
 use crate::tf::spec::ElementSpec;
 
 /// Files of records, and what a record becomes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RecordSource {
     files: RecordFiles,
     kind: String,
+    plan: Arc<dyn RowPlan>,
+    options: Arc<OpenOptions>,
     shared: Arc<Shared>,
-    schema: SchemaRef,
-    element_spec: ElementSpec,
     notes: Vec<String>,
     /// Whether a record makes any number of rows.
     rows_vary: bool,
@@ -32,25 +31,17 @@ pub(crate) struct RecordSource {
 }
 
 impl RecordSource {
-    /// `files`, whose records `what` names and the decoders that `make` makes turn into rows of `schema`.
+    /// `files`, whose records `what` names and become what `plan` says, which was made with `options`.
     pub(crate) fn new(
         files: RecordFiles,
         what: &str,
-        (schema, element_spec): (SchemaRef, ElementSpec),
+        plan: impl RowPlan + 'static,
         options: &OpenOptions,
-        make: impl Fn(usize) -> Result<Box<dyn RowDecoder>> + Send + Sync + 'static,
     ) -> Self {
-        let shared = Shared::new(options.check_crc, options.max_record_bytes, make);
-        Self {
-            kind: format!("{} of {what}", files.kind),
-            files,
-            shared: Arc::new(shared),
-            schema,
-            element_spec,
-            notes: Vec::new(),
-            rows_vary: false,
-            is_known: true,
-        }
+        let kind = format!("{} of {what}", files.kind);
+        let (plan, options): (Arc<dyn RowPlan>, _) = (Arc::new(plan), Arc::new(options.clone()));
+        let shared = Shared::of_plan(&plan, &files.pool, &options, true);
+        Self { files, kind, plan, options, shared, notes: Vec::new(), rows_vary: false, is_known: true }
     }
 
     /// With what is to be said of it.
@@ -60,12 +51,9 @@ impl RecordSource {
     }
 
     /// With records that make any number of rows each.
-    pub(crate) fn with_rows_that_vary(mut self) -> Self {
-        self.rows_vary = true;
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.counts_rows = false;
-        }
-        self
+    pub(crate) fn with_rows_that_vary(self) -> Self {
+        let shared = Shared::of_plan(&self.plan, &self.files.pool, &self.options, false);
+        Self { rows_vary: true, shared, ..self }
     }
 
     /// Records that are `tf.train.Example` or `SequenceExample`, or are kept as they are. Some are read for
@@ -76,19 +64,16 @@ impl RecordSource {
     pub(crate) fn examples(files: RecordFiles, options: &OpenOptions) -> Result<Self> {
         // Checking records needs no columns.
         let raw = options.to_verify || options.record == RecordKind::Raw;
-        let plan = Arc::new(match raw {
+        let features = Arc::new(match raw {
             true => features::raw_plan(options, files.source)?,
-            false => features::learn(&files.pieces, options, files.source)?,
+            false => features::learn(&files, options)?,
         });
         let what = match options.record {
             RecordKind::Raw => "raw records",
-            _ if plan.sequence => "tf.train.SequenceExample",
+            _ if features.sequence => "tf.train.SequenceExample",
             _ => "tf.train.Example",
         };
-        let columns = (plan.schema.clone(), plan.element_spec.clone());
-        let source = Self::new(files, what, columns, options, move |rows| {
-            RecordDecoder::new(&plan, raw, rows).map(|decoder| Box::new(decoder) as Box<dyn RowDecoder>)
-        });
+        let source = Self::new(files, what, ExamplePlan { features, raw }, options);
         Ok(Self { is_known: false, ..source })
     }
 }
@@ -107,11 +92,11 @@ impl Source for RecordSource {
     }
 
     fn element_spec(&self) -> &ElementSpec {
-        &self.element_spec
+        self.plan.element_spec()
     }
 
     fn schema(&self) -> SchemaRef {
-        self.schema.clone()
+        self.plan.schema().clone()
     }
 
     fn cardinality(&self) -> Cardinality {
@@ -135,6 +120,13 @@ impl Source for RecordSource {
 
     fn cuts_parts(&self) -> bool {
         !self.rows_vary
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let options = self.options.projected(columns)?;
+        let plan = self.plan.project(&options)?;
+        let shared = Shared::of_plan(&plan, &self.files.pool, &options, !self.rows_vary);
+        Ok(Arc::new(Self { plan, options: Arc::new(options), shared, ..self.clone() }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

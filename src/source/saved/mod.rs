@@ -13,7 +13,7 @@ mod stream;
 mod units;
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 
@@ -44,6 +44,9 @@ pub(crate) struct SavedSource {
     shared: Arc<Shared>,
     partitions: Vec<Partition>,
     compressed: bool,
+    /// The spec of a row.
+    row_spec: ElementSpec,
+    options: OpenOptions,
 }
 
 /// What reading and decoding have in common.
@@ -133,8 +136,7 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
     }
     stream.components = specs.len() + lead;
     let row_spec = if options.unbatch { unbatched(&spec)? } else { spec };
-    let plan = ElementPlan::new(&row_spec, &options.mapping, &options.projection, &options.names, "saved")?;
-    refuse_lost_data(&plan)?;
+    let plan = plan(&row_spec, options)?;
     let dealt = lead > 0;
     let partitions = if dealt {
         let inputs = layout.shards.iter().flat_map(|shard| shard.inputs.iter().cloned());
@@ -155,6 +157,8 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
         kind: layout.kind,
         learnt: layout.is_save && layout.spec.is_none(),
         compressed,
+        row_spec,
+        options: options.clone(),
         shared: Arc::new(Shared {
             name: layout.name,
             plan: Arc::new(plan),
@@ -171,6 +175,17 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
         }),
         partitions,
     })
+}
+
+/// Plans the columns of rows of this spec.
+///
+/// # Errors
+/// A component cannot be stored, or was not; or an option does not fit.
+fn plan(row_spec: &ElementSpec, options: &OpenOptions) -> Result<ElementPlan> {
+    let OpenOptions { mapping, projection, names, .. } = options;
+    let plan = ElementPlan::new(row_spec, mapping, projection, names, "saved")?;
+    refuse_lost_data(&plan)?;
+    Ok(plan)
 }
 
 /// Reads the dtypes and the number of elements from a cache's index.
@@ -277,6 +292,21 @@ impl SavedSource {
 }
 
 impl Shared {
+    /// The same with other columns.
+    fn with_plan(&self, plan: ElementPlan) -> Self {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            name: self.name.clone(),
+            plan: Arc::new(plan),
+            specs: self.specs.clone(),
+            shards: self.shards.clone(),
+            stream: self.stream.clone(),
+            found: Mutex::new(found),
+            builders: Mutex::default(),
+            ..*self
+        }
+    }
+
     fn wrong_number(&self, expected: u64, found: u64) -> Error {
         let what = if found < expected {
             "elements are missing: a shard is missing or cut short"
@@ -323,6 +353,14 @@ impl Source for SavedSource {
 
     fn cuts_parts(&self) -> bool {
         true
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let options = self.options.projected(columns)?;
+        let plan = plan(&self.row_spec, &options).map_err(|e| e.in_source(self.shared.name.as_str()))?;
+        let shared = Arc::new(self.shared.with_plan(plan));
+        let (partitions, row_spec) = (self.partitions.clone(), self.row_spec.clone());
+        Ok(Arc::new(Self { shared, partitions, row_spec, options, ..*self }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

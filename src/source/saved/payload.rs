@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::source::blocks::FrameRun;
 use crate::tf::dtype::DType;
 use crate::tf::tensor_proto::{Dims, Tensor};
-use crate::wire::tfrecord::{self, Frames};
+use crate::wire::tfrecord;
 
 /// Some elements, in order.
 #[derive(Debug, Clone)]
@@ -199,10 +199,8 @@ fn visit_frames<'p>(
     let Some(first) = runs.first() else { return Ok(()) };
     let mut element = Element { source: &first.source, number: 0, parts: Vec::with_capacity(components) };
     for run in runs {
-        let mut frames = Frames::new(run.bytes(), u64::MAX);
         let (mut offset, mut record) = (run.offset, run.first_record);
-        // The frames were measured when they were read.
-        while let Ok(Some(frame)) = frames.next_frame() {
+        for frame in run.frames() {
             if element.parts.is_empty() {
                 element.source = &run.source;
                 element.number = record.checked_div(components as u64).unwrap_or(record);

@@ -248,8 +248,7 @@ pub(super) fn leading_number(payload: &Payload) -> Result<u64> {
     };
     let run = runs.first().ok_or_else(|| Error::corrupt("empty element"))?;
     let bad = |e: Error| e.at_offset(run.offset).in_source(run.source.clone());
-    let mut frames = tfrecord::Frames::new(run.bytes(), u64::MAX);
-    let frame = frames.next_frame().ok().flatten().unwrap_or_default();
+    let frame = run.frames().next().unwrap_or_default();
     let record = tfrecord::record_of(frame, false).map_err(|fault| bad(Error::corrupt(fault.to_string())))?;
     let tensor = Tensor::parse(record).map_err(bad)?;
     match (tensor.dims(), tensor.to_i64s().as_deref()) {

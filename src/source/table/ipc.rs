@@ -42,9 +42,41 @@ struct Inner {
     stat: Stat,
     schema: SchemaRef,
     /// One; more where the dictionaries of a stream change.
-    decoders: Vec<FileDecoder>,
+    decoders: Vec<Decoder>,
     /// Bytes that a batch may decode to where it is compressed.
     max_batch_bytes: u64,
+}
+
+/// What decodes batches, and the dictionaries that it was given.
+#[derive(Debug)]
+struct Decoder {
+    inner: FileDecoder,
+    version: ipc::MetadataVersion,
+    dictionaries: Vec<(ipc::Block, Buffer)>,
+}
+
+impl Decoder {
+    fn new(schema: &SchemaRef, version: ipc::MetadataVersion) -> Self {
+        Self { inner: FileDecoder::new(schema.clone(), version), version, dictionaries: Vec::new() }
+    }
+
+    fn add_dictionary(&mut self, block: ipc::Block, bytes: Buffer) -> Result<()> {
+        self.inner
+            .read_dictionary(&block, &bytes)
+            .map_err(|e| damaged("damaged dictionary").with_cause(e))?;
+        self.dictionaries.push((block, bytes));
+        Ok(())
+    }
+
+    /// What decodes these columns of `schema` only.
+    fn project(&self, schema: &SchemaRef, columns: &[usize]) -> Result<Self> {
+        let mut projected = Self::new(schema, self.version);
+        projected.inner = projected.inner.with_projection(columns.to_vec());
+        for (block, bytes) in &self.dictionaries {
+            projected.add_dictionary(*block, bytes.clone())?;
+        }
+        Ok(projected)
+    }
 }
 
 /// Where a message is, and the rows that it says it has.
@@ -150,7 +182,7 @@ impl IpcTable {
         ipc_schema::check_version(footer.version())?;
         let schema = footer.schema().ok_or_else(|| damaged("no schema in an Arrow IPC file's footer"))?;
         let schema = ipc_schema::read(schema)?;
-        let mut decoder = FileDecoder::new(schema.clone(), footer.version());
+        let mut decoder = Decoder::new(&schema, footer.version());
         for block in footer.dictionaries().iter().flatten() {
             file.read_dictionary(&mut decoder, block, max_batch_bytes)?;
         }
@@ -234,7 +266,7 @@ impl IpcTable {
     fn new(
         file: Messages,
         schema: SchemaRef,
-        decoders: Vec<FileDecoder>,
+        decoders: Vec<Decoder>,
         messages: Vec<Message>,
         max_batch_bytes: u64,
     ) -> Self {
@@ -270,14 +302,26 @@ impl IpcTable {
         self.parts.iter().map(part).collect()
     }
 
-    /// Decodes these columns only.
-    pub(super) fn project(&mut self, columns: &[usize]) {
-        if columns.len() < self.inner.schema.fields().len()
-            && let Some(inner) = Arc::get_mut(&mut self.inner)
-        {
-            let decoders = std::mem::take(&mut inner.decoders).into_iter();
-            inner.decoders = decoders.map(|decoder| decoder.with_projection(columns.to_vec())).collect();
+    /// The same file, of which these columns only are decoded.
+    ///
+    /// # Errors
+    /// None that opening it did not have.
+    pub(super) fn project(&self, columns: &[usize]) -> Result<Self> {
+        let parts = self.parts.clone();
+        let Inner { input, name, stat, schema, decoders, max_batch_bytes } = self.inner.as_ref();
+        if columns.len() == schema.fields().len() {
+            return Ok(Self { inner: self.inner.clone(), parts });
         }
+        let projected = decoders.iter().map(|decoder| decoder.project(schema, columns));
+        let inner = Inner {
+            input: input.clone(),
+            name: name.clone(),
+            stat: stat.clone(),
+            schema: schema.clone(),
+            decoders: projected.collect::<Result<Vec<_>>>()?,
+            max_batch_bytes: *max_batch_bytes,
+        };
+        Ok(Self { inner: Arc::new(inner), parts })
     }
 
     /// The batches of partition `part`.
@@ -310,7 +354,7 @@ struct DictionaryBlock {
 struct StreamDecoders {
     schema: SchemaRef,
     version: ipc::MetadataVersion,
-    all: Vec<FileDecoder>,
+    all: Vec<Decoder>,
     /// The dictionaries that count now.
     blocks: Vec<DictionaryBlock>,
     /// Whether the last decoder does not have them.
@@ -335,7 +379,7 @@ impl StreamDecoders {
     /// The number of the decoder of a batch that comes now.
     fn current(&mut self, file: &mut Messages, max_batch_bytes: u64) -> Result<usize> {
         if std::mem::take(&mut self.changed) {
-            let mut decoder = FileDecoder::new(self.schema.clone(), self.version);
+            let mut decoder = Decoder::new(&self.schema, self.version);
             for dictionary in &self.blocks {
                 let (start, _, bytes) = place(&dictionary.block)?;
                 self.bytes = self.bytes.saturating_add(bytes);
@@ -359,16 +403,14 @@ impl StreamDecoders {
 impl Messages {
     fn read_dictionary(
         &mut self,
-        decoder: &mut FileDecoder,
+        decoder: &mut Decoder,
         block: &ipc::Block,
         max_batch_bytes: u64,
     ) -> Result<()> {
         let (start, metadata_bytes, bytes) = place(block)?;
         let buffer = Buffer::from_vec(self.read(start, bytes, "truncated dictionary")?);
         check_expansion(&buffer, metadata_bytes, max_batch_bytes).map_err(|e| e.at_offset(start))?;
-        decoder
-            .read_dictionary(block, &buffer)
-            .map_err(|e| damaged("damaged dictionary").with_cause(e).at_offset(start))
+        decoder.add_dictionary(*block, buffer).map_err(|e| e.at_offset(start))
     }
 }
 
@@ -465,7 +507,7 @@ impl Block {
             check_expansion(&self.bytes, metadata_bytes, self.inner.max_batch_bytes)?;
             let decoder = self.inner.decoders.get(self.message.decoder);
             let decoder = decoder.ok_or_else(|| damaged("batch before its schema"))?;
-            let batch = decoder.read_record_batch(&self.message.block, &self.bytes);
+            let batch = decoder.inner.read_record_batch(&self.message.block, &self.bytes);
             batch
                 .map_err(|e| damaged("damaged batch").with_cause(e))?
                 .ok_or_else(|| damaged("no record batch where one should be"))

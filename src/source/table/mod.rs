@@ -50,6 +50,14 @@ impl Kind {
             Kind::Parquet => "Parquet files",
         }
     }
+
+    /// What it is called in metadata.
+    fn short_name(self) -> &'static str {
+        match self {
+            Kind::IpcFile | Kind::IpcStream => "arrow",
+            Kind::Parquet => "parquet",
+        }
+    }
 }
 
 /// A part of a file.
@@ -63,6 +71,7 @@ struct Part {
 #[derive(Debug)]
 pub(crate) struct TableSource {
     kind: Kind,
+    options: OpenOptions,
     shared: Arc<Shared>,
     partitions: Vec<Partition>,
     rows: u64,
@@ -114,13 +123,13 @@ impl File {
         }
     }
 
-    /// Reads these columns only.
-    fn project(&mut self, columns: &[usize]) {
-        match self {
-            File::Ipc(table) => table.project(columns),
+    /// The same file, of which these columns only are read.
+    fn project(&self, columns: &[usize]) -> Result<Self> {
+        Ok(match self {
+            File::Ipc(table) => File::Ipc(table.project(columns)?),
             #[cfg(feature = "parquet")]
-            File::Parquet(table) => table.project(columns),
-        }
+            File::Parquet(table) => File::Parquet(Box::new(table.project(columns))),
+        })
     }
 }
 
@@ -138,15 +147,11 @@ pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Resul
     for (file, input) in files.iter().zip(inputs) {
         columns::check_same(&schema, file.schema()).map_err(|e| e.in_source(input.name()))?;
     }
-    let name = match kind {
-        Kind::IpcFile | Kind::IpcStream => "arrow",
-        Kind::Parquet => "parquet",
-    };
-    let plan = TablePlan::new(&schema, options, name)
+    let plan = TablePlan::new(&schema, options, kind.short_name())
         .map_err(|e| e.in_source(inputs.first().map_or_else(|| "".into(), Input::name)))?;
     let (mut partitions, mut parts, mut rows) = (Vec::new(), Vec::new(), 0u64);
     for (index, (file, input)) in files.iter_mut().zip(inputs).enumerate() {
-        file.project(plan.read());
+        *file = file.project(plan.read()).map_err(|e| e.in_source(input.name()))?;
         let own = file.parts();
         let several = own.len() > 1;
         let state = InputFile::of(input);
@@ -159,7 +164,8 @@ pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Resul
             rows = rows.saturating_add(own.rows);
         }
     }
-    Ok(TableSource { kind, shared: Arc::new(Shared { plan, files, parts }), partitions, rows })
+    let (options, shared) = (options.clone(), Arc::new(Shared { plan, files, parts }));
+    Ok(TableSource { kind, options, shared, partitions, rows })
 }
 
 impl TableSource {
@@ -193,6 +199,17 @@ impl Source for TableSource {
     /// Parts have the rows that the writer gave them.
     fn rows_vary(&self) -> bool {
         true
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let options = self.options.projected(columns)?;
+        let Shared { files, parts, .. } = self.shared.as_ref();
+        let first = files.first().ok_or_else(|| Error::config("no input is named"))?;
+        let plan = TablePlan::new(first.schema(), &options, self.kind.short_name())?;
+        let files = files.iter().map(|file| file.project(plan.read())).collect::<Result<Vec<_>>>()?;
+        let shared = Arc::new(Shared { plan, files, parts: parts.clone() });
+        let partitions = self.partitions.clone();
+        Ok(Arc::new(Self { kind: self.kind, options, shared, partitions, rows: self.rows }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

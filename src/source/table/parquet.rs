@@ -27,7 +27,7 @@ use crate::source::{PartitionRange, ReadOptions};
 pub(super) const DECODED_BYTES: usize = 64 << 20;
 
 /// The row groups of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ParquetTable {
     input: Input,
     name: Arc<str>,
@@ -77,9 +77,10 @@ impl ParquetTable {
         groups.map(part).collect()
     }
 
-    /// Reads these columns only.
-    pub(super) fn project(&mut self, columns: &[usize]) {
-        self.mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+    /// The same file, of which these columns only are read.
+    pub(super) fn project(&self, columns: &[usize]) -> Self {
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+        Self { mask, ..self.clone() }
     }
 
     /// Begins to read row group `group`.

@@ -80,10 +80,18 @@ impl TfdsDecoder {
     /// A row whose columns are all null.
     fn null_row(&self) -> Result<RecordBatch> {
         let fields = self.plan.schema.fields().iter();
-        self.batch(fields.map(|field| new_null_array(field.data_type(), 1)).collect(), 1)
+        self.picked_batch(fields.map(|field| new_null_array(field.data_type(), 1)).collect(), 1)
     }
 
     fn batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let columns = match &self.plan.picked {
+            Some(picked) => picked.iter().filter_map(|at| columns.get(*at).cloned()).collect(),
+            None => columns,
+        };
+        self.picked_batch(columns, rows)
+    }
+
+    fn picked_batch(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(self.plan.schema.clone(), columns, &options)?)
     }

@@ -6,11 +6,12 @@ mod folder;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 
 use self::decoder::TfdsDecoder;
 use super::options::OpenOptions;
@@ -20,7 +21,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Place, Stat};
 use crate::options::{InferRecords, OnError, Phrase};
 use crate::schema::infer::{Inference, Lists};
-use crate::schema::tfds::{TfdsOptions, TfdsPlan};
+use crate::schema::is_under;
+use crate::schema::tfds::{ADDED, TfdsOptions, TfdsPlan};
 use crate::tf::features::info::{DatasetInfo, FileFormat, SplitInfo};
 use crate::tf::features::split::{self, Slice};
 use crate::tf::features::{Feature, FeatureKind, TensorEncoding};
@@ -36,10 +38,11 @@ const EXPLODE_ROWS: usize = 64;
 const EXPLODE_BYTES: usize = 8 << 20;
 
 /// A dataset folder, or some of its splits.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TfdsSource {
     shared: Arc<Shared>,
-    plan: Arc<TfdsPlan>,
+    plan: Arc<Planned>,
+    options: Arc<OpenOptions>,
     kind: String,
     pieces: Vec<Piece>,
     partitions: Vec<Partition>,
@@ -48,8 +51,93 @@ pub(crate) struct TfdsSource {
     choice: Option<String>,
     /// Why it cannot be read, though its schema is known: no split was chosen.
     no_split: Option<String>,
-    sequences: bool,
     heavy: bool,
+}
+
+/// The columns of a dataset, and what they were planned from.
+#[derive(Debug)]
+struct Planned {
+    plan: Arc<TfdsPlan>,
+    root: Arc<Feature>,
+    /// The names of classes, by what the label feature is called.
+    labels: Labels,
+}
+
+type Labels = HashMap<String, Option<Vec<String>>>;
+
+impl Planned {
+    /// Plans the columns of the features `root`, with the names of classes that `labels` gives; only
+    /// those that are `picked` are given out.
+    ///
+    /// # Errors
+    /// A feature cannot be stored, an option does not fit, or `labels` fails.
+    fn new(
+        root: Arc<Feature>,
+        options: &OpenOptions,
+        picked: Option<&[&str]>,
+        labels: &dyn Fn(&str) -> Result<Option<Vec<String>>>,
+    ) -> Result<Self> {
+        let read = RefCell::new(Labels::new());
+        let plan = TfdsPlan::new(
+            &root,
+            &TfdsOptions {
+                mapping: &options.mapping,
+                projection: &options.projection,
+                class_names: options.class_names,
+                decode_images: options.decode_images,
+                explode: options.explode.as_deref(),
+                null_values: options.on_error == OnError::NullValue,
+                labels: &|label| {
+                    let names = labels(label)?;
+                    read.borrow_mut().insert(label.to_owned(), names.clone());
+                    Ok(names)
+                },
+            },
+        )?;
+        let plan = match picked {
+            Some(columns) => plan.pick(columns),
+            None => plan,
+        };
+        Ok(Self { plan: Arc::new(plan), root, labels: read.into_inner() })
+    }
+
+    /// The plan of these columns only, and the options that ask for them.
+    ///
+    /// # Errors
+    /// There is no such column.
+    fn project(&self, columns: &[&str], options: &OpenOptions) -> Result<(Self, OpenOptions)> {
+        let labels = |label: &str| Ok(self.labels.get(label).cloned().flatten());
+        let Some(sequence) = &options.explode else {
+            let options = options.projected(columns)?;
+            return Ok((Self::new(self.root.clone(), &options, None, &labels)?, options));
+        };
+        // How many rows there are is said by a column of the sequence; exploding adds columns to those
+        // that are features.
+        let columns: Vec<&str> = columns.iter().map(|name| options.mapping.path_of(name)).collect();
+        self.plan.check_picked(&columns)?;
+        let mut features: Vec<&str> = columns.iter().copied().filter(|name| !ADDED.contains(name)).collect();
+        if !features.iter().any(|name| name == sequence || is_under(name, sequence)) {
+            let exploded = self.plan.columns.iter().filter(|column| column.exploded);
+            features.extend(exploded.map(|column| column.path.as_str()).take(1));
+        }
+        let options = OpenOptions { projection: options.projection.narrowed(&features)?, ..options.clone() };
+        Ok((Self::new(self.root.clone(), &options, Some(&columns), &labels)?, options))
+    }
+
+    /// What decoding by the plan needs.
+    fn shared(&self, options: &OpenOptions) -> Shared {
+        let plan = self.plan.clone();
+        let mut shared = Shared::new(options.check_crc, options.max_record_bytes, move |rows| {
+            TfdsDecoder::new(&plan, rows).map(|decoder| Box::new(decoder) as Box<dyn RowDecoder>)
+        });
+        shared.counts_rows = options.explode.is_none();
+        shared
+    }
+
+    /// Whether a column holds sequences.
+    fn has_sequences(&self) -> bool {
+        self.plan.wire.fields.iter().any(|field| matches!(field.data_type(), DataType::List(_)))
+    }
 }
 
 /// What is to be read of a folder.
@@ -185,25 +273,8 @@ impl TfdsSource {
         if let Some(path) = explode {
             check_explode(&root, path)?;
         }
-        let plan = TfdsPlan::new(
-            &root,
-            &TfdsOptions {
-                mapping: &options.mapping,
-                projection: &options.projection,
-                class_names: options.class_names,
-                decode_images: options.decode_images,
-                explode,
-                null_values: options.on_error == OnError::NullValue,
-                labels: &|label| folder::read_labels(folder, label),
-            },
-        )
-        .map_err(place)?;
-        let plan = Arc::new(plan);
-        let decoder_plan = plan.clone();
-        let mut shared = Shared::new(options.check_crc, options.max_record_bytes, move |rows| {
-            TfdsDecoder::new(&decoder_plan, rows).map(|decoder| Box::new(decoder) as Box<dyn RowDecoder>)
-        });
-        shared.counts_rows = explode.is_none();
+        let labels = |label: &str| folder::read_labels(folder, label);
+        let plan = Planned::new(Arc::new(root), options, None, &labels).map_err(place)?;
         let rows = pieces.iter().map(|piece| piece.records).try_fold(0, |sum, rows| Some(sum + rows?));
         let cardinality = match rows {
             Some(rows) if explode.is_none() => Cardinality::Known(rows),
@@ -214,20 +285,16 @@ impl TfdsSource {
         let chosen = folder.path().strip_prefix(named.path()).ok();
         let chosen = chosen.filter(|path| !path.as_os_str().is_empty());
         Ok(Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(plan.shared(options)),
+            options: Arc::new(options.clone()),
             kind: format!("TFDS dataset {} ({}){split}", info.full_name(), format.name()),
             pieces,
             partitions,
             cardinality,
             choice: chosen.map(|path| format!("{} of {}", path.display(), named.name())),
             no_split,
-            sequences: plan
-                .wire
-                .fields
-                .iter()
-                .any(|f| matches!(f.data_type(), arrow::datatypes::DataType::List(_))),
             heavy: format == FileFormat::Parquet,
-            plan,
+            plan: Arc::new(plan),
         })
     }
 }
@@ -261,7 +328,8 @@ pub(crate) fn count(folder: &Place, options: &OpenOptions) -> Result<u64> {
         Some(count) => Ok(count),
         None => {
             let mut count = 0;
-            sample(&selected.pieces, options.check_crc, options.max_record_bytes, OnError::Fail, |_| {
+            let options = OpenOptions { on_error: OnError::Fail, ..options.clone() };
+            sample(&selected.pieces, &Arc::default(), &options, |_| {
                 count += 1;
                 Ok(true)
             })?;
@@ -332,7 +400,7 @@ fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Res
         InferRecords::First(limit) => limit.max(1),
         InferRecords::All => u64::MAX,
     };
-    sample(pieces, options.check_crc, options.max_record_bytes, options.on_error, |record| {
+    sample(pieces, &Arc::default(), options, |record| {
         inference.observe(record)?;
         Ok(inference.records() < limit)
     })?;
@@ -383,11 +451,11 @@ impl Source for TfdsSource {
     }
 
     fn element_spec(&self) -> &ElementSpec {
-        &self.plan.element_spec
+        &self.plan.plan.element_spec
     }
 
     fn schema(&self) -> SchemaRef {
-        self.plan.schema.clone()
+        self.plan.plan.schema.clone()
     }
 
     fn cardinality(&self) -> Cardinality {
@@ -403,12 +471,18 @@ impl Source for TfdsSource {
     }
 
     fn rows_vary(&self) -> bool {
-        self.plan.explode.is_some()
+        self.plan.plan.explode.is_some()
     }
 
     /// Steps are counted after they were cut.
     fn cuts_parts(&self) -> bool {
-        self.plan.explode.is_none()
+        self.plan.plan.explode.is_none()
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let (plan, options) = self.plan.project(columns, &self.options)?;
+        let shared = Arc::new(plan.shared(&options));
+        Ok(Arc::new(Self { plan: Arc::new(plan), shared, options: Arc::new(options), ..self.clone() }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
@@ -416,12 +490,12 @@ impl Source for TfdsSource {
             return Err(no_split(listed));
         }
         let mut options = options.clone();
-        if self.plan.explode.is_some() {
+        if self.plan.plan.explode.is_some() {
             options.batch_bytes = options.batch_bytes.min(EXPLODE_BYTES);
-        } else if self.sequences {
+        } else if self.plan.has_sequences() {
             options.batch_bytes = options.batch_bytes.min(SEQUENCE_BATCH_BYTES);
         }
-        let unit_rows = if self.plan.explode.is_some() { EXPLODE_ROWS } else { options.batch_rows };
+        let unit_rows = if self.plan.plan.explode.is_some() { EXPLODE_ROWS } else { options.batch_rows };
         let units = RecordUnits::new(&self.shared, clip(&self.pieces, partitions), &options);
         Ok(Box::new(units.with_unit_rows(unit_rows)))
     }

@@ -13,9 +13,11 @@ use crate::column::component::ComponentBuilder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::element::{ElementColumn, ElementPlan};
+use crate::source::options::OpenOptions;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use crate::tf::tensor_proto::{Dims, Strings, Tensor};
+use crate::tf::unbatch::unbatched;
 use crate::tf::variant::{self, Value};
 
 /// Some rows of one delivery.
@@ -38,6 +40,17 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// The columns of elements of `spec`, with the components `specs`.
+    ///
+    /// # Errors
+    /// A component cannot be stored, or an option does not fit.
+    pub(super) fn new(spec: &ElementSpec, specs: Vec<ElementSpec>, options: &OpenOptions) -> Result<Self> {
+        let row_spec = if options.unbatch { unbatched(spec)? } else { spec.clone() };
+        let OpenOptions { mapping, projection, names, unbatch, .. } = options;
+        let plan = ElementPlan::new(&row_spec, mapping, projection, names, "pipeline")?;
+        Ok(Self { plan: Arc::new(plan), specs, unbatch: *unbatch })
+    }
+
     /// Makes a batch of `pieces`; more than one where 32-bit offsets would overflow.
     ///
     /// # Errors

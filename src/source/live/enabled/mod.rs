@@ -24,12 +24,10 @@ use self::stage::Wanted;
 use self::units::LiveUnits;
 use crate::error::{Error, Result};
 use crate::options::Phrase;
-use crate::schema::element::ElementPlan;
 use crate::source::options::OpenOptions;
 use crate::source::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::tf::graph_def::GraphBuilder;
 use crate::tf::spec::ElementSpec;
-use crate::tf::unbatch::unbatched;
 
 pub use self::build::Dataset;
 pub(crate) use self::folder::open_pipeline;
@@ -68,12 +66,13 @@ struct Runtime {
 pub(crate) struct LiveSource {
     shared: Arc<Shared>,
     partitions: Vec<Partition>,
+    options: OpenOptions,
 }
 
 /// What a source and its running pipelines have in common.
 #[derive(Debug)]
 struct Shared {
-    pipeline: Pipeline,
+    pipeline: Arc<Pipeline>,
     runtime: Runtime,
     columns: Columns,
     cardinality: OnceLock<Cardinality>,
@@ -85,20 +84,15 @@ impl LiveSource {
         if specs.is_empty() {
             return Err(Error::unsupported("elements without components"));
         }
-        let row_spec = match options.unbatch {
-            true => unbatched(&pipeline.element_spec)?,
-            false => pipeline.element_spec.clone(),
-        };
-        let plan =
-            ElementPlan::new(&row_spec, &options.mapping, &options.projection, &options.names, "pipeline")?;
         let partitions = vec![
             // How much the pipeline will read says nothing here.
             Partition::new(pipeline.name.as_str(), pipeline.inputs.clone())
                 .with_range(PartitionRange::All, None),
         ];
-        let columns = Columns { plan: Arc::new(plan), specs, unbatch: options.unbatch };
-        let shared = Arc::new(Shared { pipeline, runtime, columns, cardinality: OnceLock::new() });
-        Ok(Self { shared, partitions })
+        let columns = Columns::new(&pipeline.element_spec, specs, options)?;
+        let (pipeline, cardinality) = (Arc::new(pipeline), OnceLock::new());
+        let shared = Arc::new(Shared { pipeline, runtime, columns, cardinality });
+        Ok(Self { shared, partitions, options: options.clone() })
     }
 }
 
@@ -189,6 +183,18 @@ impl Source for LiveSource {
 
     fn partitions(&self) -> &[Partition] {
         &self.partitions
+    }
+
+    fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
+        let options = self.options.projected(columns)?;
+        let Shared { pipeline, runtime, columns, cardinality } = self.shared.as_ref();
+        let shared = Arc::new(Shared {
+            columns: Columns::new(&pipeline.element_spec, columns.specs.clone(), &options)?,
+            pipeline: pipeline.clone(),
+            runtime: runtime.clone(),
+            cardinality: cardinality.clone(),
+        });
+        Ok(Arc::new(Self { shared, partitions: self.partitions.clone(), options }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
