@@ -2,7 +2,7 @@
 # Makes the Python environment of the tests, once, and prints the path of its interpreter.
 #
 #   tests/python/setup_venv.sh            # .venv in the repository, or the shared cache if it is there
-#   tests/python/setup_venv.sh duckdb-1.1 # one of the readers of readers/, always in the shared cache
+#   tests/python/setup_venv.sh duckdb-1.1 # one of readers/ or environments/, always in the shared cache
 #   TFARROW_VENV=DIR tests/python/setup_venv.sh
 #   PYTHON=python3.12 tests/python/setup_venv.sh
 #
@@ -13,9 +13,11 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-reader=${1:-}
+reader=${1:-} # its name
 requirements=$here/requirements.txt
-[ -z "$reader" ] || requirements=$here/readers/$reader.txt
+for folder in readers environments; do
+  [ ! -f "$here/$folder/$reader.txt" ] || requirements=$here/$folder/$reader.txt
+done
 say() { printf '%s\n' "$*" >&2; }
 
 checksum() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-16; }

@@ -55,3 +55,6 @@ fi
 export TFARROW_TORCH_PYTHON=${TFARROW_TORCH_PYTHON:-}
 "$python" -m pytest -q -p no:cacheprovider python/tests "$@"
 "$python" -m mypy --strict --python-version 3.11 --ignore-missing-imports --cache-dir="$work/mypy" python/tfarrow
+
+echo "-- in an environment with Hugging Face's datasets"
+"$(tests/python/setup_venv.sh huggingface)" tests/python/check_huggingface.py 'examples/data/digits/digits.tfrecord-*-of-*'
