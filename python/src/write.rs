@@ -3,14 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::RecordBatchReader;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tfarrow::options::{Dialect, OPTIONS, Topic};
 use tfarrow::report::Verification;
-use tfarrow::{
-    Conversion, Converted, Error, ErrorKind, Progress, ReaderBuilder, Report, SinkOptions, open_sink,
-};
+use tfarrow::{Conversion, Converted, Progress, ReaderBuilder, Report, SinkOptions};
 
 use crate::capsule;
 use crate::error::OrRaise;
@@ -85,36 +82,21 @@ pub(crate) fn report() -> Arc<Report> {
     Arc::new(Report::new(LISTED))
 }
 
-/// Writes what an object's `__arrow_c_stream__` gives; returns rows and bytes.
+/// Writes what an object's `__arrow_c_stream__` gives, as a table is read.
 #[pyfunction]
 pub(crate) fn write_stream(
     stream: &Bound<'_, PyAny>,
     output: &Bound<'_, PyAny>,
     options: &Bound<'_, PyDict>,
-) -> PyResult<(u64, u64)> {
+) -> PyResult<Summary> {
     let py = stream.py();
-    let reader = capsule::reader(stream)?;
+    let builder = ReaderBuilder::from_arrow(capsule::reader(stream)?);
     let output = PathBuf::from(path_or_text(output)?);
-    let mut sink = SinkOptions::new();
-    for (key, text) in settings(options)? {
-        sink = sink.set(key, &text).or_raise(py)?;
-    }
-    let stop = Arc::new(Progress::default());
-    let stopped = stop.clone();
-    let job = move || {
-        let mut sink = open_sink(&output, &reader.schema(), &sink)?;
-        let mut rows = 0;
-        for batch in reader {
-            if stopped.is_stopped() {
-                return Err(Error::new(ErrorKind::Interrupted, "stopped"));
-            }
-            let batch = batch?;
-            rows += batch.num_rows() as u64;
-            sink.write(&batch)?;
-        }
-        Ok((rows, sink.finish()?))
-    };
-    wait_and_watch(py, job, || Ok(()), || stop.stop())?.or_raise(py)
+    let (progress, report) = (Arc::new(Progress::default()), self::report());
+    let (builder, sink, resume) = sink(py, settings(options)?, builder)?;
+    let builder = builder.with_progress(progress.clone()).with_report(report.clone());
+    let conversion = Conversion::new(builder).with_sink(sink).with_resume(resume);
+    run(py, conversion, &progress, &report, Some(output), None)
 }
 
 /// Reads everything that `inputs` name; what was found, as JSON.

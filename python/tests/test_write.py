@@ -77,6 +77,29 @@ def test_any_arrow_data_becomes_tfrecord(tf, tmp_path):
         tfarrow.write_tfrecord([1, 2], tmp_path / "no.tfrecord")
 
 
+def test_hints_about_arrow_data_can_be_followed(tf, tmp_path):
+    table = pa.table({"x": [0.25, 1.5], "n": [1, 2], "t": pa.array([0, 1], pa.timestamp("s"))})
+    out = tmp_path / "x.tfrecord"
+    with pytest.raises(tfarrow.Error) as refused:
+        tfarrow.write_tfrecord(table.drop_columns("t"), out)
+    assert 'cast={"x": "float32"}' in str(refused.value)
+    with pytest.raises(tfarrow.Error) as refused:
+        tfarrow.write_tfrecord(table, out, cast={"x": "float32"})
+    assert "with exclude" in str(refused.value) and "`t`" in str(refused.value)
+    done = tfarrow.write_tfrecord(table, out, cast={"x": "float32"}, exclude=["t"], rename={"n": "count"})
+    assert (done.rows, out.exists()) == (2, True)
+    records = tf.data.TFRecordDataset(str(out))
+    parsed = [tf.train.Example.FromString(record.numpy()).features.feature for record in records]
+    assert all(set(features) == {"count", "x"} for features in parsed)
+    assert [features["x"].float_list.value[0] for features in parsed] == [0.25, 1.5]
+    assert [features["count"].int64_list.value[0] for features in parsed] == [1, 2]
+    # What a table does not heed is refused by name.
+    with pytest.raises(tfarrow.Error, match="feature"):
+        tfarrow.convert(table, tmp_path / "x.parquet", features={"x": "float32"})
+    with pytest.raises(TypeError, match="columns"):
+        tfarrow.convert(table, tmp_path / "x.parquet", colums=["x"])
+
+
 def test_live_pipelines_are_written_too(tf, tmp_path):
     ds = tf.data.Dataset.range(5).map(lambda i: {"i": i, "v": tf.range(i)})
     tfarrow.from_dataset(ds).write(tmp_path / "live.parquet")

@@ -70,7 +70,8 @@ def convert(source: Any, output: _Path, *, progress: bool | None = None, **optio
     """Converts `source` to `output`: the command's `convert`.
 
     `source` is what `tfarrow.open` takes, a dataset, or any Arrow data (a pyarrow table or reader, a
-    polars or pandas frame). The options are those of `tfarrow.open` and of `Dataset.write`.
+    polars or pandas frame), which is read as a table: its columns can be selected, renamed and cast.
+    The options are those of `tfarrow.open` and of `Dataset.write`.
     """
     if not isinstance(source, Dataset) and hasattr(source, "__arrow_c_stream__"):
         return Summary(*_tfarrow.write_stream(source, output, options))
@@ -84,7 +85,8 @@ def write_tfrecord(data: Any, output: _Path, **options: Any) -> Summary:
 
     `data` is whatever has `__arrow_c_stream__`: a pyarrow table or reader, a polars or pandas frame, a
     dataset. Beside the file stands `NAME.features.json`, which says what each feature holds. The
-    options are `compression`, `encoding`, `shards` and `overwrite`.
+    options are `compression`, `encoding`, `shards` and `overwrite`, and those of reading a table: `columns`,
+    `exclude`, `rename`, `cast={"float64": "float32"}`.
     """
     return Summary(*_tfarrow.write_stream(data, output, {"format": "tfrecord", **_by_name(output, options)}))
 

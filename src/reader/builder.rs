@@ -5,23 +5,20 @@ use std::sync::Arc;
 
 use arrow::buffer::Buffer;
 
+use super::made::Made;
 use super::{Batches, Reader};
 use crate::error::{Error, Result};
 use crate::input::{Input, IntoInputs, Names, Store};
 use crate::options::{
-    BFloat16Storage, BoolStorage, InferRecords, InputKind, OnError, OutputKind, RecordKind, Structure,
-    TensorLayout,
+    BFloat16Storage, BoolStorage, InferRecords, OnError, OutputKind, RecordKind, Structure, TensorLayout,
 };
 use crate::schema::cast::Cast;
 use crate::schema::feature::FeatureSpec;
-use crate::source::elements::{Elements, ElementsSource};
 use crate::source::kinds;
-use crate::source::live::Dataset;
 use crate::source::open;
 use crate::source::options::OpenOptions;
 use crate::source::report::Report;
 use crate::source::{Progress, ReadOptions, Selection, Source};
-use crate::tf::spec::ElementSpec;
 
 /// Names the input of a [`Reader`] and how to read it.
 ///
@@ -42,8 +39,7 @@ use crate::tf::spec::ElementSpec;
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
     inputs: Names,
-    dataset: Option<Dataset>,
-    elements: Option<(ElementSpec, Arc<dyn Elements>)>,
+    pub(super) made: Option<Made>,
     pub(super) open: OpenOptions,
     pub(super) read: ReadOptions,
     threads: usize,
@@ -81,27 +77,7 @@ impl ReaderBuilder {
     }
 
     fn of(inputs: Names) -> Self {
-        Self {
-            inputs,
-            dataset: None,
-            elements: None,
-            open: OpenOptions::default(),
-            read: ReadOptions::default(),
-            threads: 1,
-        }
-    }
-
-    /// Reads a pipeline built in Rust.
-    #[cfg(feature = "tensorflow")]
-    #[must_use]
-    pub fn from_dataset(dataset: Dataset) -> Self {
-        Self { dataset: Some(dataset), ..Self::new([""; 0]) }
-    }
-
-    /// Reads elements that the caller delivers: see [`elements`](crate::elements).
-    #[must_use]
-    pub fn from_elements(spec: ElementSpec, elements: Arc<dyn Elements>) -> Self {
-        Self { elements: Some((spec, elements)), ..Self::new([""; 0]) }
+        Self { inputs, made: None, open: OpenOptions::default(), read: ReadOptions::default(), threads: 1 }
     }
 
     /// Reads names that begin with `scheme://` from `store`, which is given what stands behind that.
@@ -463,24 +439,9 @@ impl ReaderBuilder {
             return Err(Error::config("no such shard")
                 .expected(format!("0 to {}", count.saturating_sub(1)), index.to_string()));
         }
-        match self.made()? {
+        match self.made_source()? {
             Some(source) => open::with_casts(source, &self.open),
             None => open::open(&self.inputs, &self.open),
-        }
-    }
-
-    /// What is no input by name: a pipeline built in Rust, or elements that the caller delivers.
-    fn made(&self) -> Result<Option<Arc<dyn Source>>> {
-        match (&self.dataset, &self.elements) {
-            (Some(dataset), _) => {
-                self.open.check(InputKind::Pipeline)?;
-                dataset.source(&self.open).map(Some)
-            }
-            (_, Some((spec, elements))) => {
-                self.open.check(InputKind::Elements)?;
-                Ok(Some(Arc::new(ElementsSource::new(spec, elements.clone(), &self.open)?)))
-            }
-            (None, None) => Ok(None),
         }
     }
 
@@ -529,7 +490,7 @@ impl ReaderBuilder {
 
     /// The number of rows before the selection.
     fn count_all(&self) -> Result<u64> {
-        match self.made()? {
+        match self.made_source()? {
             Some(source) => kinds::count_source(source.as_ref(), &self.read),
             // Only the values say how many rows a sequence makes.
             None if self.open.explode.is_some() => {
@@ -545,7 +506,7 @@ impl ReaderBuilder {
     /// # Errors
     /// As [`count`](Self::count), or a record is damaged, or there are more or fewer.
     pub fn count_checked(&self) -> Result<u64> {
-        let found = match self.made()? {
+        let found = match self.made_source()? {
             Some(source) => kinds::count_source(source.as_ref(), &self.read)?,
             None if self.open.explode.is_some() => self.count_all()?,
             None => open::count_checked(&self.inputs, &self.open, &self.read)?,

@@ -3,6 +3,7 @@
 mod batches;
 mod builder;
 pub mod conformance;
+mod made;
 mod open;
 mod rebatch;
 pub(crate) mod remainder;

@@ -6,6 +6,7 @@
 //! of Parquet. Neither format has checksums of its data: what is damaged so that it still decodes is
 //! not seen.
 
+mod batches;
 mod columns;
 #[cfg(feature = "parquet")]
 mod encryption;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 
+pub(crate) use self::batches::{ArrowData, ArrowSource};
 use self::columns::TablePlan;
 use self::ipc::IpcTable;
 #[cfg(feature = "parquet")]
