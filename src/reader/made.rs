@@ -64,9 +64,9 @@ impl ReaderBuilder {
     /// ```
     /// use std::sync::Arc;
     ///
+    /// use arrow::array::{Float64Array, RecordBatch, RecordBatchIterator};
+    /// use arrow::datatypes::DataType;
     /// use tfarrow::ReaderBuilder;
-    /// use tfarrow::arrow::array::{Float64Array, RecordBatch, RecordBatchIterator};
-    /// use tfarrow::arrow::datatypes::DataType;
     ///
     /// let column = Arc::new(Float64Array::from(vec![0.5, 1.5]));
     /// let batch = RecordBatch::try_from_iter([("x", column as _)])?;
