@@ -270,7 +270,7 @@ impl Run {
         &self,
         check_crc: bool,
         scratch: &mut RunScratch,
-        mut take: impl FnMut(&[u8]) -> Result<()>,
+        #[allow(unused_mut)] mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         match self {
             Run::Frames(run) => {
