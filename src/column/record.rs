@@ -499,17 +499,26 @@ impl FeatureVisitor for ExampleDecoder {
     fn take_expected(&mut self, entries: &[u8]) -> Result<usize> {
         let Keys { keys, expected, position, .. } = &mut self.features;
         let mut taken = 0;
-        while let Some(key) = expected.get(*position).and_then(|key| keys.get(*key))
-            && let Some((bytes, value)) = entries.get(taken..).and_then(|entries| key.entry.split(entries))
-        {
-            if let Some(column) = key.column.and_then(|column| self.columns.get_mut(column)) {
-                let Some(Feature { kind, list }) = example::plain_feature(value) else { break };
-                let set = column.set(self.rows, kind, list);
-                set.or_else(|e| self.losses.put_null(column, self.rows, e))?;
+        let (column, error) = 'refused: {
+            while let Some(key) = expected.get(*position).and_then(|key| keys.get(*key))
+                && let Some((bytes, value)) =
+                    entries.get(taken..).and_then(|entries| key.entry.split(entries))
+            {
+                if let Some(column) = key.column.and_then(|column| self.columns.get_mut(column)) {
+                    let Some(Feature { kind, list }) = example::plain_feature(value) else { break };
+                    if let Err(error) = column.set(self.rows, kind, list) {
+                        taken += bytes;
+                        *position += 1;
+                        // Dealt with outside of the loop, which is where most of the time goes.
+                        break 'refused (column, error);
+                    }
+                }
+                taken += bytes;
+                *position += 1;
             }
-            taken += bytes;
-            *position += 1;
-        }
+            return Ok(taken);
+        };
+        self.losses.put_null(column, self.rows, error)?;
         Ok(taken)
     }
 
