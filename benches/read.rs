@@ -15,9 +15,10 @@ use std::hint::black_box;
 
 use common::{BYTES, FLOAT, INT64, entry, file, floats, ints};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tfarrow::{
-    FeatureSpec, Format, OutputCompression, ReaderBuilder, RecordKind, SinkOptions, convert, open_sink,
-};
+use tfarrow::options::RecordKind;
+use tfarrow::schema::FeatureSpec;
+use tfarrow::sink::{Format, OutputCompression, SinkOptions, open_sink};
+use tfarrow::{ReaderBuilder, convert};
 
 fn read(input: &str, kind: RecordKind, features: &[&str]) -> u64 {
     let mut builder = ReaderBuilder::new([input]).with_record(kind);

@@ -17,7 +17,9 @@ use arrow::datatypes::Float32Type;
 use arrow::ipc::writer::FileWriter;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array;
-use tfarrow::{ArrayCollector, BatchBuilder, DType, IpcMap, SinkOptions, open_sink, tensor};
+use tfarrow::DType;
+use tfarrow::array::{ArrayCollector, BatchBuilder, IpcMap, tensor};
+use tfarrow::sink::{SinkOptions, open_sink};
 
 /// 8 MiB a batch.
 const ROWS: usize = 2048;

@@ -15,7 +15,9 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use common::{BYTES, entry, file};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tfarrow::{FeatureSpec, Format, OutputCompression, ReaderBuilder, SinkOptions, open_sink};
+use tfarrow::ReaderBuilder;
+use tfarrow::schema::FeatureSpec;
+use tfarrow::sink::{Format, OutputCompression, SinkOptions, open_sink};
 
 fn batches(input: &str, features: &[&str]) -> Vec<RecordBatch> {
     let mut builder = ReaderBuilder::new([input]);

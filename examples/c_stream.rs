@@ -10,7 +10,7 @@
 use std::ffi::{CStr, CString, c_char};
 use std::ptr;
 
-use arrow::ffi_stream::FFI_ArrowArrayStream;
+use tfarrow::arrow::ffi_stream::FFI_ArrowArrayStream;
 use tfarrow::{ReaderBuilder, export_stream};
 
 /// Opens `input` and returns its stream, which is to be given back to [`tfarrow_free`]; null, and a

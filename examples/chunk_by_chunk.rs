@@ -6,8 +6,9 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
-use ndarray::{Array1, Axis, Ix2};
-use tfarrow::{ReaderBuilder, tensor};
+use tfarrow::ReaderBuilder;
+use tfarrow::array::tensor;
+use tfarrow::ndarray::{Array1, Axis, Ix2};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: chunk_by_chunk INPUT")?;

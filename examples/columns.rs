@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int64Type;
-use tfarrow::{FeatureSpec, ReaderBuilder};
+use tfarrow::ReaderBuilder;
+use tfarrow::arrow::array::{Array, AsArray};
+use tfarrow::arrow::datatypes::Int64Type;
+use tfarrow::schema::FeatureSpec;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: columns INPUT")?;

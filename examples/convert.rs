@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use tfarrow::{ReaderBuilder, Result, SinkOptions, convert, open_sink};
+use tfarrow::sink::{SinkOptions, open_sink};
+use tfarrow::{ReaderBuilder, Result, convert};
 
 fn run(input: &str, output: &str) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get());

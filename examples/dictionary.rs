@@ -5,7 +5,8 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
-use tfarrow::{ReaderBuilder, to_arrays};
+use tfarrow::ReaderBuilder;
+use tfarrow::array::to_arrays;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: dictionary INPUT")?;

@@ -6,8 +6,9 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
-use ndarray::Ix1;
-use tfarrow::{ReaderBuilder, drop_remainder, tensor};
+use tfarrow::array::tensor;
+use tfarrow::ndarray::Ix1;
+use tfarrow::{ReaderBuilder, drop_remainder};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: first_batches INPUT")?;

@@ -7,9 +7,10 @@
 //! libtensorflow is found in the active Python environment, or where `TENSORFLOW_DIR` says.
 #![allow(clippy::print_stdout, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
-use ndarray::{Array2, Array3, Ix1, Ix2, Ix3};
+use tfarrow::ReaderBuilder;
+use tfarrow::array::{tensor, to_arrays};
 use tfarrow::live::{Dataset, Values};
-use tfarrow::{ReaderBuilder, tensor, to_arrays};
+use tfarrow::ndarray::{Array2, Array3, Ix1, Ix2, Ix3};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

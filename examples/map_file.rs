@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use tfarrow::{IpcMap, tensor};
+use tfarrow::array::{IpcMap, tensor};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);

@@ -5,8 +5,9 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
-use ndarray::{Axis, Ix1, Ix2};
-use tfarrow::{ArrayCollector, ReaderBuilder};
+use tfarrow::ReaderBuilder;
+use tfarrow::array::ArrayCollector;
+use tfarrow::ndarray::{Axis, Ix1, Ix2};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: one_array INPUT")?;

@@ -6,8 +6,10 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use arrow::array::AsArray;
-use tfarrow::{Batches, Cardinality, ReaderBuilder, RecordKind, Result, Selection};
+use tfarrow::arrow::array::AsArray;
+use tfarrow::options::RecordKind;
+use tfarrow::source::{Cardinality, Selection};
+use tfarrow::{Batches, ReaderBuilder, Result};
 
 fn run(count: u64, files: &[String]) -> Result<()> {
     let builder = ReaderBuilder::new(files).with_record(RecordKind::Raw);

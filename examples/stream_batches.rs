@@ -4,9 +4,9 @@
 //! cargo run --example stream_batches -- 'examples/data/digits/digits.tfrecord-*'
 //! ```
 
-use arrow::array::{AsArray, RecordBatchReader};
-use arrow::datatypes::Float32Type;
 use tfarrow::ReaderBuilder;
+use tfarrow::arrow::array::{AsArray, RecordBatchReader};
+use tfarrow::arrow::datatypes::Float32Type;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: stream_batches INPUT")?;

@@ -15,7 +15,7 @@ use arrow::ffi_stream::FFI_ArrowArrayStream;
 /// ends.
 ///
 /// ```
-/// use arrow::ffi_stream::ArrowArrayStreamReader;
+/// use tfarrow::arrow::ffi_stream::ArrowArrayStreamReader;
 /// use tfarrow::{ReaderBuilder, export_stream};
 ///
 /// let reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).build()?;

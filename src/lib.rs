@@ -1,14 +1,22 @@
 //! TensorFlow datasets as Apache Arrow: read batch by batch, written as files that pandas, polars,
 //! pyarrow and DuckDB open at once. TensorFlow is not needed.
 //!
-//! # Which type do I need?
+//! # Where is what I need?
 //!
-//! * [`ReaderBuilder`] names the input and how to read it.
-//! * [`Reader`] is what it builds: an iterator of [`RecordBatch`](arrow::array::RecordBatch)es, and
-//!   a [`RecordBatchReader`](arrow::array::RecordBatchReader) for everything that takes one.
-//! * [`convert`] reads a source with several threads and writes it with a [`Sink`] that
-//!   [`open_sink`] opens.
-//! * [`Source`] is what to implement for another kind of input; [`conformance`] checks it.
+//! * [`ReaderBuilder`] names the input and how to read it; what it builds, a [`Reader`], is an iterator
+//!   of [`RecordBatch`](arrow::array::RecordBatch)es.
+//! * [`Conversion`] writes what a builder names to a file or a folder of files.
+//! * [`array`](mod@array): columns of tensors as `ndarray` views, whole datasets as arrays, mapped files.
+//! * [`schema`]: what to say of features, and casts. [`options`]: the values of options, and the table
+//!   of them all.
+//! * [`source`]: what is read, cut into units and decoded on any thread; implement
+//!   [`Source`](source::Source) for another kind of input, which [`conformance`] checks.
+//!   [`input`]: stores of files, to read from elsewhere than local folders.
+//! * [`sink`]: where batches go, one by one. [`report`]: what there is to say about a dataset.
+//! * [`live`]: `tf.data` pipelines. [`elements`]: elements that the caller delivers.
+//!
+//! The crates whose types stand in this one's are its own too: with `tfarrow::arrow` (version 59), [`half`],
+//! `tfarrow::ndarray` and `num_complex` the versions are the same, whatever `cargo add arrow` takes.
 //!
 //! # Read batches
 //!
@@ -31,8 +39,8 @@
 //! What is not asked for is not decoded.
 //!
 //! ```
-//! use arrow::array::AsArray;
-//! use arrow::datatypes::Int64Type;
+//! use tfarrow::arrow::array::AsArray;
+//! use tfarrow::arrow::datatypes::Int64Type;
 //! use tfarrow::ReaderBuilder;
 //!
 //! let reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"])
@@ -49,7 +57,8 @@
 //! # Write Parquet
 //!
 //! ```
-//! use tfarrow::{ReaderBuilder, SinkOptions, convert, open_sink};
+//! use tfarrow::sink::{SinkOptions, open_sink};
+//! use tfarrow::{ReaderBuilder, convert};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("digits.parquet");
@@ -67,9 +76,10 @@
 //! values, one row after the other, in one buffer.
 //!
 //! ```
-//! use arrow::array::AsArray;
-//! use arrow::datatypes::Float32Type;
-//! use tfarrow::{FixedShapeTensor, ReaderBuilder};
+//! use tfarrow::arrow::array::AsArray;
+//! use tfarrow::arrow::datatypes::Float32Type;
+//! use tfarrow::array::FixedShapeTensor;
+//! use tfarrow::ReaderBuilder;
 //!
 //! let mut reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).build()?;
 //! let batch = reader.next().expect("a batch")?;
@@ -87,21 +97,24 @@
 //!
 //! Rows come in the order of the source: shards in the order of their names, one after the other,
 //! whatever the number of threads; so do the batches, which all have
-//! [`batch_rows`](ReadOptions::batch_rows) rows but for the last. Memory is bounded by the size of
+//! [`batch_rows`](source::ReadOptions::batch_rows) rows but for the last. Memory is bounded by the size of
 //! a batch times the number of threads, not by the size of the dataset.
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! | --- | --- | --- |
-//! | `cli` | yes | the `tfarrow` program |
+//! | `cli` | yes | the `tfarrow` program; a library does without it |
 //! | `gzip` | yes | GZIP and ZLIB input |
-//! | `parquet` | yes | the Parquet sink |
-//! | `ndarray` | yes | [`tensor`] views, [`from_array`], [`to_arrays`] |
-//! | `mmap` | yes | [`IpcMap`] |
+//! | `array-record` | yes | ArrayRecord input |
+//! | `image` | yes | [images decoded to tensors](ReaderBuilder::with_decode_images) |
+//! | `parquet` | yes | Parquet, input and output |
+//! | `ndarray` | yes | views of [`array`](mod@array), [`from_array`](array::from_array), [`to_arrays`](array::to_arrays) |
+//! | `mmap` | yes | [`IpcMap`](array::IpcMap) |
 //! | `npz` | yes | `.npz` output |
 //! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
-//! | `tensorflow` | no | live `tf.data` pipelines, run by libtensorflow, which is found at run time |
+//! | `tensorflow` | no | [`live`] pipelines, run by libtensorflow, which is found at run time |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(
     test,
@@ -120,62 +133,61 @@ pub mod input;
 pub mod options;
 mod reader;
 pub mod report;
-mod schema;
-mod sink;
-mod source;
+pub mod schema;
+pub mod sink;
+pub mod source;
 mod tensor;
 mod text;
 mod tf;
 mod wire;
 
-#[cfg(feature = "ndarray")]
-pub use column::array::{BatchBuilder, from_array, from_view};
 pub use convert::{Conversion, Converted, FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
-pub use options::{
-    BFloat16Storage, BoolStorage, InferRecords, OnError, ParquetEncodings, RecordKind, Structure,
-    TensorLayout,
-};
 pub use reader::conformance;
 pub use reader::remainder::{DropRemainder, drop_remainder};
 pub use reader::{Batches, Reader, ReaderBuilder};
-pub use schema::cast::Cast;
-pub use schema::feature::{DefaultValue, Encoding, FeatureSpec, Missing};
-pub use schema::features_file::parse_features;
-pub use sink::{Format, OutputCompression, Sink, SinkOptions, open_sink, remove_partial_outputs};
-#[cfg(feature = "mmap")]
-pub use source::ipc_map::{IpcMap, MappedBatch};
+pub use tf::dtype::DType;
+pub use tf::shape::Shape;
+pub use tf::spec::ElementSpec;
+
+/// The crates whose types stand in this one's: use them as `tfarrow::arrow` (59), and the versions are
+/// the same whatever `cargo add` would take.
+pub use arrow;
+pub use half;
+#[cfg(feature = "ndarray")]
+pub use {ndarray, num_complex};
+
+/// Tensor columns: their types, and columns as arrays, in memory or mapped from files.
+pub mod array {
+    pub use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor};
+
+    #[cfg(feature = "ndarray")]
+    pub use crate::column::array::{BatchBuilder, from_array, from_view};
+    #[cfg(feature = "mmap")]
+    pub use crate::source::ipc_map::{IpcMap, MappedBatch};
+    #[cfg(feature = "ndarray")]
+    pub use crate::tensor::{
+        collect::{ArrayCollector, Arrays, to_arrays},
+        column::{TensorColumn, tensor},
+        parts::{Bytes, Ragged, Sparse, SparseRow},
+        scalar::Scalar,
+    };
+}
+
 /// Elements that the caller delivers: datasets that run elsewhere, such as `tf.data` in Python.
 pub mod elements {
     pub use crate::source::elements::{Component, Deliveries, Delivery, Elements, Values, Wanted};
 }
-pub use source::kinds::input_kinds;
-pub use source::live::PYTHON_HELPER;
-/// Pipelines built in Rust and run by TensorFlow.
-#[cfg(feature = "tensorflow")]
+
+/// Pipelines: built in Rust, or exported from Python, and run by TensorFlow.
 pub mod live {
+    pub use crate::source::live::PYTHON_HELPER;
+    #[cfg(feature = "tensorflow")]
     pub use crate::source::live::{Components, DataOptions, Dataset, ModelFunction, Values};
+    pub use crate::wire::compress::Compression;
 }
-pub use source::options::DEFAULT_MAX_RECORD_BYTES;
-pub use source::report::{Failure, Report};
-pub use source::{
-    Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Selection, Source,
-    Unit, Units, Verified,
-};
-pub use tensor::extension::{FixedShapeTensor, VariableShapeTensor};
-#[cfg(feature = "ndarray")]
-pub use tensor::{
-    collect::{ArrayCollector, Arrays, to_arrays},
-    column::{TensorColumn, tensor},
-    element::Element,
-    parts::{Bytes, Ragged, Sparse, SparseRow},
-};
-pub use tf::dtype::DType;
-pub use tf::shape::Shape;
-pub use tf::spec::ElementSpec;
-pub use wire::compress::Compression;
 
 /// The programs of the README, so that they are compiled.
 #[cfg(doctest)]

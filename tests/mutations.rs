@@ -16,7 +16,9 @@ use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray};
 use common::repo;
-use tfarrow::{OnError, ReadOptions, ReaderBuilder, RecordKind};
+use tfarrow::ReaderBuilder;
+use tfarrow::options::{OnError, RecordKind};
+use tfarrow::source::ReadOptions;
 
 /// More than any fixture, read once, needs.
 const MEMORY: usize = 192 << 20;

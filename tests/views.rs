@@ -17,10 +17,10 @@ use half::{bf16, f16};
 use ndarray::{Array as NdArray, ArrayD, Axis, Ix1, Ix2, Ix4, IxDyn, array, s};
 use num_complex::Complex;
 use proptest::prelude::*;
-use tfarrow::{
-    BatchBuilder, BoolStorage, Element, FixedShapeTensor, TensorColumn, TensorLayout, VariableShapeTensor,
-    from_array, from_view, tensor,
+use tfarrow::array::{
+    BatchBuilder, FixedShapeTensor, Scalar, TensorColumn, VariableShapeTensor, from_array, from_view, tensor,
 };
+use tfarrow::options::{BoolStorage, TensorLayout};
 
 fn item(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("item", data_type, true))
@@ -522,7 +522,7 @@ enum Memory {
     Transposed,
 }
 
-fn laid_out<T: Element>(values: &ArrayD<T>, memory: Memory) -> ArrayD<T> {
+fn laid_out<T: Scalar>(values: &ArrayD<T>, memory: Memory) -> ArrayD<T> {
     let shape = values.shape().to_vec();
     let mut out = match memory {
         Memory::Standard => return values.clone(),
@@ -552,7 +552,7 @@ trait SliceEach<T> {
     fn slice_each_axis_move(self, step: isize) -> ArrayD<T>;
 }
 
-impl<T: Element> SliceEach<T> for ArrayD<T> {
+impl<T: Scalar> SliceEach<T> for ArrayD<T> {
     fn slice_each_axis_move(mut self, step: isize) -> ArrayD<T> {
         for axis in 0..self.ndim() {
             self.slice_axis_inplace(Axis(axis), ndarray::Slice::new(0, None, step));
@@ -561,7 +561,7 @@ impl<T: Element> SliceEach<T> for ArrayD<T> {
     }
 }
 
-fn round_trip<T: Element>(shape: &[usize], memory: Memory, layout: TensorLayout, make: impl Fn(usize) -> T) {
+fn round_trip<T: Scalar>(shape: &[usize], memory: Memory, layout: TensorLayout, make: impl Fn(usize) -> T) {
     let len = shape.iter().product();
     let values = ArrayD::from_shape_vec(IxDyn(shape), (0..len).map(make).collect()).unwrap();
     let array = laid_out(&values, memory);

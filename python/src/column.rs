@@ -23,7 +23,7 @@ use arrow::datatypes::{
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use tfarrow::{FixedShapeTensor, VariableShapeTensor};
+use tfarrow::array::{FixedShapeTensor, VariableShapeTensor};
 
 use crate::buffer::Buffer;
 use crate::error::raise;

@@ -7,7 +7,8 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple};
 use tfarrow::elements::{Component, Deliveries, Delivery, Elements, Values, Wanted};
-use tfarrow::{Cardinality, Error, ErrorKind};
+use tfarrow::source::Cardinality;
+use tfarrow::{Error, ErrorKind};
 
 use crate::buffer;
 

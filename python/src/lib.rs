@@ -38,6 +38,6 @@ mod _tfarrow {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("PYTHON_HELPER", tfarrow::PYTHON_HELPER)
+        module.add("PYTHON_HELPER", tfarrow::live::PYTHON_HELPER)
     }
 }

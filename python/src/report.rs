@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use tfarrow::options::Dialect;
+use tfarrow::options::OnError;
 use tfarrow::report::{Comparison, Page, Profile};
-use tfarrow::{OnError, Progress, ReadOptions, Source};
+use tfarrow::source::{Progress, ReadOptions, Source};
 
 use crate::error::OrRaise;
 use crate::worker::wait_and_watch;

@@ -10,10 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use serde_json::Value;
 use tfarrow::options::Dialect;
-use tfarrow::{
-    Batches, Cardinality, Conversion, ElementSpec, Error, Progress, ReadOptions, ReaderBuilder, Selection,
-    Source,
-};
+use tfarrow::source::{Cardinality, Progress, ReadOptions, Selection, Source};
+use tfarrow::{Batches, Conversion, ElementSpec, Error, ReaderBuilder};
 
 use crate::batch::PyBatch;
 use crate::capsule;

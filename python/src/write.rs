@@ -7,7 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tfarrow::options::{Dialect, OPTIONS, Topic};
 use tfarrow::report::Verification;
-use tfarrow::{Conversion, Converted, Progress, ReaderBuilder, Report, SinkOptions};
+use tfarrow::sink::SinkOptions;
+use tfarrow::source::{Progress, Report};
+use tfarrow::{Conversion, Converted, ReaderBuilder};
 
 use crate::capsule;
 use crate::error::OrRaise;

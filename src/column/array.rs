@@ -12,8 +12,8 @@ use ndarray::{Array as NdArray, ArrayView, Dimension};
 use crate::error::{Error, Result};
 use crate::options::{BFloat16Storage, BoolStorage, TensorLayout};
 use crate::schema::mapping::{MappingOptions, field};
-use crate::tensor::element::Element;
 use crate::tensor::extension::list_size;
+use crate::tensor::scalar::Scalar;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
@@ -26,8 +26,8 @@ use crate::tf::spec::ElementSpec;
 /// `bf16` is kept as its bits, in UInt16.
 ///
 /// ```
-/// use ndarray::Array;
-/// use tfarrow::from_array;
+/// use tfarrow::ndarray::Array;
+/// use tfarrow::array::from_array;
 ///
 /// let array = Array::<f32, _>::zeros((10, 28, 28));
 /// let memory = array.as_ptr();
@@ -39,7 +39,7 @@ use crate::tf::spec::ElementSpec;
 ///
 /// # Errors
 /// The array has no dimension, or a row has more than 2³¹−1 values.
-pub fn from_array<T: Element, D: Dimension>(name: &str, array: NdArray<T, D>) -> Result<(Field, ArrayRef)> {
+pub fn from_array<T: Scalar, D: Dimension>(name: &str, array: NdArray<T, D>) -> Result<(Field, ArrayRef)> {
     with_layout(name, array, TensorLayout::Extension)
 }
 
@@ -47,7 +47,7 @@ pub fn from_array<T: Element, D: Dimension>(name: &str, array: NdArray<T, D>) ->
 ///
 /// # Errors
 /// As for [`from_array`].
-pub fn from_view<T: Element, D: Dimension>(
+pub fn from_view<T: Scalar, D: Dimension>(
     name: &str,
     view: &ArrayView<'_, T, D>,
 ) -> Result<(Field, ArrayRef)> {
@@ -57,8 +57,8 @@ pub fn from_view<T: Element, D: Dimension>(
 /// Makes a [`RecordBatch`] with tensor columns from named arrays of one length.
 ///
 /// ```
-/// use ndarray::{Array, array};
-/// use tfarrow::BatchBuilder;
+/// use tfarrow::ndarray::{Array, array};
+/// use tfarrow::array::BatchBuilder;
 ///
 /// let batch = BatchBuilder::new()
 ///     .with_array("image", Array::<u8, _>::zeros((2, 28, 28)))
@@ -99,14 +99,14 @@ impl BatchBuilder {
     /// Adds a column made from an owned array, as [`from_array`] does: not copied if it is in
     /// standard layout.
     #[must_use]
-    pub fn with_array<T: Element, D: Dimension>(self, name: &str, array: NdArray<T, D>) -> Self {
+    pub fn with_array<T: Scalar, D: Dimension>(self, name: &str, array: NdArray<T, D>) -> Self {
         let layout = self.layout;
         self.with(name, |name| with_layout(name, array, layout))
     }
 
     /// Adds a column made from a view, whose values are copied.
     #[must_use]
-    pub fn with_view<T: Element, D: Dimension>(self, name: &str, view: &ArrayView<'_, T, D>) -> Self {
+    pub fn with_view<T: Scalar, D: Dimension>(self, name: &str, view: &ArrayView<'_, T, D>) -> Self {
         self.with_array(name, standard(view))
     }
 
@@ -169,11 +169,11 @@ impl BatchBuilder {
     }
 }
 
-fn standard<T: Element, D: Dimension>(view: &ArrayView<'_, T, D>) -> NdArray<T, D> {
+fn standard<T: Scalar, D: Dimension>(view: &ArrayView<'_, T, D>) -> NdArray<T, D> {
     view.as_standard_layout().into_owned()
 }
 
-fn with_layout<T: Element, D: Dimension>(
+fn with_layout<T: Scalar, D: Dimension>(
     name: &str,
     array: NdArray<T, D>,
     layout: TensorLayout,

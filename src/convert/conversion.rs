@@ -15,7 +15,8 @@ use crate::source::{ReadOptions, Source};
 /// A dataset on its way to a file, or to a folder of part files.
 ///
 /// ```
-/// use tfarrow::{Conversion, ReaderBuilder, SinkOptions};
+/// use tfarrow::sink::SinkOptions;
+/// use tfarrow::{Conversion, ReaderBuilder};
 ///
 /// let folder = tempfile::tempdir()?;
 /// let builder = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]);

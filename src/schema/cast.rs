@@ -57,7 +57,8 @@ impl Cast {
     /// Reads the forms `FROM:TO` and `COLUMN=TO`.
     ///
     /// ```
-    /// use tfarrow::{Cast, DType};
+    /// use tfarrow::schema::Cast;
+    /// use tfarrow::DType;
     ///
     /// assert_eq!(Cast::parse("float64:float32")?, Cast::every(DType::Float64, DType::Float32)?);
     /// assert_eq!(Cast::parse("label=uint8")?, Cast::column("label", DType::UInt8)?);

@@ -138,7 +138,8 @@ impl FeatureSpec {
     /// is followed by a type.
     ///
     /// ```
-    /// use tfarrow::{DType, FeatureSpec, Missing, Shape};
+    /// use tfarrow::schema::{FeatureSpec, Missing};
+    /// use tfarrow::{DType, Shape};
     ///
     /// let spec = FeatureSpec::parse("box:float32[?,4]?")?;
     /// assert_eq!(spec.dtype, DType::Float32);

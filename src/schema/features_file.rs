@@ -22,7 +22,7 @@ const UNREAD_STAGES: [&str; 5] = ["DEPRECATED", "DISABLED", "PLANNED", "ALPHA", 
 /// [`FeatureSpec::parse_type`] reads it, or an object:
 ///
 /// ```
-/// let specs = tfarrow::parse_features(r#"{
+/// let specs = tfarrow::schema::parse_features(r#"{
 ///     "label": "int64",
 ///     "image": "raw<uint8>[64,64,3]",
 ///     "weight": {"type": "float32", "default": 1.0},

@@ -1,4 +1,4 @@
-//! The plan: which Arrow column each component of an element becomes.
+//! The plan: which Arrow column each component of an element becomes; and what a caller may say of it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,10 @@ use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
-use feature::{FeatureSpec, nearest};
+pub use cast::Cast;
+use feature::nearest;
+pub use feature::{DefaultValue, Encoding, FeatureSpec, Missing};
+pub use features_file::parse_features;
 use mapping::MappingOptions;
 
 pub(crate) mod cast;

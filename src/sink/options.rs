@@ -278,7 +278,7 @@ impl SinkOptions {
     /// [`OPTIONS`](crate::options::OPTIONS) for the keys.
     ///
     /// ```
-    /// use tfarrow::SinkOptions;
+    /// use tfarrow::sink::SinkOptions;
     ///
     /// let options = SinkOptions::new().set("compression", "zstd:9")?.set("row_group_rows", "10000")?;
     /// # Ok::<(), tfarrow::Error>(())

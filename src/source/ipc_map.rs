@@ -32,9 +32,9 @@ const MAGIC_BYTES: usize = 8;
 /// tfarrow writes without compression have neither.
 ///
 /// ```
-/// # use ndarray::Array;
-/// # use tfarrow::{BatchBuilder, tensor};
-/// use tfarrow::IpcMap;
+/// # use tfarrow::ndarray::Array;
+/// # use tfarrow::array::{BatchBuilder, tensor};
+/// use tfarrow::array::IpcMap;
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("images.arrow");
 /// # let batch = BatchBuilder::new().with_array("image", Array::<u8, _>::zeros((2, 28, 28))).build()?;

@@ -19,8 +19,10 @@ use arrow::datatypes::SchemaRef;
 use crate::error::{Error, Result};
 use crate::options::OnError;
 use crate::tf::spec::ElementSpec;
+pub use kinds::input_kinds;
+pub use options::DEFAULT_MAX_RECORD_BYTES;
 pub use partition::{InputFile, Partition, PartitionRange};
-use report::{Failure, Report};
+pub use report::{Failure, Report};
 
 #[cfg(feature = "array-record")]
 pub(crate) mod array_record;

@@ -13,8 +13,8 @@ use num_complex::Complex;
 
 use super::column::{element_shape, internal, permuted_axes, shape_of};
 use super::dense::{Dense, is_complex};
-use super::element::Element;
 use super::memory::advise_large_pages;
+use super::scalar::Scalar;
 use crate::error::{Error, Result};
 use crate::tf::dtype::DType;
 
@@ -30,9 +30,9 @@ const CAST_VALUES: usize = 1 << 16;
 /// (Linux).
 ///
 /// ```
-/// use arrow::array::RecordBatchIterator;
-/// use ndarray::{Array, array};
-/// use tfarrow::{BatchBuilder, to_arrays};
+/// use tfarrow::arrow::array::RecordBatchIterator;
+/// use tfarrow::ndarray::{Array, array};
+/// use tfarrow::array::{BatchBuilder, to_arrays};
 ///
 /// let batch = BatchBuilder::new().with_array("x", array![[1f32, 2.], [3., 4.]]).build()?;
 /// let reader = RecordBatchIterator::new([Ok(batch.clone()), Ok(batch.slice(0, 1))], batch.schema());
@@ -50,10 +50,11 @@ pub fn to_arrays(reader: impl RecordBatchReader) -> Result<Arrays> {
 /// Collects batches into arrays, with choices: which columns, how many rows to expect, which casts.
 ///
 /// ```
-/// # use arrow::array::RecordBatchIterator;
-/// # use ndarray::array;
-/// # use tfarrow::BatchBuilder;
-/// use tfarrow::{ArrayCollector, DType};
+/// # use tfarrow::arrow::array::RecordBatchIterator;
+/// # use tfarrow::ndarray::array;
+/// # use tfarrow::array::BatchBuilder;
+/// use tfarrow::array::ArrayCollector;
+/// use tfarrow::DType;
 /// # let batch = BatchBuilder::new().with_array("x", array![1f64, 2.]).with_array("y", array![1, 2]).build()?;
 /// # let schema = batch.schema();
 /// # let reader = RecordBatchIterator::new([Ok(batch)], schema);
@@ -245,7 +246,7 @@ struct Values<T> {
     cast: bool,
 }
 
-impl<T: Element> Values<T> {
+impl<T: Scalar> Values<T> {
     fn start(dense: &Dense<'_>, rows: Option<usize>, cast: bool) -> Result<Box<dyn Column>> {
         let shape = element_shape::<T>(dense)?;
         let axes = permuted_axes(dense, shape.len() + 1)?;
@@ -262,7 +263,7 @@ impl<T: Element> Values<T> {
     }
 }
 
-impl<T: Element> Column for Values<T> {
+impl<T: Scalar> Column for Values<T> {
     fn append(&mut self, dense: &Dense<'_>) -> Result<()> {
         let len = dense.rows * dense.row_values;
         if !self.cast {
@@ -382,7 +383,7 @@ impl Arrays {
         self.find(name).ok().map(|array| array.shape.as_slice())
     }
 
-    /// Array `name`, borrowed. `T` is the Rust type of its dtype: an [`Element`], or `bool`.
+    /// Array `name`, borrowed. `T` is the Rust type of its dtype: an [`Scalar`], or `bool`.
     ///
     /// # Errors
     /// There is no such array, or its values are of another type.

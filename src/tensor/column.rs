@@ -6,9 +6,9 @@ use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn};
 
 use super::dense::{Dense, is_order, tf_dtype};
-use super::element::{Element, views_of};
 use super::extension::VariableShapeTensor;
 use super::parts::{Bytes, Ragged, Sparse};
+use super::scalar::{Scalar, views_of};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 use crate::tf::dtype::DType;
@@ -16,8 +16,8 @@ use crate::tf::dtype::DType;
 /// The column `name` of `batch`, to be viewed as arrays. O(1); copies nothing.
 ///
 /// ```
-/// use ndarray::Array;
-/// use tfarrow::{BatchBuilder, tensor};
+/// use tfarrow::ndarray::Array;
+/// use tfarrow::array::{BatchBuilder, tensor};
 ///
 /// let images = Array::from_shape_fn((2, 4, 4), |(i, y, x)| (16 * i + 4 * y + x) as u8);
 /// let batch = BatchBuilder::new().with_array("image", images).build()?;
@@ -143,7 +143,7 @@ impl<'a> TensorColumn<'a> {
     /// - The values are not of type `T`.
     /// - Rows differ in shape, or are lists, strings, bits.
     /// - A row is null, or a value inside of a row.
-    pub fn view<T: Element>(&self) -> Result<ArrayViewD<'a, T>> {
+    pub fn view<T: Scalar>(&self) -> Result<ArrayViewD<'a, T>> {
         self.located(|| {
             let dense = self.dense()?;
             let view = dense_view(dense, 0, dense.rows)?;
@@ -156,8 +156,8 @@ impl<'a> TensorColumn<'a> {
     /// column of numbers, `Ix4` for images of height, width and channels. O(1).
     ///
     /// ```
-    /// use ndarray::{Array, Ix2};
-    /// use tfarrow::{BatchBuilder, tensor};
+    /// use tfarrow::ndarray::{Array, Ix2};
+    /// use tfarrow::array::{BatchBuilder, tensor};
     ///
     /// let batch = BatchBuilder::new().with_array("x", Array::<f32, _>::zeros((3, 2))).build()?;
     /// let x = tensor(&batch, "x")?.view_as::<f32, Ix2>()?;
@@ -167,7 +167,7 @@ impl<'a> TensorColumn<'a> {
     ///
     /// # Errors
     /// As for [`view`](Self::view), and when the number of dimensions is another.
-    pub fn view_as<T: Element, D: Dimension>(&self) -> Result<ArrayView<'a, T, D>> {
+    pub fn view_as<T: Scalar, D: Dimension>(&self) -> Result<ArrayView<'a, T, D>> {
         let view = self.view::<T>()?;
         let (shape, expected) = (view.shape().to_vec(), D::NDIM);
         view.into_dimensionality::<D>().map_err(|_| {
@@ -185,7 +185,7 @@ impl<'a> TensorColumn<'a> {
     ///
     /// # Errors
     /// As for [`view`](Self::view), but a null row is no error.
-    pub fn view_masked<T: Element>(&self) -> Result<(ArrayViewD<'a, T>, Option<&'a NullBuffer>)> {
+    pub fn view_masked<T: Scalar>(&self) -> Result<(ArrayViewD<'a, T>, Option<&'a NullBuffer>)> {
         self.located(|| {
             let dense = self.dense()?;
             let view = dense_view(dense, 0, dense.rows)?;
@@ -204,7 +204,7 @@ impl<'a> TensorColumn<'a> {
     /// - The values are not of type `T`.
     /// - The column holds lists of lists, strings, bits or sparse tensors.
     /// - The row's shape does not fit its number of values.
-    pub fn row<T: Element>(&self, row: usize) -> Result<ArrayViewD<'a, T>> {
+    pub fn row<T: Scalar>(&self, row: usize) -> Result<ArrayViewD<'a, T>> {
         self.located(|| {
             if row >= self.len() {
                 return Err(Error::config("no such row")
@@ -341,7 +341,7 @@ impl<'a> Variable<'a> {
         Ok(Some(Self { nulls: parts.nulls(), data, values, shapes: &**shapes, permutation }))
     }
 
-    fn row<T: Element>(&self, row: usize) -> Result<ArrayViewD<'a, T>> {
+    fn row<T: Scalar>(&self, row: usize) -> Result<ArrayViewD<'a, T>> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return Err(Error::mismatch("null row in a tensor column"));
         }
@@ -420,7 +420,7 @@ pub(super) fn range(list: &ListArray, row: usize) -> Result<(usize, usize)> {
 }
 
 /// `rows` rows from `start` as one array.
-pub(super) fn dense_view<'a, T: Element>(
+pub(super) fn dense_view<'a, T: Scalar>(
     dense: &Dense<'a>,
     start: usize,
     rows: usize,
@@ -446,14 +446,14 @@ pub(super) fn permuted_axes(dense: &Dense<'_>, ndim: usize) -> Result<Option<Vec
     Ok(Some(shown.to_vec()))
 }
 
-fn element_slice<'a, T: Element>(dense: &Dense<'a>, start: usize, len: usize) -> Result<&'a [T]> {
+fn element_slice<'a, T: Scalar>(dense: &Dense<'a>, start: usize, len: usize) -> Result<&'a [T]> {
     let values = T::values(dense.values, dense.tf_dtype).ok_or_else(|| wrong_type::<T>(dense))?;
     let (start, len) = (start / T::PARTS, len / T::PARTS);
     values.get(start..start + len).ok_or_else(|| Error::corrupt("a column shorter than its rows"))
 }
 
 /// The shape of a row in elements rather than in their parts.
-pub(super) fn element_shape<T: Element>(dense: &Dense<'_>) -> Result<Vec<usize>> {
+pub(super) fn element_shape<T: Scalar>(dense: &Dense<'_>) -> Result<Vec<usize>> {
     match dense.shape.split_last() {
         _ if T::PARTS == 1 => Ok(dense.shape.clone()),
         Some((last, shape)) if *last == T::PARTS => Ok(shape.to_vec()),
@@ -461,7 +461,7 @@ pub(super) fn element_shape<T: Element>(dense: &Dense<'_>) -> Result<Vec<usize>>
     }
 }
 
-pub(super) fn wrong_type<T: Element>(dense: &Dense<'_>) -> Error {
+pub(super) fn wrong_type<T: Scalar>(dense: &Dense<'_>) -> Error {
     let error = Error::mismatch("wrong type of values").expected(T::NAME, dense.describe());
     match dense.values.data_type() {
         DataType::Boolean => error.with_hint(Phrase::new(

@@ -9,8 +9,8 @@ pub(crate) mod collect;
 #[cfg(feature = "ndarray")]
 pub(crate) mod column;
 #[cfg(feature = "ndarray")]
-pub(crate) mod element;
-#[cfg(feature = "ndarray")]
 mod memory;
 #[cfg(feature = "ndarray")]
 pub(crate) mod parts;
+#[cfg(feature = "ndarray")]
+pub(crate) mod scalar;

@@ -9,7 +9,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Ix1, Ix2};
 
 use super::column::{dense_view, range};
 use super::dense::Dense;
-use super::element::Element;
+use super::scalar::Scalar;
 use crate::error::{Error, Result};
 use crate::tf::dtype::DType;
 
@@ -45,7 +45,7 @@ impl<'a> Ragged<'a> {
     ///
     /// # Errors
     /// The values are not of type `T`.
-    pub fn values<T: Element>(&self) -> Result<ArrayViewD<'a, T>> {
+    pub fn values<T: Scalar>(&self) -> Result<ArrayViewD<'a, T>> {
         dense_view(&self.values, 0, self.values.rows)
     }
 
@@ -149,7 +149,7 @@ impl<'a> Sparse<'a> {
     ///
     /// # Errors
     /// The values are not of type `T`.
-    pub fn values<T: Element>(&self) -> Result<ArrayView1<'a, T>> {
+    pub fn values<T: Scalar>(&self) -> Result<ArrayView1<'a, T>> {
         one(dense_view(&self.dense_values, 0, self.dense_values.rows)?)
     }
 
@@ -172,7 +172,7 @@ impl<'a> Sparse<'a> {
     /// # Errors
     /// There is no such row, the values are not of type `T`, or there are more or fewer values than
     /// indices.
-    pub fn row<T: Element>(&self, row: usize) -> Result<SparseRow<'a, T>> {
+    pub fn row<T: Scalar>(&self, row: usize) -> Result<SparseRow<'a, T>> {
         if row >= self.len() {
             return Err(
                 Error::config("no such row").expected(format!("less than {}", self.len()), row.to_string())
@@ -193,11 +193,11 @@ impl<'a> Sparse<'a> {
     }
 }
 
-fn one<T: Element>(view: ArrayViewD<'_, T>) -> Result<ArrayView1<'_, T>> {
+fn one<T: Scalar>(view: ArrayViewD<'_, T>) -> Result<ArrayView1<'_, T>> {
     view.into_dimensionality::<Ix1>().map_err(super::column::internal)
 }
 
-fn two<T: Element>(view: ArrayViewD<'_, T>) -> Result<ArrayView2<'_, T>> {
+fn two<T: Scalar>(view: ArrayViewD<'_, T>) -> Result<ArrayView2<'_, T>> {
     view.into_dimensionality::<Ix2>().map_err(super::column::internal)
 }
 

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use tfarrow::input::{Entry, ReadAt, Stat, Store};
-use tfarrow::{ErrorKind as Kind, OnError, ReaderBuilder, RecordKind, Result};
+use tfarrow::options::{OnError, RecordKind};
+use tfarrow::{ErrorKind as Kind, ReaderBuilder, Result};
 
 use crate::common::{golden, repo, tfarrow};
 
@@ -58,7 +59,7 @@ fn the_document_lists_the_kinds_that_are_recognised() {
     let rows = document.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| ---"));
     let listed: Vec<String> = rows.filter(|row| !row.ends_with("| known by |")).map(str::to_owned).collect();
     let kinds: Vec<String> =
-        tfarrow::input_kinds().map(|(name, known_by)| format!("| {name} | {known_by} |")).collect();
+        tfarrow::source::input_kinds().map(|(name, known_by)| format!("| {name} | {known_by} |")).collect();
     assert_eq!(listed, kinds);
 }
 
@@ -358,7 +359,7 @@ fn a_projected_source_asks_for_nothing_again_and_reads_less() {
         let column = columns.find(|name| *name == "label").unwrap_or(first);
         let projected = source.project(&[column]).unwrap();
         assert_eq!(all(), opened, "{name}");
-        let read = |source: &Arc<dyn tfarrow::Source>| {
+        let read = |source: &Arc<dyn tfarrow::source::Source>| {
             let before = all()[4];
             let read = tfarrow::Batches::new(source.clone(), builder.read_options(), 1).unwrap();
             let batches: Vec<RecordBatch> = read.collect::<Result<_, _>>().unwrap();

@@ -11,7 +11,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions};
 use ndarray::Array as NdArray;
-use tfarrow::{BatchBuilder, IpcMap, SinkOptions, open_sink, tensor};
+use tfarrow::array::{BatchBuilder, IpcMap, tensor};
+use tfarrow::sink::{SinkOptions, open_sink};
 
 fn batch(k: usize, rows: usize) -> RecordBatch {
     let image =

@@ -9,9 +9,11 @@ use std::sync::OnceLock;
 
 use crate::common::{Dir, Table, command, python, repo, run_python, tfarrow};
 use crate::options::{Sample, wrong};
+use tfarrow::array::{tensor, to_arrays};
 use tfarrow::live::{DataOptions, Dataset, ModelFunction, Values};
 use tfarrow::options::InputKind;
-use tfarrow::{Cardinality, ErrorKind, ReaderBuilder, Selection, conformance, tensor, to_arrays};
+use tfarrow::source::{Cardinality, Selection};
+use tfarrow::{ErrorKind, ReaderBuilder, conformance};
 
 /// Where the exported pipelines are.
 struct Exported(PathBuf);

@@ -16,7 +16,10 @@ use arrow::datatypes::{DataType, Field};
 use half::{bf16, f16};
 use ndarray::{Array as NdArray, array};
 use num_complex::Complex;
-use tfarrow::{BatchBuilder, BoolStorage, ErrorKind, OutputCompression, SinkOptions, open_sink};
+use tfarrow::ErrorKind;
+use tfarrow::array::BatchBuilder;
+use tfarrow::options::BoolStorage;
+use tfarrow::sink::{OutputCompression, SinkOptions, open_sink};
 
 fn write(path: &Path, batches: &[RecordBatch], options: &SinkOptions) -> tfarrow::Result<u64> {
     let mut sink = open_sink(path, batches[0].schema_ref(), options)?;

@@ -16,10 +16,9 @@ use crate::common::{Dir, repo, tfarrow};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, SchemaRef};
-use tfarrow::{
-    Batches, Cardinality, Decoded, ElementSpec, Partition, ReadOptions, ReaderBuilder, RecordKind, Result,
-    Source, Unit, Units,
-};
+use tfarrow::options::RecordKind;
+use tfarrow::source::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units};
+use tfarrow::{Batches, ElementSpec, ReaderBuilder, Result};
 
 /// Where threads wait for another one to decode at the same time.
 #[derive(Debug, Default)]

@@ -19,7 +19,9 @@ use arrow::datatypes::{DataType, Field};
 use serde_json::json;
 use tfarrow::elements::{Component, Deliveries, Delivery, Elements, Values, Wanted};
 use tfarrow::options::{Form, InputKind, OPTIONS, OptionInfo, OutputKind, Topic};
-use tfarrow::{DType, ElementSpec, Format, ReaderBuilder, Result, Selection, Shape, SinkOptions, open_sink};
+use tfarrow::sink::{Format, SinkOptions, open_sink};
+use tfarrow::source::Selection;
+use tfarrow::{DType, ElementSpec, ReaderBuilder, Result, Shape};
 
 use crate::common::{Dir, repo, tfrecord};
 
@@ -262,7 +264,7 @@ fn samples(dir: &Dir) -> Vec<(InputKind, Vec<Sample>)> {
     // double_value = 1.5, bytes_value = "ab".
     let message = [&[9][..], &1.5f64.to_le_bytes(), &[0x7a, 2, b'a', b'b']].concat();
     std::fs::write(&messages, tfrecord(&[message, Vec::new()])).unwrap();
-    let flags = tfarrow::BatchBuilder::new()
+    let flags = tfarrow::array::BatchBuilder::new()
         .with_array("flags", ndarray::array![[0i64, 1], [1, 0]])
         .with_array("bits", ndarray::array![[0u8, 1, 2, 3], [4, 5, 6, 7]])
         .build()

@@ -12,7 +12,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
-use tfarrow::{DType, FeatureSpec, ReaderBuilder, RecordKind, Shape};
+use tfarrow::options::RecordKind;
+use tfarrow::schema::FeatureSpec;
+use tfarrow::{DType, ReaderBuilder, Shape};
 
 // tensorflow/core/example/{example,feature}.proto
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::common::repo;
 use arrow::array::RecordBatch;
 use tfarrow::options::{RecordKind, Structure};
-use tfarrow::{Batches, Cast, Conversion, FeatureSpec, ReaderBuilder, Source, conformance};
+use tfarrow::schema::{Cast, FeatureSpec};
+use tfarrow::source::Source;
+use tfarrow::{Batches, Conversion, ReaderBuilder, conformance};
 
 const DIGITS: &str = "examples/data/digits/digits.tfrecord-*";
 

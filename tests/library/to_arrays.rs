@@ -9,7 +9,9 @@ use arrow::array::{ArrayRef, Int32Array, RecordBatch, RecordBatchIterator, Recor
 use half::bf16;
 use ndarray::{Array as NdArray, array};
 use num_complex::Complex;
-use tfarrow::{ArrayCollector, BatchBuilder, BoolStorage, DType, ErrorKind, to_arrays};
+use tfarrow::array::{ArrayCollector, BatchBuilder, to_arrays};
+use tfarrow::options::BoolStorage;
+use tfarrow::{DType, ErrorKind};
 
 fn reader(batches: Vec<RecordBatch>) -> impl RecordBatchReader {
     let schema = batches[0].schema();

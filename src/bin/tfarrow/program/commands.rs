@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tfarrow::options::OutputKind;
 use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
-use tfarrow::{
-    Error, ErrorKind, Progress, Report, Result, Source, convert, open_sink, remove_partial_outputs,
-};
+use tfarrow::sink::{open_sink, remove_partial_outputs};
+use tfarrow::source::{Progress, Report, Source};
+use tfarrow::{Error, ErrorKind, Result, convert};
 
 use crate::program::args::{Command, Convert, Count, Head, Show};
 use crate::program::damage::{self, Outcome};
@@ -32,7 +32,7 @@ pub(crate) fn run(command: Command) -> Result<Outcome> {
         Command::Count(args) => run_count(&args).map(|()| Outcome::Done),
         Command::Verify(args) => damage::verify(&args),
         Command::Report(args) => report::run(&args),
-        Command::PythonHelper => print(tfarrow::PYTHON_HELPER).map(|()| Outcome::Done),
+        Command::PythonHelper => print(tfarrow::live::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn summarise(rows: u64, done: &str, progress: &Progress, elapsed: Dur
 /// Refuses an output that cannot be, before anything is read.
 fn check_output(path: &Path, args: &Convert) -> Result<()> {
     if !args.input.has("format") {
-        tfarrow::Format::from_path(path)?;
+        tfarrow::sink::Format::from_path(path)?;
     }
     if path == Path::new("-") {
         // A list of what is damaged may be replaced.

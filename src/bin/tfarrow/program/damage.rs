@@ -5,9 +5,11 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
+use tfarrow::options::OnError;
 use tfarrow::options::{Dialect, OutputKind};
 use tfarrow::report::{Verification, json_to_text};
-use tfarrow::{Error, ErrorKind, OnError, Report, Result};
+use tfarrow::source::Report;
+use tfarrow::{Error, ErrorKind, Result};
 
 use crate::program::args::Show;
 use crate::program::commands::{note, print};

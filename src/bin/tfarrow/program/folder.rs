@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use tfarrow::{
-    Error, ErrorKind, FolderOptions, Format, Progress, ReaderBuilder, Result, SinkOptions, convert_to_folder,
-};
+use tfarrow::sink::{Format, SinkOptions};
+use tfarrow::source::Progress;
+use tfarrow::{Error, ErrorKind, FolderOptions, ReaderBuilder, Result, convert_to_folder};
 
 use crate::program::args::Convert;
 use crate::program::commands::{megabytes, on_interrupt, summarise, tell_choice};

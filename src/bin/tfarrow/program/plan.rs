@@ -1,7 +1,8 @@
 //! From what was typed to what is meant: every option checked, nothing read yet.
 
 use tfarrow::options::{OutputKind, Topic};
-use tfarrow::{Format, ReaderBuilder, Result, SinkOptions};
+use tfarrow::sink::{Format, SinkOptions};
+use tfarrow::{ReaderBuilder, Result};
 
 use crate::program::args::{Convert, Input};
 use crate::program::folder;

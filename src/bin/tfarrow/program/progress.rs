@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tfarrow::Progress;
+use tfarrow::source::Progress;
 
 use crate::program::args;
 

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
+use tfarrow::Result;
+use tfarrow::options::OnError;
 use tfarrow::options::{Dialect, OutputKind};
 use tfarrow::report::{Comparison, Page, Profile, json_to_text, write_file};
-use tfarrow::{OnError, Progress, Result};
+use tfarrow::source::Progress;
 
 use crate::program::args::{Input, Report};
 use crate::program::commands::{note, nothing_to_replace, on_interrupt, print, refuse_existing, tell_choice};

@@ -10,6 +10,7 @@ use super::runner::Fetched;
 use super::stage::{self, Wanted};
 use super::values::Values;
 use super::*;
+use crate::schema::element::ElementPlan;
 use crate::source::{Decoded, Selection};
 use crate::wire::compress::Compression;
 

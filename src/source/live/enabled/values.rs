@@ -5,7 +5,7 @@ use arrow::buffer::Buffer;
 use ndarray::{Array as NdArray, Dimension};
 
 use crate::error::{Error, Result};
-use crate::tensor::element::Element;
+use crate::tensor::scalar::Scalar;
 use crate::tf::dtype::DType;
 use crate::tf::graph_def::strings_content;
 use crate::tf::spec::ElementSpec;
@@ -28,7 +28,7 @@ impl Values {
     }
 }
 
-impl<T: Element, D: Dimension> From<NdArray<T, D>> for Values {
+impl<T: Scalar, D: Dimension> From<NdArray<T, D>> for Values {
     /// Takes over an array's memory if it is in standard order; copies it otherwise.
     fn from(array: NdArray<T, D>) -> Self {
         let dims = array.shape().iter().map(|size| *size as u64).collect();
@@ -45,7 +45,7 @@ impl<T: Element, D: Dimension> From<NdArray<T, D>> for Values {
     }
 }
 
-impl<T: Element> From<Vec<T>> for Values {
+impl<T: Scalar> From<Vec<T>> for Values {
     fn from(values: Vec<T>) -> Self {
         NdArray::from_vec(values).into()
     }

@@ -31,7 +31,7 @@ mod sealed {
 /// | [`Complex<f32>`](num_complex::Complex), `Complex<f64>` | Float32, Float64 with a last dimension of 2; `tf.dtype` absent or complex |
 ///
 /// `bool` is not among them: stored as UInt8 it is viewed as `u8`, and bits have no address.
-pub trait Element: sealed::Sealed + Copy + Debug + Default + PartialEq + Send + Sync + 'static {
+pub trait Scalar: sealed::Sealed + Copy + Debug + Default + PartialEq + Send + Sync + 'static {
     /// The type's name in messages.
     const NAME: &'static str;
     /// The dtype that a column made from values of this type has.
@@ -59,7 +59,7 @@ fn to_array<T: ArrowPrimitiveType>(values: Vec<T::Native>, offset: usize, len: u
 macro_rules! plain {
     ($($native:ty => $arrow:ty, $dtype:ident;)*) => {$(
         impl sealed::Sealed for $native {}
-        impl Element for $native {
+        impl Scalar for $native {
             const NAME: &'static str = stringify!($native);
             const DTYPE: DType = DType::$dtype;
             const PARTS: usize = 1;
@@ -91,7 +91,7 @@ plain! {
 }
 
 impl sealed::Sealed for bf16 {}
-impl Element for bf16 {
+impl Scalar for bf16 {
     const NAME: &'static str = "bf16";
     const DTYPE: DType = DType::BFloat16;
     const PARTS: usize = 1;
@@ -110,7 +110,7 @@ impl Element for bf16 {
 macro_rules! complex {
     ($($native:ty => $arrow:ty, $dtype:ident;)*) => {$(
         impl sealed::Sealed for Complex<$native> {}
-        impl Element for Complex<$native> {
+        impl Scalar for Complex<$native> {
             const NAME: &'static str = concat!("Complex<", stringify!($native), ">");
             const DTYPE: DType = DType::$dtype;
             const PARTS: usize = 2;
