@@ -15,8 +15,8 @@ trap 'git worktree prune; rm -rf "$work"' EXIT
 build() { # COMMIT NAME
   git worktree add --quiet --detach "$work/$2" "$1"
   CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/instructions \
-    cargo build --quiet --release --locked --manifest-path "$work/$2/Cargo.toml"
-  cp "${CARGO_TARGET_DIR:-target}/instructions/release/tfarrow" "$work/$2.bin"
+    cargo build --quiet --profile dist --locked --manifest-path "$work/$2/Cargo.toml"
+  cp "${CARGO_TARGET_DIR:-target}/instructions/dist/tfarrow" "$work/$2.bin"
   git worktree remove --force "$work/$2"
 }
 case ${CARGO_TARGET_DIR:-} in '' | /*) ;; *) CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR ;; esac

@@ -1,6 +1,6 @@
 """tfarrow beside tf.data written as well as it can be: batched, parsed as a batch, converted by pyarrow.
 
-    cargo build --release
+    cargo build --profile dist
     python benches/peers.py [--scale 0.1] [--runs 3] [--only w1,w5]
 
 Needs tensorflow and pyarrow (./test.sh sets up such an environment). Makes the workloads of
@@ -19,7 +19,7 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TFARROW = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "tfarrow")
+TFARROW = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "dist", "tfarrow")
 ROWS = {"w1": 1_000_000, "w2": 30_000, "w3": 120_000, "w4": 300_000, "w5": 30_000}
 SHARDS = 8
 

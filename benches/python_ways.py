@@ -1,6 +1,6 @@
 """`tfarrow.open(x).to_numpy()` beside the ways of Python to the same arrays, whole processes.
 
-    maturin build --release -m python/Cargo.toml && pip install target/wheels/tfarrow-*.whl
+    maturin build --profile dist -m python/Cargo.toml && pip install target/wheels/tfarrow-*.whl
     python benches/python_ways.py [--scale 0.1] [--runs 3] [--only w1,w5]
 
 Needs tensorflow and the package. Makes the workloads of benches/peers.md in a temporary folder, runs each way
