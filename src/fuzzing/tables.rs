@@ -45,6 +45,8 @@ fn check(data: &[u8], name: &str) {
             table = table.with_cast(Cast::parse(cast).unwrap());
         }
     }
+    // Whether Parquet's damage is seen depends on how many rows are asked for at a time.
+    let read_in_batches = if name.ends_with(".parquet") { read } else { read_in_batches };
     let all = read_in_batches(&table);
     let skipped = read(&table.clone().with_on_error(OnError::Skip));
     let nulls = read_in_batches(&table.clone().with_on_error(OnError::Null));

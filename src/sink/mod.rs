@@ -72,18 +72,26 @@ pub(crate) fn put_beside_parts(
 }
 
 fn open_named(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
-    let inner = open_unnamed(path, schema, options, alone)?;
-    Ok(if path == Path::new("-") { inner } else { Box::new(Named { inner, name: describe(path) }) })
+    let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
+    let inner = open_unnamed(path, format, schema, options, alone)?;
+    Ok(if path == Path::new("-") { inner } else { Box::new(Named { inner, format, name: describe(path) }) })
 }
 
 /// A sink whose errors say where it writes.
 struct Named {
     inner: Box<dyn Sink>,
+    format: Format,
     name: String,
 }
 
 impl Sink for Named {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let counts_rows = matches!(self.format, Format::IpcFile | Format::IpcStream | Format::TfRecord);
+        if batch.num_columns() == 0 && batch.num_rows() > 0 && !counts_rows {
+            return Err(Error::unsupported("rows without columns, which this output cannot hold")
+                .in_source(self.name.as_str())
+                .with_hint("write Arrow"));
+        }
         self.inner.write(batch).map_err(|e| e.in_source(self.name.as_str()))
     }
 
@@ -93,8 +101,13 @@ impl Sink for Named {
     }
 }
 
-fn open_unnamed(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
-    let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
+fn open_unnamed(
+    path: &Path,
+    format: Format,
+    schema: &Schema,
+    options: &SinkOptions,
+    alone: bool,
+) -> Result<Box<dyn Sink>> {
     options.check(format.kind())?;
     if path == Path::new("-") {
         if format != Format::IpcStream {

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
+use std::sync::Arc;
 
 use crate::common::{DIGITS, DIGITS_ROWS, Dir, Table, assert_names, python, repo, run_python, tfarrow};
-use arrow::array::{AsArray, PrimitiveArray, RecordBatch};
+use arrow::array::{AsArray, PrimitiveArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{TimestampMicrosecondType, TimestampNanosecondType};
+use arrow::datatypes::{Schema, TimestampMicrosecondType, TimestampNanosecondType};
 use arrow::ipc::reader::{FileReader, StreamReader};
+use arrow::ipc::writer::FileWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use tfarrow::{ReaderBuilder, conformance};
@@ -299,6 +301,30 @@ fn times_of_96_bits_are_right_or_refused() {
     assert_names(&message, &["INT96 of a time before 1678 or after 2261", "column `t`", "--exclude t"]);
     let run = tfarrow(&["verify", &int96("far")]);
     assert!(!run.text().contains("damaged"), "{}", run.text());
+}
+
+/// A table may have rows and no columns; outputs that count by their columns refuse it.
+#[test]
+fn rows_without_columns_are_counted() {
+    let dir = Dir::new();
+    let (path, empty) = (dir.arg("none.arrow"), dir.arg("empty.tfrecord"));
+    let options = RecordBatchOptions::new().with_row_count(Some(3));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).unwrap();
+    let mut writer = FileWriter::try_new(fs::File::create(&path).unwrap(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(tfarrow(&["count", &path]).success().text(), "3\n");
+    assert_eq!(Table::from_stream(tfarrow(&["convert", &path, "-o", "-"]).success().stdout).rows(), 3);
+    for name in ["x.parquet", "x.npz", "x.npyd"] {
+        let message = tfarrow(&["convert", &path, "-o", &dir.arg(name)]).failure();
+        assert_names(&message, &["rows without columns", name, "write Arrow"]);
+    }
+    // What becomes of an empty file is read again.
+    fs::write(&empty, b"").unwrap();
+    for name in ["y.parquet", "y.arrow"] {
+        tfarrow(&["convert", &empty, "-o", &dir.arg(name)]).success();
+        assert_eq!(tfarrow(&["count", &dir.arg(name)]).success().text(), "0\n");
+    }
 }
 
 /// What has no place for a type says which column it is, and of which type.

@@ -33,9 +33,6 @@ impl TablePlan {
     /// An option names a column that does not exist, or two columns have the same name.
     pub(super) fn new(schema: &Schema, options: &OpenOptions, source: &str) -> Result<Self> {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        if names.is_empty() {
-            return Err(Error::unsupported("table without columns"));
-        }
         let renamed = options.mapping.rename.iter().map(|(old, _)| old);
         if let Some(name) = renamed.into_iter().find(|name| !names.contains(&name.as_str())) {
             return Err(unknown_column(name, &names));
