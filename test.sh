@@ -6,7 +6,8 @@
 # Needs Rust and CPython 3.11 to 3.13. The first run makes a Python environment with TensorFlow,
 # pandas, polars, pyarrow and DuckDB (tests/python/setup_venv.sh); later runs find it. To use your
 # own, set TFARROW_TEST_PYTHON to its interpreter. Likewise for two readers of older versions, Spark
-# among them, which needs Java (tests/python/readers); TFARROW_TEST_READERS="" leaves them out.
+# among them, which needs Java (tests/python/readers); TFARROW_TEST_READERS="" leaves them out. And for the
+# server of object stores, moto: set TFARROW_TEST_MOTO to an interpreter that has it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -27,6 +28,11 @@ section "Readers of older versions"
 export TFARROW_TEST_READERS=${TFARROW_TEST_READERS-spark-3.5 duckdb-1.1}
 for reader in $TFARROW_TEST_READERS; do tests/python/setup_venv.sh "$reader"; done
 
+section "An object store, for tests/cloud"
+: "${TFARROW_TEST_MOTO:=$(tests/python/setup_venv.sh moto)}"
+export TFARROW_TEST_MOTO
+echo "$TFARROW_TEST_MOTO"
+
 section "A browser for the pages of reports"
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get install -y -qq chromium >/dev/null || true
@@ -40,6 +46,11 @@ fi
 
 section "Library, program, integration tests, examples and documentation tests"
 cargo test --locked --no-fail-fast
+
+section "Object stores and web servers"
+cargo test --locked -p tfarrow-store -p tfarrow-cloud
+cargo test --locked --features cloud --lib -- input
+cargo test --locked --features cloud --test cloud
 
 section "Live pipelines, in the libtensorflow of that environment"
 cargo test --locked --features tensorflow --lib -- live graph_def

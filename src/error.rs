@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
+use tfarrow_store::{Hint, StoreError};
 
 use crate::options::{self, Dialect, InvalidValue, OptionInfo, Phrase};
 use crate::text::Printable;
@@ -182,7 +183,12 @@ impl Error {
             std::io::ErrorKind::AlreadyExists => ErrorKind::AlreadyExists,
             _ => ErrorKind::Io,
         };
-        Self::new(kind, what).with_cause(error)
+        let hint = store_hint(&error);
+        let error = Self::new(kind, what).with_cause(error);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 
     /// Says what was expected and what was found.
@@ -363,6 +369,22 @@ impl Error {
             cause = error.source();
         }
         false
+    }
+}
+
+/// What a store says would help.
+fn store_hint(error: &std::io::Error) -> Option<Phrase> {
+    let inner = error.get_ref()?;
+    if let Some(wrapped) = inner.downcast_ref::<std::io::Error>() {
+        return store_hint(wrapped);
+    }
+    match inner.downcast_ref::<StoreError>()?.hint()? {
+        Hint::Text(text) => Some(Phrase::from(text.as_str())),
+        Hint::Option { before, key, value, after } => {
+            let phrase = Phrase::from(before.as_str()).then("{store=_}").pair(key, value);
+            Some(phrase.text(after.as_str()))
+        }
+        _ => None,
     }
 }
 

@@ -113,6 +113,7 @@
 //! | `mmap` | yes | [`IpcMap`](array::IpcMap) |
 //! | `npz` | yes | `.npz` output |
 //! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
+//! | `cloud` | no | object stores and web servers: `s3://`, `gs://`, `az://`, `https://` |
 //! | `tensorflow` | no | [`live`] pipelines, run by libtensorflow, which is found at run time |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(clippy::print_stdout, clippy::print_stderr)]

@@ -25,9 +25,14 @@ fn stat_of(metadata: &Metadata) -> Stat {
         _ => FileKind::Stream,
     };
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let bytes = (kind == FileKind::File).then_some(metadata.len());
-    let version = modified.map(|since| format!("modified at {} ns", since.as_nanos()).into());
-    Stat { kind, bytes, version }
+    let stat = match kind {
+        FileKind::File => Stat::file(metadata.len()),
+        kind => Stat::new(kind),
+    };
+    match modified {
+        Some(since) => stat.with_version(format!("modified at {} ns", since.as_nanos())),
+        None => stat,
+    }
 }
 
 impl Store for Local {
@@ -39,14 +44,12 @@ impl Store for Local {
             let stat = match std::fs::metadata(entry.path()) {
                 Ok(metadata) => stat_of(&metadata),
                 // A link that leads nowhere may stand for a shard: opening it says what is wrong.
-                Err(_) if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => {
-                    Stat { kind: FileKind::File, bytes: None, version: None }
-                }
+                Err(_) if entry.file_type().is_ok_and(|kind| kind.is_symlink()) => Stat::new(FileKind::File),
                 // What is gone meanwhile was not there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            entries.push(Entry { name: entry.file_name(), stat });
+            entries.push(Entry::new(entry.file_name(), stat));
         }
         Ok(entries)
     }

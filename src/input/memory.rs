@@ -6,31 +6,21 @@ use arrow::buffer::Buffer;
 
 use super::{ReadAt, Stat};
 
-fn read(bytes: &[u8], offset: u64, buf: &mut [u8]) -> usize {
-    let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..)).unwrap_or_default();
-    let n = rest.len().min(buf.len());
-    if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
-        to.copy_from_slice(from);
-    }
-    n
-}
+/// A whole file in a buffer.
+#[derive(Debug)]
+pub(crate) struct Memory(pub(crate) Buffer);
 
-impl ReadAt for Vec<u8> {
+impl ReadAt for Memory {
     fn stat(&self) -> io::Result<Stat> {
-        Ok(Stat::file(self.len() as u64))
+        Ok(Stat::file(self.0.len() as u64))
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(read(self, offset, buf))
-    }
-}
-
-impl ReadAt for Buffer {
-    fn stat(&self) -> io::Result<Stat> {
-        Ok(Stat::file(self.len() as u64))
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
-        Ok(read(self, offset, buf))
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..n), rest.get(..n)) {
+            to.copy_from_slice(from);
+        }
+        Ok(n)
     }
 }

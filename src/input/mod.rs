@@ -9,7 +9,7 @@
 //! What a store that answers slowly may add: [`ReadAt::open_sequential`], a stream that reads ahead,
 //! for what is read from its beginning to its end; [`ReadAt::will_read`], told of what is read next in
 //! several places; [`Store::openings`], so that many files are opened side by side. An error that is a
-//! [`tfarrow::Error`](crate::Error) inside keeps its kind and hint.
+//! [`tfarrow::Error`](crate::Error) inside keeps its kind and hint, and so does a [`StoreError`].
 
 mod forward;
 mod local;
@@ -17,154 +17,18 @@ mod memory;
 mod names;
 mod once;
 mod place;
+mod stores;
 
-use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::io::{self, Read};
-use std::ops::Range;
-use std::path::Path;
-use std::sync::Arc;
+pub use tfarrow_store::{Entry, FileKind, Hint, ReadAt, Stat, Store, StoreError};
 
 pub(crate) use self::forward::Forward;
 pub(crate) use self::local::open as open_local;
+pub(crate) use self::memory::Memory;
 pub use self::names::IntoInputs;
 pub(crate) use self::names::{Names, expand_folder};
-pub(crate) use self::place::{Input, Opened, Place, side_by_side};
-
-/// A place where files lie.
-///
-/// Paths are what stands in a name after `scheme://`, with `/` between folders. All methods may be
-/// called from several threads at a time, and may block.
-pub trait Store: fmt::Debug + Send + Sync {
-    /// What lies directly in `folder`, in any order, with what is known of it: nothing that is
-    /// listed is asked for again.
-    ///
-    /// # Errors
-    /// There is no such folder, or it cannot be listed.
-    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
-
-    /// What `path` is.
-    ///
-    /// # Errors
-    /// [`NotFound`](io::ErrorKind::NotFound) if there is nothing of this name, or another kind if that
-    /// cannot be found out.
-    fn stat(&self, path: &Path) -> io::Result<Stat>;
-
-    /// Opens the file `path`, of which a listing, [`stat`](Self::stat) or an earlier opening said
-    /// `known`. Nothing needs to be asked for then; what is read must be of that version, though.
-    ///
-    /// # Errors
-    /// The file cannot be opened.
-    fn open(&self, path: &Path, known: Option<&Stat>) -> io::Result<Arc<dyn ReadAt>>;
-
-    /// How many files it is worth to open at a time, where each takes a while to answer. Default: 1,
-    /// one after the other.
-    fn openings(&self) -> usize {
-        1
-    }
-}
-
-/// An open file that can be read from any place, by several threads at a time.
-pub trait ReadAt: fmt::Debug + Send + Sync {
-    /// What the file is, as it was when it was opened.
-    ///
-    /// # Errors
-    /// That cannot be found out.
-    fn stat(&self) -> io::Result<Stat>;
-
-    /// Reads from byte `offset` on into `buf`, as [`Read::read`] does: at least one byte, unless
-    /// the file ends there or `buf` is empty; returns how many.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is no longer what it was.
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize>;
-
-    /// A stream of the bytes in `range`, if there is one that is faster than reading them piece by
-    /// piece: one that reads ahead, with several requests under way. It may end early only where the
-    /// file does. Default: none.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    fn open_sequential(&self, range: Range<u64>) -> io::Result<Option<Box<dyn Read + Send>>> {
-        let _ = range;
-        Ok(None)
-    }
-
-    /// Says that these bytes will be read soon, each range as a whole: they may be fetched side by
-    /// side until then. Default: nothing is done.
-    fn will_read(&self, ranges: &[Range<u64>]) {
-        let _ = ranges;
-    }
-}
-
-/// What is known of a file or folder without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stat {
-    /// What it is.
-    pub kind: FileKind,
-    /// Its size in bytes; `None` if it is no file, or not known before it is read.
-    pub bytes: Option<u64>,
-    /// What changes whenever its content does: a time of modification, an ETag. `None` if nothing
-    /// does.
-    pub version: Option<Arc<str>>,
-}
-
-/// What a path names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FileKind {
-    /// A file.
-    File,
-    /// A folder.
-    Folder,
-    /// A pipe or a device: a stream that can be read once, from its beginning to its end.
-    Stream,
-}
-
-/// What lies in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Entry {
-    /// Its name in the folder.
-    pub name: OsString,
-    /// What it is.
-    pub stat: Stat,
-}
-
-impl Stat {
-    /// A file of `bytes` bytes.
-    #[must_use]
-    pub fn file(bytes: u64) -> Self {
-        Self { kind: FileKind::File, bytes: Some(bytes), version: None }
-    }
-
-    /// A folder.
-    #[must_use]
-    pub fn folder() -> Self {
-        Self { kind: FileKind::Folder, bytes: None, version: None }
-    }
-
-    /// A stream that can be read once.
-    #[must_use]
-    pub fn stream() -> Self {
-        Self { kind: FileKind::Stream, bytes: None, version: None }
-    }
-
-    /// The same, in this version.
-    #[must_use]
-    pub fn with_version(self, version: impl Into<Arc<str>>) -> Self {
-        Self { version: Some(version.into()), ..self }
-    }
-}
-
-impl Entry {
-    /// What is called `name` in its folder.
-    #[must_use]
-    pub fn new(name: impl AsRef<OsStr>, stat: Stat) -> Self {
-        Self { name: name.as_ref().to_owned(), stat }
-    }
-}
+pub(crate) use self::place::{Input, Opened, Place, side_by_side, side_by_side_of};
+pub(crate) use self::stores::Stores;
+pub use self::stores::{is_url, shown};
 
 /// What is said of a file whose length changed.
 pub(crate) fn changed(expected: u64, found: u64) -> String {

@@ -1,14 +1,16 @@
 //! What users name: files, globs, shard patterns, folders, URLs, standard input.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern, PatternError};
 
 use super::local::Local;
-use super::{FileKind, Input, Place, Stat, Store};
+use super::stores::{cloud_scheme, scheme_of};
+use super::{FileKind, Input, Place, Stat, Store, Stores, shown};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How deep `**` goes: links may lead in circles.
@@ -20,13 +22,22 @@ pub(crate) struct Names {
     names: Vec<Name>,
     /// Where names without a scheme lie.
     base: Arc<dyn Store>,
-    stores: BTreeMap<String, Arc<dyn Store>>,
+    stores: Stores,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Name {
     Path(OsString),
     Given(Input),
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Path(name) => f.debug_tuple("Path").field(&shown(&name.to_string_lossy())).finish(),
+            Name::Given(input) => f.debug_tuple("Given").field(input).finish(),
+        }
+    }
 }
 
 /// What [`ReaderBuilder::new`](crate::ReaderBuilder::new) reads: one name, or a list of them. A name
@@ -67,17 +78,44 @@ impl Names {
     /// Local names, in order.
     pub(crate) fn new(names: impl IntoInputs) -> Self {
         let names = names.into_inputs().into_iter().map(Name::Path).collect();
-        Self { names, base: Arc::new(Local), stores: BTreeMap::new() }
+        Self { names, base: Arc::new(Local), stores: Stores::default() }
     }
 
     /// What is open already.
     pub(crate) fn of(input: Input) -> Self {
-        Self { names: vec![Name::Given(input)], base: Arc::new(Local), stores: BTreeMap::new() }
+        Self { names: vec![Name::Given(input)], base: Arc::new(Local), stores: Stores::default() }
     }
 
     /// Reads names of `scheme` from `store`.
     pub(crate) fn set_store(&mut self, scheme: String, store: Arc<dyn Store>) {
-        self.stores.insert(scheme.to_ascii_lowercase(), store);
+        self.stores.give(&scheme, store);
+    }
+
+    /// Sets `key` to `value` for the stores that have such a key.
+    ///
+    /// # Errors
+    /// None has.
+    pub(crate) fn set_store_option(&mut self, key: &str, value: &str) -> Result<()> {
+        self.stores.set_option(key, value)
+    }
+
+    /// Looks anew at what was looked at, and refuses options of stores that none of the names takes.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(crate) fn begin(&self) -> Result<()> {
+        let names = self.names.iter().filter_map(|name| match name {
+            Name::Path(name) => name.to_str(),
+            Name::Given(_) => None,
+        });
+        let schemes: BTreeSet<&str> = names.filter_map(cloud_scheme).collect();
+        self.stores.check(schemes.iter().copied())?;
+        schemes.iter().try_for_each(|scheme| {
+            if let Some(store) = self.stores.of(scheme)? {
+                store.forget();
+            }
+            Ok(())
+        })
     }
 
     /// The place that is named, if that is all that is named. It may be a pattern.
@@ -94,8 +132,10 @@ impl Names {
     fn place(&self, name: &OsStr) -> Result<Place> {
         let local = |path: &OsStr| Place::new(self.base.clone(), path.into(), "");
         let Some((scheme, rest)) = name.to_str().and_then(scheme_of) else { return Ok(local(name)) };
-        if let Some(store) = self.stores.get(&scheme.to_ascii_lowercase()) {
-            return Ok(Place::new(store.clone(), rest.into(), format!("{scheme}://")));
+        if let Some(store) =
+            self.stores.of(scheme).map_err(|e| e.in_source(shown(&name.to_string_lossy())))?
+        {
+            return Ok(Place::new(store, rest.into(), format!("{scheme}://")));
         }
         if scheme.eq_ignore_ascii_case("file") {
             return Ok(local(rest.as_ref()));
@@ -103,13 +143,9 @@ impl Names {
         if local(name).stat()?.is_some() {
             return Ok(local(name));
         }
-        const CLOUD: [&str; 8] = ["s3", "s3a", "gs", "az", "abfs", "abfss", "http", "https"];
-        let error = Error::unsupported(format!("`{scheme}://` cannot be read by this build"))
-            .in_source(name.to_string_lossy());
-        Err(match CLOUD.contains(&&*scheme.to_ascii_lowercase()) {
-            true => error.with_hint("build tfarrow with the feature `cloud`, or copy the files here"),
-            false => error.with_hint("in Rust, give a store for it with `ReaderBuilder::with_store`"),
-        })
+        Err(Error::unsupported(format!("`{scheme}://` cannot be read"))
+            .in_source(name.to_string_lossy())
+            .with_hint("in Rust, give a store for it with `ReaderBuilder::with_store`"))
     }
 
     /// Finds the files that are named, in order: each name's own files in shard order, names in the
@@ -151,15 +187,6 @@ impl Names {
     }
 }
 
-/// The scheme of a URL and what follows on `://`.
-fn scheme_of(name: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = name.split_once("://")?;
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
-    // One letter is a drive.
-    let named = scheme.len() > 1 && scheme.starts_with(|c: char| c.is_ascii_alphabetic());
-    (named && scheme.chars().all(valid)).then_some((scheme, rest))
-}
-
 /// Whether a file of this name is hidden: notes of writers and systems beside data.
 fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
@@ -169,7 +196,7 @@ fn is_hidden(name: &str) -> bool {
 fn matches_of(place: &Place) -> Result<Vec<Input>> {
     let name = place.name();
     let text = place.path().to_string_lossy().into_owned();
-    if !text.contains(['*', '?', '[']) {
+    if !text.contains(['*', '?', '[']) || !place.has_patterns() {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Error::io("cannot open input", missing).in_source(name));
     }
@@ -211,7 +238,7 @@ fn walk(folder: &Place, parts: &[Pattern], depth: usize, found: &mut Vec<(Place,
             FileKind::Folder => walk(&place, rest, depth, found)?,
             // `**` at the end means everything below.
             FileKind::File if rest.is_empty() => found.push((place, stat)),
-            FileKind::File | FileKind::Stream => {}
+            _ => {}
         }
     }
     Ok(())
@@ -315,11 +342,14 @@ mod tests {
 
     #[test]
     fn a_scheme_without_a_store_is_told() {
-        let error = resolve("s3://bucket/x-*").unwrap_err().to_string();
-        assert!(
-            error.contains("`s3://`") && error.contains("`cloud`") && error.contains("bucket/x"),
-            "{error}"
-        );
+        #[cfg(not(feature = "cloud"))]
+        {
+            let error = resolve("s3://bucket/x-*").unwrap_err().to_string();
+            let way = error.contains("-F cloud") && error.contains("Python package");
+            assert!(error.contains("`s3://`") && way && error.contains("bucket/x"), "{error}");
+            let error = resolve("https://host/x?Signature=hush").unwrap_err().to_string();
+            assert!(error.contains("https://host/x") && !error.contains("hush"), "{error}");
+        }
         let error = resolve("shelf://x").unwrap_err().to_string();
         assert!(error.contains("with_store"), "{error}");
         let file = tempfile::NamedTempFile::new().unwrap();

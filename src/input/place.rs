@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::once::Once;
-use super::{FileKind, Forward, ReadAt, Stat, Store, changed};
+use super::{FileKind, Forward, ReadAt, Stat, Store, changed, shown};
 use crate::error::{Error, Result};
 
 /// A path in a store.
@@ -51,12 +51,17 @@ impl Place {
         Self::new(Arc::new(super::local::Local), path.into(), "")
     }
 
-    /// What to call it in messages.
+    /// What to call it in messages. Nothing in it is secret.
     pub(crate) fn name(&self) -> Arc<str> {
         match &*self.prefix {
             "" => self.path.to_string_lossy().into(),
-            prefix => format!("{prefix}{}", self.path.to_string_lossy()).into(),
+            prefix => shown(&format!("{prefix}{}", self.path.to_string_lossy())).into(),
         }
+    }
+
+    /// Whether it may be a pattern.
+    pub(crate) fn has_patterns(&self) -> bool {
+        self.store.has_patterns()
     }
 
     /// The path in its store.
@@ -315,13 +320,16 @@ impl Input {
     /// The same, as it is now.
     pub(crate) fn stat_now(&self) -> Stat {
         match &self.from {
-            From::Place(place, _) => place.stat().ok().flatten().unwrap_or_else(Stat::stream),
+            From::Place(place, _) => {
+                place.store.forget();
+                place.stat().ok().flatten().unwrap_or_else(Stat::stream)
+            }
             _ => self.stat(),
         }
     }
 
-    /// How many such inputs to open at a time.
-    fn openings(&self) -> usize {
+    /// How many such inputs to open at a time: more than one where each takes a while to answer.
+    pub(crate) fn openings(&self) -> usize {
         match &self.from {
             From::Place(place, _) => place.store.openings(),
             From::Once(_) | From::Open(_) => 1,
@@ -429,7 +437,20 @@ pub(crate) fn side_by_side<T: Send>(
     inputs: &[Input],
     f: impl Fn(&Input) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let workers = inputs.iter().map(Input::openings).max().unwrap_or(1).min(inputs.len());
+    side_by_side_of(inputs, |input| input, f)
+}
+
+/// As [`side_by_side`], with what has an input each.
+///
+/// # Errors
+/// As there.
+pub(crate) fn side_by_side_of<I: Sync, T: Send>(
+    inputs: &[I],
+    input_of: fn(&I) -> &Input,
+    f: impl Fn(&I) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let openings = |input| input_of(input).openings();
+    let workers = inputs.iter().map(openings).max().unwrap_or(1).min(inputs.len());
     if workers <= 1 {
         return inputs.iter().map(f).collect();
     }

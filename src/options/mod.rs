@@ -21,7 +21,7 @@ pub use values::{
     BFloat16Storage, BoolStorage, InferRecords, InvalidValue, OnError, ParquetEncodings, RecordKind,
     Structure, TensorLayout,
 };
-pub(crate) use values::{flag, listed, number, shard};
+pub(crate) use values::{flag, listed, number, shard, split_setting};
 
 /// One option.
 #[derive(Debug)]

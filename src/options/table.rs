@@ -318,6 +318,15 @@ pub const OPTIONS: &[OptionInfo] = &[
     ),
     option(
         Reading,
+        "store",
+        Form::Pairs { placeholder: "KEY=VALUE", sign: '=' },
+        STORED,
+        EVERYTHING,
+        "How s3://, gs://, az:// and https:// names are reached: a key of the store, such as aws_endpoint, \
+         aws_region or skip_signature=true (repeatable). Credentials come from the environment",
+    ),
+    option(
+        Reading,
         "libtensorflow",
         Form::Path("PATH"),
         PIPELINE,

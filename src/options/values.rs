@@ -241,6 +241,15 @@ pub(crate) fn flag(key: &'static str, text: &str) -> Result<bool, InvalidValue> 
     text.parse().map_err(|_| InvalidValue::new(key, "true or false", text))
 }
 
+/// `KEY=VALUE`. What has no such form is not shown: it may be a secret.
+pub(crate) fn split_setting<'a>(
+    key: &'static str,
+    text: &'a str,
+) -> Result<(&'a str, &'a str), InvalidValue> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    parts.ok_or_else(|| InvalidValue::new(key, "KEY=VALUE", "…"))
+}
+
 /// `I/N`, I from 0.
 pub(crate) fn shard(text: &str) -> Result<(u64, u64), InvalidValue> {
     let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));

@@ -8,7 +8,7 @@ use arrow::buffer::Buffer;
 use super::made::Made;
 use super::{Batches, Reader};
 use crate::error::{Error, Result};
-use crate::input::{Input, IntoInputs, Names, Store};
+use crate::input::{Input, IntoInputs, Memory, Names, Store};
 use crate::options::{
     BFloat16Storage, BoolStorage, InferRecords, OnError, OutputKind, RecordKind, Structure, TensorLayout,
 };
@@ -66,7 +66,7 @@ impl ReaderBuilder {
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Buffer>) -> Self {
         let bytes: Buffer = bytes.into();
-        Self::of(Names::of(Input::open_file("bytes", Arc::new(bytes))))
+        Self::of(Names::of(Input::open_file("bytes", Arc::new(Memory(bytes)))))
     }
 
     /// Reads a stream: a file of any kind. It can be read once. What needs other than its order, such as
@@ -85,6 +85,18 @@ impl ReaderBuilder {
     pub fn with_store(mut self, scheme: impl Into<String>, store: Arc<dyn Store>) -> Self {
         self.inputs.set_store(scheme.into(), store);
         self
+    }
+
+    /// Sets `key` to `value` for the object stores and web servers that are read from: a key of
+    /// `object_store`'s builders, such as `aws_endpoint`, `google_base_url`, `azure_storage_account_name`
+    /// or `skip_signature`. Values are never shown, nor kept in [`settings`](Self::settings).
+    ///
+    /// # Errors
+    /// No store has such a key, or this build reaches none (feature `cloud`).
+    pub fn with_store_option(mut self, key: &str, value: &str) -> Result<Self> {
+        self.open.given.set("store");
+        self.inputs.set_store_option(key, value)?;
+        Ok(self)
     }
 
     /// Reads these columns only, in this order. Features that are not asked for are not decoded.

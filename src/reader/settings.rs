@@ -83,6 +83,10 @@ impl ReaderBuilder {
                 let shard = Some(options::shard(text)?);
                 select(self, Selection { skip, shard, take })
             }
+            "store" => {
+                let (key, value) = options::split_setting("store", text)?;
+                self.with_store_option(key, value)
+            }
             "libtensorflow" => Ok(self.with_libtensorflow(PathBuf::from(text))),
             "tensorflow_threads" => {
                 let threads: usize = number("tensorflow_threads", text, 1)?;

@@ -26,7 +26,8 @@ pub(crate) fn count_records(
     max_record_bytes: u64,
     progress: &Arc<Progress>,
 ) -> Result<u64> {
-    if plain && !input.is_once() {
+    // What answers slowly is read in order: a hop would wait for an answer.
+    if plain && !input.is_once() && input.openings() == 1 {
         let file = input.opened(None)?;
         // What the kernel makes up on reading says 0.
         if file.bytes() > 0 {

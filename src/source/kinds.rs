@@ -408,12 +408,21 @@ fn pieces(probes: &[Probe], file: fn(Input) -> RecordFile) -> Vec<Piece> {
 
 fn count_frames(probes: &[Probe], options: &OpenOptions, read: &ReadOptions, check: Check) -> Result<u64> {
     match check {
-        Check::Claims => probes
-            .iter()
-            .map(|probe| {
-                count_records(&probe.input, !probe.is_compressed(), options.max_record_bytes, &read.progress)
-            })
-            .sum(),
+        Check::Claims => {
+            let counts = input::side_by_side_of(
+                probes,
+                |probe| &probe.input,
+                |probe| {
+                    count_records(
+                        &probe.input,
+                        !probe.is_compressed(),
+                        options.max_record_bytes,
+                        &read.progress,
+                    )
+                },
+            )?;
+            Ok(counts.into_iter().fold(0, u64::saturating_add))
+        }
         Check::Everything => records::count(pieces(probes, RecordFile::Frames), options, read),
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn count_checked(names: &Names, options: &OpenOptions, read: &ReadOpt
 
 /// Finds out what `names` name.
 fn find(names: &Names, options: &OpenOptions) -> Result<Found> {
+    names.begin()?;
     if let Some(place) = names.only_place()?
         && let Some(found) = kinds::dataset(&place, place.stat()?.as_ref())?
     {
