@@ -208,7 +208,7 @@ fn with_tfarrow(file: &bytes::Bytes, columns: &[&str]) -> Result<Vec<RecordBatch
     if !columns.is_empty() {
         builder = builder.with_columns(columns.iter().copied());
     }
-    Ok(builder.build()?.collect::<Result<_, _>>()?)
+    builder.build()?.collect()
 }
 
 /// CPU seconds of this thread.

@@ -26,7 +26,7 @@ pub unsafe extern "C" fn tfarrow_open(
     // SAFETY: the caller gives a C string.
     let input = unsafe { CStr::from_ptr(input) }.to_string_lossy().into_owned();
     match ReaderBuilder::new([input]).build() {
-        Ok(reader) => Box::into_raw(Box::new(export_stream(reader))),
+        Ok(reader) => Box::into_raw(Box::new(export_stream(reader.into_arrow()))),
         Err(e) => {
             if !error.is_null() {
                 let message = CString::new(e.to_string().replace('\0', " ")).unwrap_or_default();

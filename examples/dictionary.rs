@@ -6,13 +6,12 @@
 #![allow(clippy::print_stdout)]
 
 use tfarrow::ReaderBuilder;
-use tfarrow::array::to_arrays;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: dictionary INPUT")?;
     // Images are encoded and writers are text: neither is an array of numbers.
     let reader = ReaderBuilder::new([input]).with_exclude(["image", "writer"]).build()?;
-    let arrays = to_arrays(reader)?;
+    let arrays = reader.to_arrays()?;
     for name in arrays.names() {
         if let (Some(dtype), Some(shape)) = (arrays.dtype(name), arrays.shape(name)) {
             println!("{name}: {dtype} {shape:?}");

@@ -6,14 +6,14 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
+use tfarrow::ReaderBuilder;
 use tfarrow::array::tensor;
 use tfarrow::ndarray::Ix1;
-use tfarrow::{ReaderBuilder, drop_remainder};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let input = std::env::args().nth(1).ok_or("usage: first_batches INPUT")?;
     let reader = ReaderBuilder::new([input]).with_batch_rows(32).build()?;
-    for batch in drop_remainder(reader, 32).take(3) {
+    for batch in reader.drop_remainder(32).take(3) {
         let batch = batch?;
         let labels = tensor(&batch, "label")?.view_as::<i64, Ix1>()?;
         let sum: i64 = labels.iter().sum();

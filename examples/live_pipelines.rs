@@ -18,7 +18,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn single_array() -> Result<()> {
     let x = Array2::from_shape_fn((100, 4), |(i, j)| (i * 4 + j) as f32);
     let dataset = Dataset::from_tensor_slices(x)?;
-    let mut arrays = to_arrays(ReaderBuilder::from_dataset(dataset).build()?)?;
+    let mut arrays = ReaderBuilder::from_dataset(dataset).to_arrays()?;
     let x = arrays.take::<f32>("value")?.into_dimensionality::<Ix2>()?;
     println!("single array: {:?}, sum {}", x.shape(), x.sum());
     Ok(())

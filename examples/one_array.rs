@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let builder = ReaderBuilder::new([input]).with_columns(["pixels", "label"]);
     // Counting hops from record to record; then every array is allocated once, at its full size.
     let rows = usize::try_from(builder.count()?)?;
-    let mut arrays = ArrayCollector::new().with_rows(rows).collect(builder.build()?)?;
+    let mut arrays = ArrayCollector::new().with_rows(rows).collect(builder.build()?.into_arrow())?;
     let pixels = arrays.take::<f32>("pixels")?.into_dimensionality::<Ix2>()?;
     let labels = arrays.take::<i64>("label")?.into_dimensionality::<Ix1>()?;
     println!("pixels: {:?}, labels: {:?}", pixels.shape(), labels.shape());

@@ -5,7 +5,7 @@
 //! ```
 
 use tfarrow::ReaderBuilder;
-use tfarrow::arrow::array::{AsArray, RecordBatchReader};
+use tfarrow::arrow::array::AsArray;
 use tfarrow::arrow::datatypes::Float32Type;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -19,7 +19,7 @@ use arrow::ffi_stream::FFI_ArrowArrayStream;
 /// use tfarrow::{ReaderBuilder, export_stream};
 ///
 /// let reader = ReaderBuilder::new(["examples/data/digits/digits.tfrecord-*"]).build()?;
-/// let stream = export_stream(reader);
+/// let stream = export_stream(reader.into_arrow());
 /// // The other side, which here is Rust too:
 /// let mut rows = 0;
 /// for batch in ArrowArrayStreamReader::try_new(stream)? {

@@ -3,8 +3,8 @@
 //!
 //! # Where is what I need?
 //!
-//! * [`ReaderBuilder`] names the input and how to read it; what it builds, a [`Reader`], is an iterator
-//!   of [`RecordBatch`](arrow::array::RecordBatch)es.
+//! * [`read`] names the input, and the [`ReaderBuilder`] that it gives takes options; what that builds, a
+//!   [`Reader`], is an iterator of [`RecordBatch`](arrow::array::RecordBatch)es.
 //! * [`Conversion`] writes what a builder names to a file or a folder of files.
 //! * [`array`](mod@array): columns of tensors as `ndarray` views, whole datasets as arrays, mapped files.
 //! * [`schema`]: what to say of features, and casts. [`options`]: the values of options, and the table
@@ -147,8 +147,7 @@ pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
 pub use reader::conformance;
-pub use reader::remainder::{DropRemainder, drop_remainder};
-pub use reader::{Batches, Reader, ReaderBuilder};
+pub use reader::{ArrowReader, Batches, Reader, ReaderBuilder, read};
 pub use tf::dtype::DType;
 pub use tf::shape::Shape;
 pub use tf::spec::ElementSpec;

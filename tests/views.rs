@@ -618,3 +618,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn columns_in_structs_and_in_lists_of_structs_are_found_by_path() {
+    let read = |builder: tfarrow::ReaderBuilder| {
+        let batches: Vec<RecordBatch> = builder.build().unwrap().collect::<tfarrow::Result<_>>().unwrap();
+        arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap()
+    };
+    let wide = tfarrow::read("tests/golden/tfds/wide_tfrecord").with_split("train");
+    let (whole, exploded) = (read(wide.clone()), read(wide.clone().with_explode("ds")));
+    // The steps of all episodes, as exploding gives them.
+    let steps = tensor(&exploded, "ds/obs").unwrap().view::<f32>().unwrap();
+    let column = tensor(&whole, "ds/obs").unwrap();
+    let mut at = 0;
+    for episode in 0..whole.num_rows() {
+        let rows = column.row::<f32>(episode).unwrap();
+        assert_eq!(rows, steps.slice(s![at..at + rows.len() / 2, ..]).into_dyn(), "{episode}");
+        at += rows.shape()[0];
+    }
+    assert_eq!((at, column.len()), (exploded.num_rows(), whole.num_rows()));
+    assert_eq!(tensor(&whole, "ds/r").unwrap().row::<i64>(0).unwrap().ndim(), 1);
+    let nested = read(wide.with_structure(tfarrow::options::Structure::Nested));
+    let flat = tensor(&whole, "nested/x/y").unwrap().view::<i64>().unwrap();
+    assert_eq!(tensor(&nested, "nested/x/y").unwrap().view::<i64>().unwrap(), flat);
+    assert!(tensor(&nested, "nested/x/no").unwrap_err().to_string().contains("no such column"));
+    assert!(tensor(&nested, "nested/x/y").unwrap().class_names().is_none());
+    let names = tensor(&whole, "label").unwrap().class_names().unwrap();
+    assert_eq!(names.len(), 3, "{names:?}");
+    let parts = Fields::from(vec![Field::new("x", DataType::Int32, true)]);
+    let values: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
+    let nulls = Some(NullBuffer::from(vec![true, false]));
+    let array = StructArray::new(parts.clone(), vec![values], nulls);
+    let batch = one_column(Field::new("s", DataType::Struct(parts), true), Arc::new(array));
+    assert!(tensor(&batch, "s/x").unwrap_err().to_string().contains("null struct"));
+}

@@ -240,4 +240,24 @@ mod tests {
             assert_eq!(rows, expected, "cut at {cut}");
         }
     }
+
+    #[test]
+    fn whole_batches_pass_through_and_the_rest_is_dropped() {
+        let batch = |len: i32| {
+            let column: ArrayRef = Arc::new(Int32Array::from_iter_values(0..len));
+            RecordBatch::try_from_iter([("x", column)]).unwrap()
+        };
+        let address = |batch: &RecordBatch| batch.column(0).to_data().buffers()[0].as_ptr();
+        let batches = [batch(4), batch(1), batch(2), batch(6)];
+        let mut rebatch = Rebatch::exact(batches[0].schema(), 4);
+        let mut out = Vec::new();
+        for batch in batches.clone() {
+            rebatch.push(batch);
+            while let Some(whole) = rebatch.pop(false).unwrap() {
+                out.push(whole);
+            }
+        }
+        assert_eq!(out.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [4, 4, 4]);
+        assert_eq!(address(&out[0]), address(&batches[0]));
+    }
 }

@@ -3,13 +3,13 @@
 
 use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayData, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
-use arrow_ipc::{Block, root_as_footer};
+use arrow_ipc::{Block, root_as_footer, root_as_message};
 
 use crate::error::{Error, Result};
 use crate::input::open_local;
@@ -20,6 +20,8 @@ use crate::source::ipc_schema;
 const TRAILER_BYTES: usize = 10;
 /// The magic bytes at the beginning, padded.
 const MAGIC_BYTES: usize = 8;
+/// The marker before a message, and the length of its metadata.
+const PREFIX_BYTES: usize = 8;
 
 /// A memory-mapped Arrow IPC file (`.arrow`, `.feather`): opening it costs its footer, and batches
 /// point into the map instead of being read.
@@ -51,6 +53,7 @@ const MAGIC_BYTES: usize = 8;
 ///     let images = tensor(&batch, "image")?.view::<u8>()?;
 ///     assert_eq!(images.shape(), [2, 28, 28]);
 /// }
+/// assert_eq!((map.num_rows()?, map.locate(1)?), (2, (0, 1)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub struct IpcMap {
     decoder: FileDecoder,
     schema: SchemaRef,
     blocks: Vec<Block>,
+    /// Where each batch ends, in rows; read when it is asked for.
+    ends: OnceLock<Vec<usize>>,
     name: Arc<str>,
 }
 
@@ -107,7 +112,7 @@ impl IpcMap {
             decoder.read_dictionary(block, &message)?;
         }
         let blocks = footer.recordBatches().iter().flatten().copied().collect();
-        Ok(Self { buffer, decoder, schema, blocks, name })
+        Ok(Self { buffer, decoder, schema, blocks, ends: OnceLock::new(), name })
     }
 
     /// The schema of the batches.
@@ -120,6 +125,58 @@ impl IpcMap {
     #[must_use]
     pub fn num_batches(&self) -> usize {
         self.blocks.len()
+    }
+
+    /// How many rows there are. The first call looks at the head of every batch.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn num_rows(&self) -> Result<usize> {
+        Ok(self.ends()?.last().copied().unwrap_or(0))
+    }
+
+    /// Where row `row` is: the number of its batch, and its row there. O(log of the number of batches) but
+    /// for the first call, which looks at the head of every batch.
+    ///
+    /// To read rows here and there, keep batches, or the views of their columns: taking one takes longer
+    /// than reading a row of it.
+    ///
+    /// # Errors
+    /// There is no such row, or the file is damaged.
+    pub fn locate(&self, row: usize) -> Result<(usize, usize)> {
+        let ends = self.ends()?;
+        let batch = ends.partition_point(|end| *end <= row);
+        if batch == ends.len() {
+            let rows = ends.last().copied().unwrap_or(0);
+            return Err(Error::config("no such row").expected(format!("less than {rows}"), row.to_string()));
+        }
+        let start = batch.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+        Ok((batch, row - start))
+    }
+
+    fn ends(&self) -> Result<&[usize]> {
+        if let Some(ends) = self.ends.get() {
+            return Ok(ends);
+        }
+        let damaged = |at: &Block| {
+            let offset = u64::try_from(at.offset()).unwrap_or(0);
+            Error::corrupt("no batch where the footer says there is one").at_offset(offset)
+        };
+        let rows_of = |block: &Block| -> Result<usize> {
+            let message = message(&self.buffer, block)?;
+            // The marker before a message and its length, or its length alone.
+            let skipped = if message.starts_with(&[0xff; 4]) { PREFIX_BYTES } else { PREFIX_BYTES / 2 };
+            let head = message.get(skipped..).and_then(|head| root_as_message(head).ok());
+            let rows = head.and_then(|head| head.header_as_record_batch()).map(|batch| batch.length());
+            rows.and_then(|rows| usize::try_from(rows).ok()).ok_or_else(|| damaged(block))
+        };
+        let (mut ends, mut end) = (Vec::with_capacity(self.blocks.len()), 0usize);
+        for block in &self.blocks {
+            let rows = rows_of(block).map_err(|e| e.in_source(self.name.clone()))?;
+            end = end.checked_add(rows).ok_or_else(|| damaged(block).in_source(self.name.clone()))?;
+            ends.push(end);
+        }
+        Ok(self.ends.get_or_init(|| ends))
     }
 
     /// The size of the file in bytes.

@@ -1,19 +1,19 @@
 //! A column of a batch, seen as tensors.
 
-use arrow::array::{Array, AsArray, ListArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Fields, Int32Type, Int64Type};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn};
 
 use super::dense::{Dense, is_order, tf_dtype};
-use super::extension::VariableShapeTensor;
+use super::extension::{CLASS_NAMES, VariableShapeTensor};
 use super::parts::{Bytes, Ragged, Sparse};
 use super::scalar::{Scalar, views_of};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 use crate::tf::dtype::DType;
 
-/// The column `name` of `batch`, to be viewed as arrays. O(1); copies nothing.
+/// The column at `path` of `batch`, to be viewed as arrays. O(1); copies nothing.
 ///
 /// ```
 /// use tfarrow::ndarray::Array;
@@ -28,17 +28,64 @@ use crate::tf::dtype::DType;
 /// # Ok::<(), tfarrow::Error>(())
 /// ```
 ///
+/// A column in structs is found by its path, `outer/inner`; one in lists of structs is then the lists of
+/// its values, so that a [`row`](TensorColumn::row) of `steps/action` has shape `[steps, size of an
+/// action…]`.
+///
 /// # Errors
-/// There is no such column, or its extension metadata is invalid.
-pub fn tensor<'a>(batch: &'a RecordBatch, name: &str) -> Result<TensorColumn<'a>> {
-    let schema = batch.schema_ref();
-    let found = schema.fields().iter().zip(batch.columns()).find(|(field, _)| field.name() == name);
-    let Some((field, array)) = found else {
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+/// There is no such column, or its extension metadata is invalid; or a struct on the path to it is null
+/// in a row.
+pub fn tensor<'a>(batch: &'a RecordBatch, path: &str) -> Result<TensorColumn<'a>> {
+    let fields = batch.schema_ref().fields();
+    let Some(Found { field, array, lists }) = find(fields, batch.columns(), path)? else {
+        let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
         return Err(Error::config("no such column")
-            .expected(format!("one of {}", names.join(", ")), format!("`{name}`")));
+            .expected(format!("one of {}", names.join(", ")), format!("`{path}`")));
     };
-    TensorColumn::try_new(field, array)
+    match lists.first().copied() {
+        None => TensorColumn::try_new(field, array),
+        Some(rows) => {
+            let layout = match Dense::of_column(field, array)? {
+                Some(values) => Layout::Lists { values, lists },
+                None => match self::lists(array, tf_dtype(field)) {
+                    Some((inner, values)) => Layout::Lists { lists: [lists, inner].concat(), values },
+                    None => Layout::Other,
+                },
+            };
+            Ok(TensorColumn { field, array: rows, layout })
+        }
+    }
+}
+
+/// What a path leads to.
+struct Found<'a> {
+    field: &'a Field,
+    array: &'a dyn Array,
+    /// The lists around it, the outermost first.
+    lists: Vec<&'a ListArray>,
+}
+
+fn find<'a>(fields: &'a Fields, arrays: &'a [ArrayRef], path: &str) -> Result<Option<Found<'a>>> {
+    for (field, array) in fields.iter().zip(arrays) {
+        if field.name() == path {
+            return Ok(Some(Found { field, array, lists: Vec::new() }));
+        }
+        let rest = path.strip_prefix(field.name().as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let Some(rest) = rest else { continue };
+        let (mut lists, mut inner): (Vec<&ListArray>, _) = (Vec::new(), array);
+        while let Some(list) = inner.as_list_opt::<i32>() {
+            lists.push(list);
+            inner = list.values();
+        }
+        let Some(parts) = inner.as_struct_opt() else { continue };
+        if let Some(found) = find(parts.fields(), parts.columns(), rest)? {
+            if parts.null_count() > 0 {
+                return Err(Error::mismatch("null struct around a column").in_column(field.name().as_str()));
+            }
+            return Ok(Some(Found { lists: [lists, found.lists].concat(), ..found }));
+        }
+    }
+    Ok(None)
 }
 
 /// A column seen as tensors: what [`tensor`] gives.
@@ -124,6 +171,12 @@ impl<'a> TensorColumn<'a> {
     #[must_use]
     pub fn dtype(&self) -> Option<DType> {
         tf_dtype(self.field)
+    }
+
+    /// The names of a class label's classes, by number, where the column says so.
+    #[must_use]
+    pub fn class_names(&self) -> Option<Vec<String>> {
+        serde_json::from_str(self.field.metadata().get(CLASS_NAMES)?).ok()
     }
 
     /// The shape of one row as stored, where every row has the same: `[]` for numbers; complex

@@ -22,6 +22,9 @@ pub(crate) const TF_DTYPE: &str = "tf.dtype";
 /// Field metadata key: the component's shape, as JSON.
 pub(crate) const TF_SHAPE: &str = "tf.shape";
 
+/// Field metadata key: the names of a ClassLabel's classes, as a JSON list.
+pub(crate) const CLASS_NAMES: &str = "tfds.class_names";
+
 const FIXED_SHAPE: &str = "arrow.fixed_shape_tensor";
 const VARIABLE_SHAPE: &str = "arrow.variable_shape_tensor";
 

@@ -15,7 +15,8 @@ use tfarrow::{Error, ErrorKind, ReaderBuilder, export_stream};
 fn schema_and_batches_arrive_as_they_are() {
     let builder = ReaderBuilder::new([DIGITS]).with_batch_rows(500);
     let expected: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
-    let reader = ArrowArrayStreamReader::try_new(export_stream(builder.build().unwrap())).unwrap();
+    let reader =
+        ArrowArrayStreamReader::try_new(export_stream(builder.build().unwrap().into_arrow())).unwrap();
     assert_eq!(reader.schema(), expected[0].schema());
     assert_eq!(reader.map(Result::unwrap).collect::<Vec<_>>(), expected);
 }

@@ -67,6 +67,27 @@ fn batches_point_into_the_map() {
 }
 
 #[test]
+fn rows_are_found_in_their_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.arrow");
+    let sizes = [5, 0, 1, 7];
+    let batches: Vec<RecordBatch> = sizes.iter().enumerate().map(|(k, rows)| batch(100 * k, *rows)).collect();
+    write(&path, &batches, IpcWriteOptions::default());
+    let map = map(&path).unwrap();
+    assert_eq!(map.num_rows().unwrap(), 13);
+    let whole = arrow::compute::concat_batches(&map.schema(), &batches).unwrap();
+    for row in 0..13 {
+        let (batch, at) = map.locate(row).unwrap();
+        assert_eq!(
+            map.batch(batch).unwrap().slice(at, 1).column(1),
+            whole.slice(row, 1).column(1),
+            "{row}"
+        );
+    }
+    assert!(map.locate(13).unwrap_err().to_string().contains("expected less than 13, found 13"));
+}
+
+#[test]
 fn one_batch_is_one_array() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.arrow");

@@ -258,7 +258,7 @@ fn map_runs_a_saved_models_function_with_its_variables_and_tables() {
         r#"{"dict":{"id":{"tensor":{"dtype":"int64","shape":[null]}},"y":{"tensor":{"dtype":"float32","shape":[null,2]}}}}"#
     );
     let reader = ReaderBuilder::from_dataset(mapped.prefetch(1)).with_libtensorflow(library(dir));
-    let mut arrays = to_arrays(reader.with_unbatch(true).build().unwrap()).unwrap();
+    let mut arrays = reader.with_unbatch(true).to_arrays().unwrap();
     let expected = std::fs::read_to_string(model.path("model.json")).unwrap();
     let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
     let y = arrays.take::<f32>("y").unwrap();

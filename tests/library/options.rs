@@ -116,8 +116,7 @@ impl Sample {
     /// What comes out: the schema, and the rows of each batch.
     fn read(&self, builder: &ReaderBuilder) -> Result<String> {
         let reader = builder.build()?;
-        let mut out: String =
-            arrow::array::RecordBatchReader::schema(&reader).fields().iter().map(|f| written(f)).collect();
+        let mut out: String = reader.schema().fields().iter().map(|f| written(f)).collect();
         for batch in reader {
             out.push_str(&format!("{:?}", batch?.columns()));
         }

@@ -29,8 +29,6 @@ use crate::tf::spec::ElementSpec;
 
 /// Field metadata key: the class of the TFDS feature.
 const TFDS_FEATURE: &str = "tfds.feature";
-/// Field metadata key: the names of a ClassLabel's classes, as a JSON list.
-const TFDS_CLASS_NAMES: &str = "tfds.class_names";
 /// Columns that exploding adds.
 pub(crate) const EPISODE_INDEX: &str = "episode_index";
 pub(crate) const STEP_INDEX: &str = "step_index";

@@ -7,12 +7,13 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use serde_json::json;
 
-use super::{Node, TFDS_CLASS_NAMES, TFDS_FEATURE, TfdsOptions, Transform, Wire, join, label_of};
+use super::{Node, TFDS_FEATURE, TfdsOptions, Transform, Wire, join, label_of};
 use crate::error::{Error, Result};
 use crate::options::{Phrase, TensorLayout};
 use crate::schema::FeaturePlan;
 use crate::schema::feature::{FeatureSpec, Missing};
 use crate::schema::mapping::{self, MappingOptions, with_metadata};
+use crate::tensor::extension::CLASS_NAMES;
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
 use crate::tf::features::{Feature, FeatureKind, TensorEncoding};
@@ -206,7 +207,7 @@ impl Planner<'_> {
         let stored = self.tensor_field(name, path, DType::Int64, &scalar, false, plain)?;
         let wire = self.add(path, rank, DType::Int64, &scalar, &stored, Missing::Error, false)?;
         let Some(names) = (self.options.labels)(label)? else { return Ok((stored, wire, Transform::None)) };
-        let mut field = with_metadata(stored, TFDS_CLASS_NAMES, &json!(names).to_string());
+        let mut field = with_metadata(stored, CLASS_NAMES, &json!(names).to_string());
         if !self.options.class_names {
             return Ok((field, wire, Transform::None));
         }

@@ -174,7 +174,7 @@ fn run_head(args: &Head) -> Result<Outcome> {
     let builder = builder.with_selection(selection).with_report(report.clone());
     let reader = builder.build()?;
     let source = reader.source().clone();
-    let schema = arrow::array::RecordBatchReader::schema(&reader);
+    let schema = reader.schema();
     let mut batches = Vec::new();
     for batch in reader {
         batches.push(batch?);
