@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use tfarrow::ReaderBuilder;
-use tfarrow::array::{tensor, to_arrays};
+use tfarrow::array::tensor;
 use tfarrow::live::{Dataset, Values};
 use tfarrow::ndarray::{Array2, Array3, Ix1, Ix2, Ix3};
 

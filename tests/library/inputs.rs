@@ -19,7 +19,7 @@ use crate::common::{golden, repo, tfarrow};
 const SHARD: &str = "examples/data/digits/digits.tfrecord-00000-of-00002";
 
 fn batches(builder: &ReaderBuilder) -> Result<Vec<RecordBatch>> {
-    Ok(builder.build()?.collect::<std::result::Result<_, _>>()?)
+    builder.build()?.collect()
 }
 
 /// A file of every kind.

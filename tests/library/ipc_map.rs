@@ -78,11 +78,7 @@ fn rows_are_found_in_their_batches() {
     let whole = arrow::compute::concat_batches(&map.schema(), &batches).unwrap();
     for row in 0..13 {
         let (batch, at) = map.locate(row).unwrap();
-        assert_eq!(
-            map.batch(batch).unwrap().slice(at, 1).column(1),
-            whole.slice(row, 1).column(1),
-            "{row}"
-        );
+        assert_eq!(map.batch(batch).unwrap().slice(at, 1).column(1), whole.slice(row, 1).column(1), "{row}");
     }
     assert!(map.locate(13).unwrap_err().to_string().contains("expected less than 13, found 13"));
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::common::{Dir, Table, command, python, repo, run_python, tfarrow};
 use crate::options::{Sample, wrong};
-use tfarrow::array::{tensor, to_arrays};
+use tfarrow::array::tensor;
 use tfarrow::live::{DataOptions, Dataset, ModelFunction, Values};
 use tfarrow::options::InputKind;
 use tfarrow::source::{Cardinality, Selection};

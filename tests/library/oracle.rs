@@ -307,7 +307,7 @@ fn refused(record: &[u8]) -> Option<String> {
         Ok(reader) => reader,
         Err(error) => return known(&error),
     };
-    known(&tfarrow::Error::from(reader.next()?.err()?))
+    known(&reader.next()?.err()?)
 }
 
 /// Compares every feature of a record.
@@ -419,7 +419,7 @@ fn every_golden_case_is_read_as_protobuf_reads_it() {
 fn read_all(record: &[u8]) -> tfarrow::Result<Vec<arrow::array::RecordBatch>> {
     let file = file(&[record.to_vec()]);
     let builder = ReaderBuilder::new([file.path().to_str().unwrap()]).with_record(RecordKind::Sequence);
-    builder.build()?.map(|batch| batch.map_err(Into::into)).collect()
+    builder.build()?.collect()
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {
