@@ -139,12 +139,8 @@ impl Conversion {
             Format::from_path(output)?;
         }
         // Shards have names of their own.
-        let exists =
-            self.sink.shards.is_none() && output != Path::new("-") && output.symlink_metadata().is_ok();
-        if exists && !self.sink.overwrite {
-            return Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
-                .in_source(output.to_string_lossy().into_owned())
-                .with_hint(Phrase::new("pass {overwrite=true} to replace it")));
+        if self.sink.shards.is_none() && output != Path::new("-") {
+            refuse_present(output, &self.sink)?;
         }
         let source = self.source()?;
         let options = self.sink.clone().with_threads(self.threads);
@@ -204,6 +200,21 @@ impl Conversion {
             (None, Some(_)) => output.extension().unwrap_or_default().to_string_lossy().into_owned(),
             (None, None) => Format::Parquet.extension().to_owned(),
         }))
+    }
+}
+
+/// Refuses an output that is there, unless it may be replaced.
+fn refuse_present(output: &Path, options: &SinkOptions) -> Result<()> {
+    let place = options.place(output)?;
+    let is_there = match place.local_path() {
+        Some(path) => path.symlink_metadata().is_ok(),
+        None => place.stat_now()?.is_some(),
+    };
+    match is_there && !options.overwrite {
+        true => Err(Error::new(ErrorKind::AlreadyExists, "output exists already")
+            .in_source(place.name())
+            .with_hint(Phrase::new("pass {overwrite=true} to replace it"))),
+        false => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 //! a run is killed at, the next one keeps the parts that are recorded and still have their size and
 //! checksum, and makes the others again, with the same bytes as an undisturbed run.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,8 +15,10 @@ use serde_json::{Map, Value, json};
 
 use super::manifest::{self, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress};
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{FileKind, Place, Stat};
 use crate::options::Phrase;
 use crate::reader::{Batches, PartItem};
+use crate::sink::atomic::Witness;
 use crate::sink::{Format, Sink, SinkOptions, open_part, put_beside_parts};
 use crate::source::report::Report;
 use crate::source::{ReadOptions, Selection, Source};
@@ -71,13 +74,19 @@ pub fn convert_to_folder(
     options: &FolderOptions,
 ) -> Result<FolderSummary> {
     let start = Instant::now();
-    let job = Job::new(source, folder, read, options)?;
-    let whole = job.prepare()?;
+    let place = options.sink.place(folder)?;
+    let job = Job::new(source, &place, read, options)?;
+    let mut whole = job.prepare()?;
+    if read.part_rows.is_some() {
+        // A part that is missing is made again, and so is what comes after it.
+        let first = whole.iter().enumerate().take_while(|(at, part)| *at == part.index).count();
+        whole.truncate(first);
+    }
     let kept = whole.len();
-    let progress = Mutex::new(Progress::begin(folder, &job.plan, &whole)?);
+    let progress = Mutex::new(Progress::begin(&place, &job.plan, &whole)?);
     // What is recorded anew need not be recorded as whole.
-    remove(&folder.join(MANIFEST))?;
-    put_beside_parts(folder, job.format, &source.schema(), &options.sink)?;
+    remove(&place.join(MANIFEST))?;
+    put_beside_parts(&place, job.format, &source.schema(), &options.sink)?;
     let mut parts = if read.part_rows.is_some() {
         job.by_rows(whole, &progress)?
     } else {
@@ -88,7 +97,7 @@ pub fn convert_to_folder(
         read.report.add_part(part.rows, part.lost, &part.failures)?;
     }
     drop(progress);
-    manifest::finish(folder, &job.plan, &parts)?;
+    manifest::finish(&place, &job.plan, &parts)?;
     Ok(FolderSummary {
         rows: parts.iter().map(|p| p.rows).sum(),
         bytes: parts.iter().map(|p| p.bytes).sum(),
@@ -100,7 +109,7 @@ pub fn convert_to_folder(
 
 struct Job<'a> {
     source: &'a Arc<dyn Source>,
-    folder: &'a Path,
+    folder: &'a Place,
     read: &'a ReadOptions,
     options: &'a FolderOptions,
     format: Format,
@@ -110,7 +119,7 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     fn new(
         source: &'a Arc<dyn Source>,
-        folder: &'a Path,
+        folder: &'a Place,
         read: &'a ReadOptions,
         options: &'a FolderOptions,
     ) -> Result<Self> {
@@ -144,16 +153,21 @@ impl<'a> Job<'a> {
 
     /// Makes the folder ready; returns the parts in it that are whole.
     fn prepare(&self) -> Result<Vec<Part>> {
-        let cannot = |e| Error::io("cannot create output folder", e).in_source(self.folder_name());
-        std::fs::create_dir_all(self.folder).map_err(cannot)?;
-        let mut names: Vec<String> = Vec::new();
-        for entry in std::fs::read_dir(self.folder).map_err(cannot)? {
-            names.push(entry.map_err(cannot)?.file_name().to_string_lossy().into_owned());
+        let cannot = |e| Error::io("cannot create output folder", e).in_source(self.folder.name());
+        if let Some(path) = self.folder.local_path() {
+            std::fs::create_dir_all(path).map_err(cannot)?;
         }
-        let holds = |name: &str| names.iter().any(|n| n == name);
+        let entries = match self.folder.stat_now()? {
+            None => Vec::new(),
+            Some(stat) if stat.kind == FileKind::Folder => self.folder.list()?,
+            Some(_) => return Err(Error::config("output folder is a file").in_source(self.folder.name())),
+        };
+        let stats: HashMap<String, Stat> =
+            entries.into_iter().map(|(place, stat)| (place.file_name(), stat)).collect();
+        let holds = |name: &str| stats.contains_key(name);
         let exists = |what: &str, hint: &'static str| {
             Error::new(ErrorKind::AlreadyExists, what)
-                .in_source(self.folder_name())
+                .in_source(self.folder.name())
                 .with_hint(Phrase::new(hint))
         };
         let found = match self.options.resume {
@@ -166,7 +180,9 @@ impl<'a> Job<'a> {
             // Parts are recorded in any order; each must be there, under the name it would get.
             whole.sort_by_key(|part| part.index);
             whole.dedup_by_key(|part| part.index);
-            whole.retain(|part| part.name == self.name(part.index) && part.is_whole(self.folder));
+            whole.retain(|part| {
+                part.name == self.name(part.index) && part.is_whole(self.folder, stats.get(&part.name))
+            });
         } else if !self.options.sink.overwrite {
             if holds(MANIFEST) {
                 return Err(exists("output folder holds a conversion already", "pass {overwrite}"));
@@ -175,23 +191,19 @@ impl<'a> Job<'a> {
                 let hint = "pass {resume} to go on with it, or {overwrite} to begin again";
                 return Err(exists("output folder holds a conversion that was interrupted", hint));
             }
-            if !names.iter().all(|name| is_partial(name)) {
+            if !stats.keys().all(|name| is_partial(name)) {
                 return Err(exists("output folder is not empty", "pass {overwrite} to write into it"));
             }
         } else {
             remove(&self.folder.join(MANIFEST))?;
         }
         // What is not whole must not be taken for a part: neither by readers nor by us.
-        for name in names {
-            if (is_part(&name) || is_partial(&name)) && whole.iter().all(|part| part.name != name) {
-                remove(&self.folder.join(&name))?;
+        for name in stats.keys() {
+            if (is_part(name) || is_partial(name)) && whole.iter().all(|part| part.name != *name) {
+                remove(&self.folder.join(name))?;
             }
         }
         Ok(whole)
-    }
-
-    fn folder_name(&self) -> String {
-        self.folder.to_string_lossy().into_owned()
     }
 
     fn name(&self, index: usize) -> String {
@@ -202,20 +214,33 @@ impl<'a> Job<'a> {
         }
     }
 
-    fn sink(&self, index: usize, threads: usize) -> Result<Box<dyn Sink>> {
-        let options = self.options.sink.clone().with_overwrite(true).with_threads(threads);
-        open_part(&self.folder.join(self.name(index)), &self.source.schema(), &options)
+    /// The sink of part `index`, and what tells of the part when it is whole if it lies elsewhere.
+    fn sink(&self, index: usize, threads: usize) -> Result<(Box<dyn Sink>, Arc<Witness>)> {
+        let witness: Arc<Witness> = Arc::default();
+        let mut options = self.options.sink.clone().with_overwrite(true).with_threads(threads);
+        options.witness = Some(witness.clone());
+        Ok((open_part(&self.folder.join(self.name(index)), &self.source.schema(), &options)?, witness))
     }
 
-    /// Ends part `index`, which lies on disk.
-    fn part(&self, index: usize, rows: u64, report: &Report) -> Result<Part> {
+    /// Ends part `index`, which is whole.
+    fn part(&self, index: usize, rows: u64, report: &Report, witness: &Witness) -> Result<Part> {
         let name = self.name(index);
-        let path = self.folder.join(&name);
-        let cannot = |e| Error::io("cannot write output", e).in_source(path.to_string_lossy().into_owned());
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(cannot)?;
-        let (bytes, crc32c) = manifest::checksum(&path)?;
+        let place = self.folder.join(&name);
+        let (bytes, crc32c, version) = match (place.local_path(), witness.take()) {
+            (Some(path), _) => {
+                let cannot = |e| Error::io("cannot write output", e).in_source(place.name());
+                std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(cannot)?;
+                let (bytes, crc32c) = manifest::checksum(&place)?;
+                (bytes, crc32c, None)
+            }
+            (None, Some(stored)) => (stored.bytes, stored.crc32c, stored.version),
+            (None, None) => {
+                let (bytes, crc32c) = manifest::checksum(&place)?;
+                (bytes, crc32c, None)
+            }
+        };
         let (lost, failures) = (report.lost(), report.failures());
-        Ok(Part { index, name, rows, bytes, crc32c, lost, failures })
+        Ok(Part { index, name, rows, bytes, crc32c, version, lost, failures })
     }
 
     /// Each partition makes a part; several are made at a time.
@@ -258,7 +283,7 @@ impl<'a> Job<'a> {
     fn partition(&self, index: usize, threads: usize) -> Result<Part> {
         let report = Arc::new(Report::new(KEPT_FAILURES));
         let read = ReadOptions { report: report.clone(), ..self.read.clone() };
-        let mut sink = self.sink(index, threads)?;
+        let (mut sink, witness) = self.sink(index, threads)?;
         let mut rows = 0;
         for batch in Batches::of_partitions(self.source.clone(), index..index + 1, &read, threads)? {
             let batch = batch?;
@@ -267,14 +292,12 @@ impl<'a> Job<'a> {
         }
         self.plan.check_input(self.source.as_ref(), index)?;
         sink.finish()?;
-        self.part(index, rows, &report)
+        self.part(index, rows, &report, &witness)
     }
 
     /// So many elements make a part; they are made one after the other.
     fn by_rows(&self, mut parts: Vec<Part>, progress: &Mutex<Progress>) -> Result<Vec<Part>> {
-        // A part that is missing is made again, and so is what comes after it.
-        let first = parts.iter().enumerate().take_while(|(at, part)| *at == part.index).count();
-        parts.truncate(first);
+        let first = parts.len();
         let elements = (first as u64).saturating_mul(self.read.part_rows.unwrap_or(0));
         let Selection { skip, shard, take } = self.read.selection;
         let stride = shard.map_or(1, |(_, count)| count);
@@ -287,7 +310,7 @@ impl<'a> Job<'a> {
         let mut report = Arc::new(Report::new(KEPT_FAILURES));
         let read = ReadOptions { report: report.clone(), selection, ..self.read.clone() };
         let mut batches = Batches::new(self.source.clone(), &read, threads)?;
-        let mut sink: Option<Box<dyn Sink>> = None;
+        let mut sink: Option<(Box<dyn Sink>, Arc<Witness>)> = None;
         let (mut index, mut rows) = (first, 0);
         loop {
             let item = batches.next_item()?;
@@ -297,7 +320,7 @@ impl<'a> Job<'a> {
                         sink = Some(self.sink(index, threads)?);
                     }
                     rows += batch.num_rows() as u64;
-                    if let Some(sink) = &mut sink {
+                    if let Some((sink, _)) = &mut sink {
                         sink.write(&batch)?;
                     }
                     continue;
@@ -310,9 +333,9 @@ impl<'a> Job<'a> {
                 (0..self.source.partitions().len())
                     .try_for_each(|input| self.plan.check_input(self.source.as_ref(), input))?;
             }
-            let open = sink.take().map_or_else(|| self.sink(index, threads), Ok)?;
+            let (open, witness) = sink.take().map_or_else(|| self.sink(index, threads), Ok)?;
             open.finish()?;
-            let part = self.part(index, rows, &report)?;
+            let part = self.part(index, rows, &report, &witness)?;
             progress.lock().unwrap_or_else(PoisonError::into_inner).add(&part)?;
             parts.push(part);
             if matches!(item, PartItem::End) {
@@ -327,14 +350,8 @@ impl<'a> Job<'a> {
 }
 
 /// Removes a file, if it is there.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("cannot remove what is left of an earlier run", error)
-                .in_source(path.to_string_lossy().into_owned()))
-        }
-        _ => Ok(()),
-    }
+fn remove(place: &Place) -> Result<()> {
+    place.remove("cannot remove what is left of an earlier run")
 }
 
 /// Whether a file of this name is a part.

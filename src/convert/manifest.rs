@@ -3,12 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::{FileKind, Input, Place, Stat, side_by_side};
 use crate::options::{Dialect, Phrase};
 use crate::source::report::{Failure, Lost};
 use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
@@ -17,14 +18,19 @@ use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
 pub(crate) const MANIFEST: &str = "_manifest.json";
 /// The file that holds which parts are whole while others are not: JSON lines, the plan first.
 pub(crate) const PROGRESS: &str = "_progress.jsonl";
+/// The folder that holds the same of parts that became whole since that file was written, a file each,
+/// where a file cannot be added to.
+const ADDED: &str = "_progress";
+/// The largest of these files.
+const MOST_BYTES: u64 = 1 << 30;
 /// The layout of both files.
 const LAYOUT: u64 = 2;
 /// Failures of a part that are kept for a later run to tell of.
 pub(crate) const KEPT_FAILURES: usize = 10_000;
 
-fn io(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let (what, path) = (what.to_owned(), path.to_string_lossy().into_owned());
-    move |error| Error::io(what, error).in_source(path)
+fn io(what: &str, place: &Place) -> impl FnOnce(std::io::Error) -> Error {
+    let (what, name) = (what.to_owned(), place.name());
+    move |error| Error::io(what, error).in_source(name)
 }
 
 /// A part file that is whole.
@@ -36,6 +42,9 @@ pub(crate) struct Part {
     pub(crate) bytes: u64,
     /// CRC-32C of the file.
     pub(crate) crc32c: u32,
+    /// What its store says of it: changes whenever it does. None on this machine, where the checksum is
+    /// cheap.
+    pub(crate) version: Option<Arc<str>>,
     pub(crate) lost: Lost,
     pub(crate) failures: Vec<Failure>,
 }
@@ -43,7 +52,7 @@ pub(crate) struct Part {
 impl Part {
     /// As the manifest has it.
     fn to_json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "part": self.index,
             "name": self.name,
             "rows": self.rows,
@@ -52,7 +61,11 @@ impl Part {
             "skipped": self.lost.skipped,
             "nulled": self.lost.nulled,
             "nulled_values": self.lost.nulled_values,
-        })
+        });
+        if let (Some(version), Some(json)) = (&self.version, json.as_object_mut()) {
+            json.insert("version".to_owned(), json!(&**version));
+        }
+        json
     }
 
     fn to_line(&self, dialect: Dialect) -> String {
@@ -74,6 +87,7 @@ impl Part {
             rows: number("rows")?,
             bytes: number("bytes")?,
             crc32c: text("crc32c").and_then(|hex| u32::from_str_radix(hex, 16).ok())?,
+            version: text("version").map(Into::into),
             lost: Lost {
                 skipped: number("skipped")?,
                 nulled: number("nulled")?,
@@ -84,10 +98,11 @@ impl Part {
     }
 
     /// Whether the file is there as it was written.
-    pub(crate) fn is_whole(&self, folder: &Path) -> bool {
-        let path = folder.join(&self.name);
-        std::fs::metadata(&path).is_ok_and(|m| m.is_file() && m.len() == self.bytes)
-            && checksum(&path).is_ok_and(|(bytes, crc)| bytes == self.bytes && crc == self.crc32c)
+    pub(crate) fn is_whole(&self, folder: &Place, stat: Option<&Stat>) -> bool {
+        let place = folder.join(&self.name);
+        let same = || checksum(&place).is_ok_and(|(bytes, crc)| bytes == self.bytes && crc == self.crc32c);
+        stat.is_some_and(|stat| stat.kind == FileKind::File && stat.bytes == Some(self.bytes))
+            && (self.version.is_some() && stat.is_some_and(|stat| stat.version == self.version) || same())
     }
 }
 
@@ -95,13 +110,13 @@ impl Part {
 ///
 /// # Errors
 /// It cannot be read.
-pub(crate) fn checksum(path: &Path) -> Result<(u64, u32)> {
+pub(crate) fn checksum(place: &Place) -> Result<(u64, u32)> {
     const READ_BYTES: usize = 1 << 20;
-    let mut file = File::open(path).map_err(io("cannot read part back", path))?;
+    let (mut file, _) = place.clone().input(None).open()?;
     let mut buffer = vec![0; READ_BYTES];
     let (mut bytes, mut crc) = (0, 0);
     loop {
-        let n = file.read(&mut buffer).map_err(io("cannot read part back", path))?;
+        let n = file.read(&mut buffer).map_err(io("cannot read part back", place))?;
         if n == 0 {
             return Ok((bytes, crc));
         }
@@ -269,12 +284,8 @@ pub(crate) enum Found {
 ///
 /// # Errors
 /// It was another conversion, or its files cannot be read.
-pub(crate) fn look(folder: &Path, plan: &Plan) -> Result<Found> {
-    let read = |name: &str| match std::fs::read_to_string(folder.join(name)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io("cannot read what is there", &folder.join(name))(error)),
-    };
+pub(crate) fn look(folder: &Place, plan: &Plan) -> Result<Found> {
+    let read = |name: &str| read(&folder.join(name));
     let (begun, parts): (Option<Value>, Vec<Part>) = if let Some(text) = read(MANIFEST)? {
         let manifest: Option<Value> = serde_json::from_str(&text).ok();
         let parts = manifest.as_ref().and_then(|m| m.get("parts")).and_then(Value::as_array);
@@ -284,7 +295,12 @@ pub(crate) fn look(folder: &Path, plan: &Plan) -> Result<Found> {
         let mut lines = text.lines().map(serde_json::from_str::<Value>);
         // A line that a kill cut short is of a part that is then made again.
         let begun = lines.next().and_then(std::result::Result::ok);
-        (begun, lines.map_while(std::result::Result::ok).filter_map(|line| Part::from_json(&line)).collect())
+        let lines = lines.map_while(std::result::Result::ok);
+        let mut parts: Vec<Part> = lines.filter_map(|line| Part::from_json(&line)).collect();
+        if folder.local_path().is_none() {
+            parts.extend(added(folder)?);
+        }
+        (begun, parts)
     } else {
         return Ok(Found::Nothing);
     };
@@ -295,15 +311,31 @@ pub(crate) fn look(folder: &Path, plan: &Plan) -> Result<Found> {
         return Ok(Found::Parts(parts));
     }
     Err(Error::config(format!("cannot resume: {}", differences.join("; ")))
-        .in_source(folder.to_string_lossy().into_owned())
+        .in_source(folder.name())
         .with_hint(Phrase::new("pass {overwrite} instead of {resume} to begin again")))
 }
 
-/// The file of parts that are whole, open to be added to.
+/// What was added to the record of parts that are whole where a file cannot be added to: a file each.
+fn added(folder: &Place) -> Result<Vec<Part>> {
+    let entries = folder.join(ADDED).list_now().unwrap_or_default().into_iter();
+    let inputs: Vec<Input> = entries.map(|(place, stat)| place.input(Some(stat))).collect();
+    let read = |input: &Input| input.opened(None)?.read_to_end(MOST_BYTES);
+    let parts = side_by_side(&inputs, read)?.into_iter();
+    Ok(parts.filter_map(|line| Part::from_json(&serde_json::from_slice(&line).ok()?)).collect())
+}
+
+fn read(place: &Place) -> Result<Option<String>> {
+    let Some(bytes) = place.read(MOST_BYTES)? else { return Ok(None) };
+    let text = String::from_utf8(bytes);
+    text.map(Some).map_err(|_| Error::corrupt("not UTF-8").in_source(place.name()))
+}
+
+/// The record of parts that are whole, to be added to.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    file: File,
-    path: PathBuf,
+    /// Where it can be added to.
+    file: Option<File>,
+    folder: Place,
     /// How options are spelled in what is told of failures.
     dialect: Dialect,
 }
@@ -313,13 +345,17 @@ impl Progress {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn begin(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<Self> {
-        let path = folder.join(PROGRESS);
+    pub(crate) fn begin(folder: &Place, plan: &Plan, parts: &[Part]) -> Result<Self> {
+        let place = folder.join(PROGRESS);
         let mut text = format!("{}\n", plan.to_json());
         parts.iter().for_each(|part| text.push_str(&part.to_line(plan.dialect)));
-        replace(&path, &text)?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(io("cannot write progress", &path))?;
-        Ok(Self { file, path, dialect: plan.dialect })
+        replace(&place, &text)?;
+        let open = |path| OpenOptions::new().append(true).open(path);
+        let file = place.local_path().map(open).transpose().map_err(io("cannot write progress", &place))?;
+        if file.is_none() {
+            forget_added(folder)?;
+        }
+        Ok(Self { file, folder: folder.clone(), dialect: plan.dialect })
     }
 
     /// Adds a part.
@@ -328,7 +364,13 @@ impl Progress {
     /// The file cannot be written.
     pub(crate) fn add(&mut self, part: &Part) -> Result<()> {
         let line = part.to_line(self.dialect);
-        self.file.write_all(line.as_bytes()).map_err(io("cannot write progress", &self.path))
+        match &mut self.file {
+            Some(file) => {
+                let place = self.folder.join(PROGRESS);
+                file.write_all(line.as_bytes()).map_err(io("cannot write progress", &place))
+            }
+            None => replace(&self.folder.join(ADDED).join(format!("part-{:05}.json", part.index)), &line),
+        }
     }
 }
 
@@ -336,7 +378,7 @@ impl Progress {
 ///
 /// # Errors
 /// The manifest cannot be written.
-pub(crate) fn finish(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<()> {
+pub(crate) fn finish(folder: &Place, plan: &Plan, parts: &[Part]) -> Result<()> {
     let mut manifest = plan.to_json();
     if let Some(manifest) = manifest.as_object_mut() {
         let sum = |of: fn(&Part) -> u64| json!(parts.iter().map(of).sum::<u64>());
@@ -348,14 +390,20 @@ pub(crate) fn finish(folder: &Path, plan: &Plan, parts: &[Part]) -> Result<()> {
         manifest.insert("parts".to_owned(), parts.iter().map(Part::to_json).collect());
     }
     replace(&folder.join(MANIFEST), &format!("{manifest:#}\n"))?;
-    let progress = folder.join(PROGRESS);
-    std::fs::remove_file(&progress).map_err(io("cannot remove progress", &progress))
+    folder.join(PROGRESS).remove("cannot remove progress")?;
+    if folder.local_path().is_none() { forget_added(folder) } else { Ok(()) }
 }
 
-/// Puts `text` into the file `path`, all at once.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let mut file = crate::sink::atomic::AtomicFile::create(path, true)?;
-    file.write_all(text.as_bytes()).map_err(io("cannot write output", path))?;
+/// Removes what was added to the record of parts.
+fn forget_added(folder: &Place) -> Result<()> {
+    let entries = folder.join(ADDED).list_now().unwrap_or_default();
+    entries.into_iter().try_for_each(|(place, _)| place.remove("cannot remove progress"))
+}
+
+/// Puts `text` into the file `place`, all at once.
+fn replace(place: &Place, text: &str) -> Result<()> {
+    let mut file = crate::sink::atomic::AtomicFile::create(place, true)?;
+    file.write_all(text.as_bytes()).map_err(io("cannot write output", place))?;
     file.persist_synced()?;
     Ok(())
 }

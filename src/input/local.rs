@@ -58,6 +58,13 @@ impl Store for Local {
         std::fs::metadata(path).map(|metadata| stat_of(&metadata))
     }
 
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// A file whose length is known must still have it.
     fn open(&self, path: &Path, known: Option<&Stat>) -> io::Result<Arc<dyn ReadAt>> {
         let file = LocalFile::new(File::open(path)?)?;

@@ -28,7 +28,7 @@ pub use self::names::IntoInputs;
 pub(crate) use self::names::{Names, expand_folder};
 pub(crate) use self::place::{Input, Opened, Place, side_by_side, side_by_side_of};
 pub(crate) use self::stores::Stores;
-pub use self::stores::{is_url, shown};
+pub use self::stores::{is_url, shown, takes_store_key};
 
 /// What is said of a file whose length changed.
 pub(crate) fn changed(expected: u64, found: u64) -> String {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern, PatternError};
 
-use super::local::Local;
-use super::stores::{cloud_scheme, scheme_of};
+use super::stores::cloud_scheme;
 use super::{FileKind, Input, Place, Stat, Store, Stores, shown};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -20,8 +19,6 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     names: Vec<Name>,
-    /// Where names without a scheme lie.
-    base: Arc<dyn Store>,
     stores: Stores,
 }
 
@@ -78,12 +75,12 @@ impl Names {
     /// Local names, in order.
     pub(crate) fn new(names: impl IntoInputs) -> Self {
         let names = names.into_inputs().into_iter().map(Name::Path).collect();
-        Self { names, base: Arc::new(Local), stores: Stores::default() }
+        Self { names, stores: Stores::default() }
     }
 
     /// What is open already.
     pub(crate) fn of(input: Input) -> Self {
-        Self { names: vec![Name::Given(input)], base: Arc::new(Local), stores: Stores::default() }
+        Self { names: vec![Name::Given(input)], stores: Stores::default() }
     }
 
     /// Reads names of `scheme` from `store`.
@@ -110,12 +107,13 @@ impl Names {
         });
         let schemes: BTreeSet<&str> = names.filter_map(cloud_scheme).collect();
         self.stores.check(schemes.iter().copied())?;
-        schemes.iter().try_for_each(|scheme| {
-            if let Some(store) = self.stores.of(scheme)? {
+        for scheme in schemes {
+            // That there is no store is told with the name.
+            if let Ok(Some(store)) = self.stores.of(scheme) {
                 store.forget();
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// The place that is named, if that is all that is named. It may be a pattern.
@@ -124,28 +122,9 @@ impl Names {
     /// There is no store for its scheme.
     pub(crate) fn only_place(&self) -> Result<Option<Place>> {
         match self.names.as_slice() {
-            [Name::Path(name)] if name != "-" => self.place(name).map(Some),
+            [Name::Path(name)] if name != "-" => self.stores.place(name).map(Some),
             _ => Ok(None),
         }
-    }
-
-    fn place(&self, name: &OsStr) -> Result<Place> {
-        let local = |path: &OsStr| Place::new(self.base.clone(), path.into(), "");
-        let Some((scheme, rest)) = name.to_str().and_then(scheme_of) else { return Ok(local(name)) };
-        if let Some(store) =
-            self.stores.of(scheme).map_err(|e| e.in_source(shown(&name.to_string_lossy())))?
-        {
-            return Ok(Place::new(store, rest.into(), format!("{scheme}://")));
-        }
-        if scheme.eq_ignore_ascii_case("file") {
-            return Ok(local(rest.as_ref()));
-        }
-        if local(name).stat()?.is_some() {
-            return Ok(local(name));
-        }
-        Err(Error::unsupported(format!("`{scheme}://` cannot be read"))
-            .in_source(name.to_string_lossy())
-            .with_hint("in Rust, give a store for it with `ReaderBuilder::with_store`"))
     }
 
     /// Finds the files that are named, in order: each name's own files in shard order, names in the
@@ -161,7 +140,7 @@ impl Names {
                 Name::Given(input) => vec![input.clone()],
                 Name::Path(name) if name == "-" => vec![Input::stdin()],
                 Name::Path(name) => {
-                    let place = self.place(name)?;
+                    let place = self.stores.place(name)?;
                     match place.stat()? {
                         // A file of that very name comes before a pattern.
                         Some(stat) if stat.kind == FileKind::Folder => folder(&place)?,
@@ -354,7 +333,5 @@ mod tests {
         assert!(error.contains("with_store"), "{error}");
         let file = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(resolve(format!("file://{}", file.path().display())).unwrap().len(), 1);
-        assert_eq!(scheme_of("C://x"), None);
-        assert_eq!(scheme_of("a b://x"), None);
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tfarrow_store::Upload;
+
 use super::once::Once;
 use super::{FileKind, Forward, ReadAt, Stat, Store, changed, shown};
 use crate::error::{Error, Result};
@@ -142,6 +144,51 @@ impl Place {
             entries.into_iter().map(|entry| (self.join(&entry.name), entry.stat)).collect();
         entries.sort_unstable_by(|(a, _), (b, _)| a.path.as_os_str().cmp(b.path.as_os_str()));
         Ok(entries)
+    }
+
+    /// What is called `name` beside it.
+    pub(crate) fn beside(&self, name: &str) -> Self {
+        self.parent().join(name)
+    }
+
+    /// The folder that it lies in.
+    pub(crate) fn parent(&self) -> Self {
+        let path = self.path.parent().map(|path| path.as_os_str().to_owned());
+        self.with_path(path.unwrap_or_default())
+    }
+
+    /// What it is now, whatever was said of it before; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    pub(crate) fn stat_now(&self) -> Result<Option<Stat>> {
+        self.store.forget();
+        self.stat()
+    }
+
+    /// As [`list`](Self::list), whatever was said before.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn list_now(&self) -> Result<Vec<(Place, Stat)>> {
+        self.store.forget();
+        self.list()
+    }
+
+    /// Begins a file that takes this name when it is whole.
+    ///
+    /// # Errors
+    /// Nothing can be written there.
+    pub(crate) fn create(&self, replace: bool) -> Result<Box<dyn Upload>> {
+        self.store.create(&self.path, replace).map_err(|e| self.place(failed("cannot create output", e)))
+    }
+
+    /// Removes the file, if it is there; `what` says what could not be done if that fails.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self, what: &str) -> Result<()> {
+        self.store.remove(&self.path).map_err(|e| self.place(failed(what, e)))
     }
 
     /// Opens it.
@@ -320,10 +367,7 @@ impl Input {
     /// The same, as it is now.
     pub(crate) fn stat_now(&self) -> Stat {
         match &self.from {
-            From::Place(place, _) => {
-                place.store.forget();
-                place.stat().ok().flatten().unwrap_or_else(Stat::stream)
-            }
+            From::Place(place, _) => place.stat_now().ok().flatten().unwrap_or_else(Stat::stream),
             _ => self.stat(),
         }
     }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Store;
+use super::{Place, Store};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 #[cfg(feature = "cloud")]
@@ -92,6 +93,34 @@ impl Stores {
         Ok(Some(store))
     }
 
+    /// What `name` names: a path, or what stands behind `scheme://` in a store. It may be a pattern.
+    ///
+    /// # Errors
+    /// There is no store for its scheme.
+    pub(crate) fn place(&self, name: &OsStr) -> Result<Place> {
+        let Some((scheme, rest)) = name.to_str().and_then(scheme_of) else { return Ok(Place::local(name)) };
+        if let Some(store) = self.of(scheme).map_err(|e| e.in_source(shown(&name.to_string_lossy())))? {
+            return Ok(Place::new(store, rest.into(), format!("{scheme}://")));
+        }
+        if scheme.eq_ignore_ascii_case("file") {
+            return Ok(Place::local(rest));
+        }
+        if Place::local(name).stat()?.is_some() {
+            return Ok(Place::local(name));
+        }
+        Err(Error::unsupported(format!("there is no store for `{scheme}://`"))
+            .in_source(name.to_string_lossy())
+            .with_hint("in Rust, give one for it with `with_store`"))
+    }
+
+    /// Refuses keys that `name` does not take.
+    ///
+    /// # Errors
+    /// There is one.
+    pub(crate) fn check_name(&self, name: &OsStr) -> Result<()> {
+        self.check(name.to_str().and_then(cloud_scheme).into_iter())
+    }
+
     #[cfg(feature = "cloud")]
     fn open(&self, scheme: &str) -> Result<Arc<dyn Store>> {
         tfarrow_cloud::store(scheme, &self.options)
@@ -144,7 +173,7 @@ fn not_built(what: Phrase) -> Error {
 }
 
 /// The scheme of a URL and what follows on `://`.
-pub(super) fn scheme_of(name: &str) -> Option<(&str, &str)> {
+fn scheme_of(name: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = name.split_once("://")?;
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '.' | '-');
     // One letter is a drive.
@@ -160,8 +189,14 @@ pub(crate) fn cloud_scheme(name: &str) -> Option<&'static str> {
 
 /// Whether `name` is that of something in an object store or on a web server: `s3://…`, `https://…`.
 #[must_use]
-pub fn is_url(name: &std::ffi::OsStr) -> bool {
+pub fn is_url(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| cloud_scheme(name).is_some())
+}
+
+/// Whether `name` is reached with the help of `key`, a key of the option `store`.
+#[must_use]
+pub fn takes_store_key(name: &OsStr, key: &str) -> bool {
+    name.to_str().and_then(cloud_scheme).is_some_and(|scheme| takes_key(scheme, key))
 }
 
 /// A name as it may be shown: of a URL without what may be secret, a query (the signature of a signed
@@ -215,6 +250,13 @@ mod tests {
         let error = stores.check([].into_iter()).unwrap_err().to_string();
         assert!(error.contains("s3://"), "{error}");
         assert!(!format!("{stores:?}").contains("eu-west-1"));
+    }
+
+    #[test]
+    fn one_letter_is_a_drive() {
+        assert_eq!(scheme_of("C://x"), None);
+        assert_eq!(scheme_of("a b://x"), None);
+        assert_eq!(scheme_of("s3://x"), Some(("s3", "x")));
     }
 
     #[test]

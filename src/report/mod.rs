@@ -30,16 +30,19 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::sink::SinkOptions;
 use crate::sink::atomic::AtomicFile;
 
-/// Writes `text` to a file that appears under its name when it is whole.
+/// Writes `text` to a file that appears under its name when it is whole. Of `options`, those count that
+/// say where it lies and whether it may be replaced.
 ///
 /// # Errors
-/// The file exists and `overwrite` is not set, or it cannot be written.
-pub fn write_file(path: &Path, text: &str, overwrite: bool) -> Result<()> {
-    let mut file = AtomicFile::create(path, overwrite)?;
+/// The file exists and is not to be replaced, or it cannot be written.
+pub fn write_file(path: &Path, text: &str, options: &SinkOptions) -> Result<()> {
+    let place = options.place(path)?;
+    let mut file = AtomicFile::create(&place, options.overwrite)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.flush());
-    let named = |e| Error::io("cannot write output", e).in_source(path.to_string_lossy().into_owned());
+    let named = |e| Error::io("cannot write output", e).in_source(place.name());
     written.map_err(named)?;
     file.persist().map(drop)
 }

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use crate::error::{Error, Result};
+use crate::input::Place;
 
 pub(crate) mod atomic;
 mod dictionaries;
@@ -43,7 +45,10 @@ pub trait Sink: Send {
 /// # Errors
 /// The output exists and is not to be overwritten, cannot be created, or cannot hold the schema.
 pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
-    open_named(path, schema, options, true)
+    if path == Path::new("-") {
+        return open_stream(schema, options);
+    }
+    open_named(&options.place(path)?, schema, options, true)
 }
 
 /// As [`open_sink`], for one of several part files: what stands beside a file is the folder's, and
@@ -51,8 +56,8 @@ pub fn open_sink(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<
 ///
 /// # Errors
 /// As there.
-pub(crate) fn open_part(path: &Path, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
-    open_named(path, schema, options, false)
+pub(crate) fn open_part(place: &Place, schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+    open_named(place, schema, options, false)
 }
 
 /// Writes what part files of `format` need beside them into `folder`.
@@ -60,7 +65,7 @@ pub(crate) fn open_part(path: &Path, schema: &Schema, options: &SinkOptions) -> 
 /// # Errors
 /// The file cannot be written, or the parts cannot hold the schema.
 pub(crate) fn put_beside_parts(
-    folder: &Path,
+    folder: &Place,
     format: Format,
     schema: &Schema,
     options: &SinkOptions,
@@ -71,17 +76,17 @@ pub(crate) fn put_beside_parts(
     }
 }
 
-fn open_named(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
-    let format = options.format.map_or_else(|| Format::from_path(path), Ok)?;
-    let inner = open_unnamed(path, format, schema, options, alone)?;
-    Ok(if path == Path::new("-") { inner } else { Box::new(Named { inner, format, name: describe(path) }) })
+fn open_named(place: &Place, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Box<dyn Sink>> {
+    let format = options.format.map_or_else(|| Format::from_path(place.path()), Ok)?;
+    let inner = open_unnamed(place, format, schema, options, alone)?;
+    Ok(Box::new(Named { inner, format, name: place.name() }))
 }
 
 /// A sink whose errors say where it writes.
 struct Named {
     inner: Box<dyn Sink>,
     format: Format,
-    name: String,
+    name: Arc<str>,
 }
 
 impl Sink for Named {
@@ -89,10 +94,10 @@ impl Sink for Named {
         let counts_rows = matches!(self.format, Format::IpcFile | Format::IpcStream | Format::TfRecord);
         if batch.num_columns() == 0 && batch.num_rows() > 0 && !counts_rows {
             return Err(Error::unsupported("rows without columns, which this output cannot hold")
-                .in_source(self.name.as_str())
+                .in_source(self.name.clone())
                 .with_hint("write Arrow"));
         }
-        self.inner.write(batch).map_err(|e| e.in_source(self.name.as_str()))
+        self.inner.write(batch).map_err(|e| e.in_source(self.name.clone()))
     }
 
     fn finish(self: Box<Self>) -> Result<u64> {
@@ -101,34 +106,41 @@ impl Sink for Named {
     }
 }
 
+fn open_stream(schema: &Schema, options: &SinkOptions) -> Result<Box<dyn Sink>> {
+    let format = options.format.unwrap_or(Format::IpcStream);
+    options.check(format.kind())?;
+    if format != Format::IpcStream {
+        return Err(Error::config("only an Arrow stream can go to standard output"));
+    }
+    let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
+    Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?))
+}
+
 fn open_unnamed(
-    path: &Path,
+    place: &Place,
     format: Format,
     schema: &Schema,
     options: &SinkOptions,
     alone: bool,
 ) -> Result<Box<dyn Sink>> {
     options.check(format.kind())?;
-    if path == Path::new("-") {
-        if format != Format::IpcStream {
-            return Err(Error::config("only an Arrow stream can go to standard output"));
-        }
-        let output: Box<dyn Write + Send> = Box::new(std::io::stdout());
-        return Ok(Box::new(ipc::IpcStreamSink::new(ipc::Output::Stream(output), schema, options)?));
-    }
-    let named = |e: Error| e.in_source(path.to_string_lossy().into_owned());
+    let named = |e: Error| e.in_source(place.name());
     if format == Format::Npyd {
-        let folder = atomic::AtomicFolder::create(path, options.overwrite, npy::is_npyd)?;
+        let folder = atomic::AtomicFolder::create(place, options.overwrite, npy::is_npyd)?;
         return Ok(Box::new(npy::NpydSink::new(folder, schema, options).map_err(named)?));
     }
     if format == Format::Saved {
-        let folder = atomic::AtomicFolder::create(path, options.overwrite, saved::is_saved)?;
+        let folder = atomic::AtomicFolder::create(place, options.overwrite, saved::is_saved)?;
         return Ok(Box::new(saved::SavedSink::new(folder, schema, options).map_err(named)?));
     }
     if format == Format::TfRecord {
-        return Ok(Box::new(tfrecord::TfRecordSink::new(path, schema, options, alone)?));
+        return Ok(Box::new(tfrecord::TfRecordSink::new(place, schema, options, alone)?));
     }
-    let file = atomic::AtomicFile::create(path, options.overwrite)?;
+    let file = match format {
+        Format::Npy | Format::Npz => atomic::AtomicFile::create_seekable(place, options.overwrite)?,
+        _ => atomic::AtomicFile::create(place, options.overwrite)?,
+    };
+    let file = file.with_witness(options.witness.clone());
     Ok(match format {
         Format::IpcFile => {
             let sink = ipc::IpcFileSink::new(file, schema, options).map_err(named)?;
@@ -143,7 +155,7 @@ fn open_unnamed(
             Box::new(npy::NpySink::new(file, schema, options).map_err(named)?)
         }
         #[cfg(feature = "npz")]
-        Format::Npz => Box::new(npz::NpzSink::new(file, path, schema, options).map_err(named)?),
+        Format::Npz => Box::new(npz::NpzSink::new(file, place, schema, options).map_err(named)?),
         #[cfg(not(feature = "npz"))]
         Format::Npz => {
             return Err(Error::unsupported(".npz output").with_hint("build tfarrow with the feature `npz`"));

@@ -3,16 +3,16 @@
 //! Rows are written as they come, behind a header with room for any number of them; at the end the
 //! number is filled in. `numpy.load(…, mmap_mode="r")` opens what comes out.
 
-use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
 use arrow::datatypes::{DataType, Field, Schema};
 
-use super::atomic::{AtomicFile, AtomicFolder};
+use super::atomic::{AtomicFile, AtomicFolder, FolderFile};
 use super::{Sink, SinkOptions};
 use crate::error::{Error, Result};
+use crate::input::{FileKind, Place};
 use crate::options::Phrase;
 use crate::schema::from_arrow;
 use crate::tensor::dense::Dense;
@@ -241,13 +241,11 @@ impl Sink for NpySink {
 }
 
 /// Whether `folder` and the folders in it hold `.npy` files and nothing else.
-pub(super) fn is_npyd(folder: &Path) -> bool {
-    folder.read_dir().is_ok_and(|mut entries| {
-        entries.all(|entry| {
-            entry.is_ok_and(|entry| {
-                let path = entry.path();
-                if path.is_dir() { is_npyd(&path) } else { path.extension().is_some_and(|end| end == "npy") }
-            })
+pub(super) fn is_npyd(folder: &Place) -> bool {
+    folder.list().is_ok_and(|entries| {
+        entries.iter().all(|(place, stat)| match stat.kind {
+            FileKind::Folder => is_npyd(place),
+            _ => place.path().extension().is_some_and(|end| end == "npy"),
         })
     })
 }
@@ -255,7 +253,7 @@ pub(super) fn is_npyd(folder: &Path) -> bool {
 /// Writes a folder with one `.npy` file a column, which appears when all of them are whole.
 pub(crate) struct NpydSink {
     folder: AtomicFolder,
-    writers: Vec<NpyWriter<BufWriter<File>>>,
+    writers: Vec<NpyWriter<BufWriter<FolderFile>>>,
 }
 
 impl NpydSink {
@@ -264,7 +262,7 @@ impl NpydSink {
         refuse_duplicates(schema)?;
         let mut writers = Vec::new();
         for field in schema.fields() {
-            let file = folder.create_file(&member(field)?);
+            let file = folder.create_file(&member(field)?, true);
             let file = file.map_err(|e| e.in_column(field.name().as_str()))?;
             writers.push(NpyWriter::new(BufWriter::new(file), field, options.string_bytes)?);
         }
@@ -277,11 +275,12 @@ impl Sink for NpydSink {
         self.writers.iter_mut().zip(batch.columns()).try_for_each(|(writer, array)| writer.write(array))
     }
 
-    fn finish(self: Box<Self>) -> Result<u64> {
+    fn finish(mut self: Box<Self>) -> Result<u64> {
         let mut bytes = 0;
-        for writer in self.writers {
+        for writer in std::mem::take(&mut self.writers) {
             let mut file = writer.finish()?.into_inner().map_err(|e| cannot_write(e.into_error()))?;
             bytes += file.seek(SeekFrom::End(0)).map_err(cannot_write)?;
+            self.folder.keep(file);
         }
         self.folder.persist()?;
         Ok(bytes)

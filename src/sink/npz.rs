@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom};
-use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -17,6 +16,7 @@ use super::atomic::AtomicFile;
 use super::npy::{NpyWriter, member, refuse_duplicates};
 use super::{OutputCompression, Sink, SinkOptions, parent};
 use crate::error::{Error, Result};
+use crate::input::Place;
 
 /// Writes a `.npz` archive.
 pub(crate) struct NpzSink {
@@ -28,7 +28,7 @@ pub(crate) struct NpzSink {
 impl NpzSink {
     pub(crate) fn new(
         file: AtomicFile,
-        target: &Path,
+        target: &Place,
         schema: &Schema,
         options: &SinkOptions,
     ) -> Result<Self> {
@@ -45,8 +45,11 @@ impl NpzSink {
         let mut columns = Vec::new();
         for field in schema.fields() {
             let name = member(field)?.to_string_lossy().into_owned();
-            let spool =
-                tempfile::tempfile_in(parent(target)).map_err(|e| Error::io("cannot create output", e))?;
+            let spool = match target.local_path() {
+                Some(path) => tempfile::tempfile_in(parent(path)),
+                None => tempfile::tempfile(),
+            };
+            let spool = spool.map_err(|e| Error::io("cannot create output", e))?;
             columns.push((name, NpyWriter::new(BufWriter::new(spool), field, options.string_bytes)?));
         }
         Ok(Self { file, columns, options: zip })

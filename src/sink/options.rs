@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::atomic::Witness;
 use crate::error::{Error, Result};
-use crate::options::{Given, InvalidValue, OutputKind, ParquetEncodings, flag, number, split_assignments};
+use crate::input::{Place, Store, Stores};
+use crate::options::{
+    Given, InvalidValue, OutputKind, ParquetEncodings, flag, number, split_assignments, split_setting,
+};
 use crate::schema::feature::Encoding;
 
 /// A file format to write.
@@ -191,6 +196,10 @@ pub struct SinkOptions {
     pub(crate) threads: usize,
     pub(crate) shards: Option<usize>,
     pub(crate) encodings: Vec<(String, Encoding)>,
+    /// Where names with a scheme lie.
+    pub(crate) stores: Stores,
+    /// Where files of other stores are told of.
+    pub(crate) witness: Option<Arc<Witness>>,
 }
 
 impl SinkOptions {
@@ -274,6 +283,32 @@ impl SinkOptions {
         self
     }
 
+    /// Sets `key` to `value` for the object stores that are written to: see
+    /// [`ReaderBuilder::with_store_option`](crate::ReaderBuilder::with_store_option).
+    ///
+    /// # Errors
+    /// No store has such a key, or this build reaches none (feature `cloud`).
+    pub fn with_store_option(mut self, key: &str, value: &str) -> Result<Self> {
+        self.given.set("store");
+        self.stores.set_option(key, value)?;
+        Ok(self)
+    }
+
+    /// Writes names that begin with `scheme://` to `store`, which is given what stands behind that.
+    pub fn with_store(mut self, scheme: &str, store: Arc<dyn Store>) -> Self {
+        self.stores.give(scheme, store);
+        self
+    }
+
+    /// Where `path` lies.
+    ///
+    /// # Errors
+    /// There is no store for its scheme, or an option is for another.
+    pub(crate) fn place(&self, path: &Path) -> Result<Place> {
+        self.stores.check_name(path.as_os_str())?;
+        self.stores.place(path.as_os_str())
+    }
+
     /// Sets the option `key` to what `text` says, as the command does: see
     /// [`OPTIONS`](crate::options::OPTIONS) for the keys.
     ///
@@ -302,6 +337,10 @@ impl SinkOptions {
             "string_bytes" => Ok(self.with_string_bytes(number("string_bytes", text, 1)?)),
             "one_batch" => Ok(self.with_one_batch(flag("one_batch", text)?)),
             "threads" => Ok(self.with_threads(number("threads", text, 1)?)),
+            "store" => {
+                let (key, value) = split_setting("store", text)?;
+                self.with_store_option(key, value)
+            }
             "shards" => Ok(self.with_shards(number("shards", text, 1)?)),
             "encoding" => {
                 let encodings = encodings(text)?;
@@ -338,6 +377,8 @@ impl SinkOptions {
             threads: _,
             shards,
             encodings,
+            stores: _,
+            witness: _,
         } = self;
         let encodings = encodings.iter().map(|(column, encoding)| [column.clone(), encoding.to_string()]);
         let settings = json!({

@@ -4,7 +4,6 @@
 //! (`compression="GZIP"`, `"SNAPPY"`). The element spec is the one in the schema's metadata, so that what
 //! came out of TensorFlow goes back as it was; columns of other origin make a dict.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,10 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-use super::atomic::AtomicFolder;
+use super::atomic::{AtomicFolder, FolderFile};
 use super::{OutputCompression, Sink, SinkOptions};
 use crate::column::encode::ElementEncoder;
 use crate::error::{Error, Result};
+use crate::input::{FileKind, Place};
 
 /// The name of the data folder. TensorFlow takes a random number, so that saves can share a folder;
 /// here there is only one.
@@ -29,15 +29,12 @@ const SHARD_FILE: &str = "00000000.snapshot";
 const SNAPPY_BYTES: usize = 128 << 10;
 
 /// Whether `folder` holds a save and nothing else.
-pub(super) fn is_saved(folder: &Path) -> bool {
-    folder.read_dir().is_ok_and(|mut entries| {
-        entries.all(|entry| {
-            entry.is_ok_and(|entry| {
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                let run = name.bytes().all(|byte| byte.is_ascii_digit()) && entry.path().is_dir();
-                run || name == "dataset_spec.pb" || name == "snapshot.metadata"
-            })
+pub(super) fn is_saved(folder: &Place) -> bool {
+    folder.list().is_ok_and(|entries| {
+        entries.iter().all(|(place, stat)| {
+            let name = place.file_name();
+            let run = name.bytes().all(|byte| byte.is_ascii_digit()) && stat.kind == FileKind::Folder;
+            run || name == "dataset_spec.pb" || name == "snapshot.metadata"
         })
     })
 }
@@ -47,7 +44,7 @@ pub(crate) struct SavedSink {
     folder: AtomicFolder,
     encoder: ElementEncoder,
     compression: OutputCompression,
-    shard: Option<Shard<BufWriter<File>>>,
+    shard: Option<Shard<BufWriter<FolderFile>>>,
     frames: Vec<u8>,
     elements: u64,
     written: u64,
@@ -69,8 +66,9 @@ impl SavedSink {
     }
 
     fn put(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let mut file = self.folder.create_file(Path::new(name))?;
+        let mut file = self.folder.create_file(Path::new(name), false)?;
         file.write_all(bytes).map_err(cannot_write)?;
+        self.folder.keep(file);
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -135,18 +133,20 @@ impl<W: Write> Shard<W> {
         }
     }
 
-    fn finish(self) -> std::io::Result<()> {
-        match self {
-            Shard::Plain(mut file) => file.flush(),
+    fn finish(self) -> std::io::Result<W> {
+        let mut file = match self {
+            Shard::Plain(file) => file,
             Shard::Snappy { mut file, mut encoder, mut held } => {
                 if !held.is_empty() {
                     put_block(&mut file, &mut encoder, &mut held)?;
                 }
-                file.flush()
+                file
             }
             #[cfg(feature = "gzip")]
-            Shard::Gzip(file) => file.finish()?.flush(),
-        }
+            Shard::Gzip(file) => file.finish()?,
+        };
+        file.flush()?;
+        Ok(file)
     }
 }
 
@@ -179,7 +179,7 @@ impl Sink for SavedSink {
             Some(shard) => shard,
             None => {
                 let name = Path::new(RUN_ID).join(SHARD_FOLDER).join(SHARD_FILE);
-                let file = self.folder.create_file(&name)?;
+                let file = self.folder.create_file(&name, false)?;
                 self.shard.insert(Shard::new(BufWriter::new(file), self.compression)?)
             }
         };
@@ -190,10 +190,11 @@ impl Sink for SavedSink {
 
     fn finish(mut self: Box<Self>) -> Result<u64> {
         if let Some(shard) = self.shard.take() {
-            shard.finish().map_err(cannot_write)?;
+            let file = shard.finish().map_err(cannot_write)?;
+            let file = file.into_inner().map_err(|e| cannot_write(e.into_error()))?;
+            self.written += file.written();
+            self.folder.keep(file);
         }
-        let shard = self.folder.path().join(RUN_ID).join(SHARD_FOLDER).join(SHARD_FILE);
-        self.written += std::fs::metadata(shard).map_or(0, |file| file.len());
         let spec = self.encoder.spec_message()?;
         self.put("dataset_spec.pb", &spec)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());

@@ -4,16 +4,17 @@
 //! `train.tfrecord`, and for all of its shards, in `train.tfrecord.features.json`.
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use serde_json::{Map, Value};
 
 use super::atomic::{AtomicFile, persist_all, refuse_existing};
-use super::{OutputCompression, Sink, SinkOptions, describe, parent};
+use super::{OutputCompression, Sink, SinkOptions};
 use crate::column::example::ExampleEncoder;
 use crate::error::{Error, Result};
+use crate::input::Place;
 use crate::options::Phrase;
 use crate::schema::feature::FeatureSpec;
 
@@ -31,7 +32,7 @@ pub(crate) struct TfRecordSink {
     encoder: ExampleEncoder,
     shards: Vec<Writer>,
     /// What else is of another sharding and to be removed at the end.
-    stale: Vec<PathBuf>,
+    stale: Vec<Place>,
     /// The file of feature specs; none where it is somebody else's to write.
     features: Option<AtomicFile>,
     frame: Vec<u8>,
@@ -44,33 +45,36 @@ impl TfRecordSink {
     /// # Errors
     /// A column cannot be stored, an output exists already or cannot be created, or the compression
     /// is none of TFRecord's.
-    pub(crate) fn new(path: &Path, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Self> {
-        let codec = Codec::new(path, options)?;
+    pub(crate) fn new(place: &Place, schema: &Schema, options: &SinkOptions, alone: bool) -> Result<Self> {
+        let codec = Codec::new(place.path(), options)?;
         let encoder = ExampleEncoder::new(schema, &options.encodings)?;
         let mut stale = Vec::new();
         let paths = match options.shards {
-            None => vec![path.to_path_buf()],
+            None => vec![place.clone()],
             Some(shards) => {
                 if !(1..=MAX_SHARDS).contains(&shards) {
                     return Err(Error::config("number of shards")
                         .expected(format!("1 to {MAX_SHARDS}"), shards.to_string()));
                 }
-                let paths: Vec<PathBuf> = (0..shards).map(|i| shard_path(path, i, shards)).collect();
-                stale = shards_of(path);
+                let paths: Vec<Place> = (0..shards).map(|i| shard_place(place, i, shards)).collect();
+                stale = shards_of(place);
                 stale.retain(|shard| !paths.contains(shard));
                 if let (Some(shard), false) = (stale.first(), options.overwrite) {
                     return Err(Error::config("there are other shards of that name")
-                        .in_source(describe(shard))
+                        .in_source(shard.name())
                         .with_hint(Phrase::new("pass {overwrite} to replace them")));
                 }
                 paths
             }
         };
-        let features = path_behind(path, FEATURES);
+        let features = place.with_suffix(FEATURES);
         for path in paths.iter().chain(alone.then_some(&features)) {
             refuse_existing(path, options.overwrite)?;
         }
-        let open = |path: &PathBuf| Writer::new(AtomicFile::create(path, options.overwrite)?, codec);
+        let open = |place: &Place| {
+            let file = AtomicFile::create(place, options.overwrite)?;
+            Writer::new(file.with_witness(options.witness.clone()), codec)
+        };
         Ok(Self {
             encoder,
             shards: paths.iter().map(open).collect::<Result<_>>()?,
@@ -113,7 +117,7 @@ impl Sink for TfRecordSink {
 ///
 /// # Errors
 /// A column cannot be stored, or the file cannot be written.
-pub(crate) fn put_folder_features(folder: &Path, schema: &Schema, options: &SinkOptions) -> Result<()> {
+pub(crate) fn put_folder_features(folder: &Place, schema: &Schema, options: &SinkOptions) -> Result<()> {
     let encoder = ExampleEncoder::new(schema, &options.encodings)?;
     let mut file = AtomicFile::create(&folder.join(FOLDER_FEATURES), true)?;
     file.write_all(features_text(encoder.features()).as_bytes()).map_err(cannot_write)?;
@@ -131,13 +135,6 @@ fn cannot_write(error: std::io::Error) -> Error {
     Error::io("cannot write output", error)
 }
 
-/// `path` with `end` behind its name.
-fn path_behind(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
-}
-
 /// The name of `path` up to its extensions, and these: `train` and `.tfrecord.gz`.
 fn split_name(path: &Path) -> (String, String) {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -149,14 +146,14 @@ fn split_name(path: &Path) -> (String, String) {
 }
 
 /// `train-00000-of-00004.tfrecord` for `train.tfrecord`.
-fn shard_path(path: &Path, index: usize, shards: usize) -> PathBuf {
-    let (stem, extension) = split_name(path);
-    path.with_file_name(format!("{stem}-{index:05}-of-{shards:05}{extension}"))
+fn shard_place(place: &Place, index: usize, shards: usize) -> Place {
+    let (stem, extension) = split_name(place.path());
+    place.beside(&format!("{stem}-{index:05}-of-{shards:05}{extension}"))
 }
 
 /// The shards of `path` that there are, of any number.
-fn shards_of(path: &Path) -> Vec<PathBuf> {
-    let (stem, extension) = split_name(path);
+fn shards_of(place: &Place) -> Vec<Place> {
+    let (stem, extension) = split_name(place.path());
     let is_shard = |name: &str| {
         let numbers = name
             .strip_prefix(&stem)
@@ -166,12 +163,10 @@ fn shards_of(path: &Path) -> Vec<PathBuf> {
         let is_number = |text: &str| text.len() >= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
         numbers.is_some_and(|(index, count)| is_number(index) && is_number(count))
     };
-    let entries = std::fs::read_dir(parent(path)).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut found: Vec<_> =
-        names.filter(|name| is_shard(name)).map(|name| path.with_file_name(name)).collect();
-    found.sort();
-    found
+    let entries = place.parent().list().unwrap_or_default().into_iter();
+    let names = entries.map(|(entry, _)| entry.file_name());
+    // As they are listed, by name.
+    names.filter(|name| is_shard(name)).map(|name| place.beside(&name)).collect()
 }
 
 /// How a file is compressed as a whole.
@@ -493,7 +488,7 @@ mod tests {
         let error = write(&at("s.tfrecord"), &numbers, &shards(2, false)).unwrap_err().to_string();
         assert!(error.contains("s-00000-of-00003.tfrecord") && error.contains("with_overwrite"), "{error}");
         write(&at("s.tfrecord"), &numbers, &shards(2, true)).unwrap();
-        assert_eq!(shards_of(&at("s.tfrecord")).len(), 2);
+        assert_eq!(shards_of(&Place::local(at("s.tfrecord"))).len(), 2);
         assert!(!at("s.tfrecord").exists());
     }
 }

@@ -43,7 +43,7 @@ impl Sample {
 }
 
 fn batches(builder: &ReaderBuilder) -> Result<Vec<RecordBatch>> {
-    Ok(builder.build()?.collect::<std::result::Result<_, _>>()?)
+    builder.build()?.collect()
 }
 
 /// The rows alone: metadata says where they were read.

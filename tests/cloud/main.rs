@@ -8,6 +8,7 @@ mod common;
 
 mod faults;
 mod inputs;
+mod outputs;
 
 mod proxy;
 mod server;

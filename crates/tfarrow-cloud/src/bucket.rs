@@ -7,6 +7,7 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as S3Key};
 use object_store::azure::{AzureConfigKey as AzKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey as GsKey};
 use object_store::http::HttpBuilder;
+use object_store::multipart::MultipartStore;
 use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 
 use tfarrow_store::Hint;
@@ -30,6 +31,8 @@ pub(crate) struct Bucket {
 /// What reaches a bucket.
 pub(crate) struct Client {
     pub(crate) store: Box<dyn ObjectStore>,
+    /// The same, for objects that are written in parts; a web server takes none.
+    pub(crate) multipart: Option<Box<dyn MultipartStore>>,
     /// Whether requests are made without credentials because there were none.
     pub(crate) is_anonymous: bool,
     pub(crate) tries: u32,
@@ -63,7 +66,7 @@ impl Bucket {
         // Requests are tried again below, where answers are seen.
         let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let mut is_anonymous = false;
-        let store: Box<dyn ObjectStore> = match self.kind {
+        let (store, multipart): (Box<dyn ObjectStore>, Option<Box<dyn MultipartStore>>) = match self.kind {
             Kind::S3 => {
                 let mut builder = AmazonS3Builder::from_env().with_bucket_name(&self.place);
                 builder = untimed(&self.options, Kind::S3, builder, |builder, key, value| {
@@ -84,7 +87,8 @@ impl Bucket {
                     is_anonymous = true;
                     builder = builder.with_skip_signature(true);
                 }
-                Box::new(builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?)
+                let store = builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?;
+                (Box::new(store.clone()), Some(Box::new(store)))
             }
             Kind::Gs => {
                 let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(&self.place);
@@ -103,7 +107,8 @@ impl Bucket {
                     is_anonymous = true;
                     builder = builder.with_skip_signature(true);
                 }
-                Box::new(builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?)
+                let store = builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?;
+                (Box::new(store.clone()), Some(Box::new(store)))
             }
             Kind::Az => {
                 let mut builder = MicrosoftAzureBuilder::from_env();
@@ -133,7 +138,10 @@ impl Bucket {
                     is_anonymous = true;
                     builder = builder.with_skip_signature(true);
                 }
-                Box::new(builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?)
+                let builder = builder.with_retry(retry).with_http_connector(connector);
+                // It cannot be shared; what it connects with is.
+                let multipart = builder.clone().build().map_err(said)?;
+                (Box::new(builder.build().map_err(said)?), Some(Box::new(multipart)))
             }
             Kind::Http => {
                 let url = format!("{}://{}", self.scheme, self.place);
@@ -145,10 +153,11 @@ impl Bucket {
                 for (key, value) in self.options.of(Kind::Http) {
                     builder = builder.with_config(key.parse().map_err(said)?, value);
                 }
-                Box::new(builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?)
+                let store = builder.with_retry(retry).with_http_connector(connector).build().map_err(said)?;
+                (Box::new(store), None)
             }
         };
-        Ok(Client { store, is_anonymous, tries })
+        Ok(Client { store, multipart, is_anonymous, tries })
     }
 
     /// Whether it was said, one way or the other, if requests are signed.

@@ -47,6 +47,20 @@ impl Failure {
         Self { cause, tries: 1, elapsed: Duration::ZERO }
     }
 
+    /// What is asked for cannot be done.
+    pub(crate) fn unable() -> Self {
+        Self::once(Cause::Answer("it cannot be written to".to_owned()))
+    }
+
+    /// Whether the store does not know the condition that something is not there.
+    pub(crate) fn is_unknown_condition(&self) -> bool {
+        match &self.cause {
+            Cause::Status { status, .. } => *status == 501,
+            Cause::Answer(said) => said.contains("not yet implemented"),
+            _ => false,
+        }
+    }
+
     /// The status that the server answered.
     pub(crate) fn status(&self) -> Option<u16> {
         match &self.cause {

@@ -21,6 +21,7 @@ mod options;
 mod runtime;
 mod service;
 mod store;
+mod upload;
 mod window;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use tfarrow_store::Store;
 
 pub use options::{StoreOptions, is_key, known_keys, schemes, takes_key};
 pub use service::requests;
+pub use upload::give_up_uploads;
 
 /// The store that names of `scheme` lie in; none if no scheme of this name leads to one. Nothing is
 /// asked for yet, and environment variables are read when the first file is.

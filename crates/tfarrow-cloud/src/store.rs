@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ListResult, ObjectMeta};
-use tfarrow_store::{Entry, Hint, ReadAt, Stat, Store, StoreError};
+use object_store::{GetOptions, GetRange, ListResult, ObjectMeta, ObjectStoreExt};
+use tfarrow_store::{Entry, Hint, ReadAt, Stat, Store, StoreError, Upload};
 
 use crate::bucket::{Bucket, Client};
 use crate::failure::{Cause, Failure};
 use crate::object::{HEAD_BYTES, Object, Version, stat_of};
 use crate::options::{Kind, StoreOptions};
 use crate::runtime;
+use crate::upload::Writing;
 
 /// Files that are opened at a time.
 const OPENINGS: usize = 48;
@@ -399,6 +400,27 @@ impl Store for CloudStore {
 
     fn openings(&self) -> usize {
         OPENINGS
+    }
+
+    fn create(&self, path: &Path, replace: bool) -> io::Result<Box<dyn Upload>> {
+        let named = self.named(text(path)?)?;
+        let client = named.client()?;
+        if client.multipart.is_none() {
+            let error = StoreError::new("a web server is no place to write to");
+            let way = Hint::Text("name a file here, or a bucket (s3://, gs://, az://)".to_owned());
+            return Err(error.with_hint(way).of_kind(io::ErrorKind::Unsupported));
+        }
+        Ok(Box::new(Writing::new(named.bucket, client, named.key, replace)))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let named = self.named(text(path)?)?;
+        let (client, key) = (named.client()?, named.key.clone());
+        let removed = runtime::run(async move { client.store.delete(&key).await.map_err(Failure::of) })?;
+        match removed {
+            Err(failure) if failure.status() != Some(404) => Err(named.bucket.error("", failure)),
+            _ => Ok(()),
+        }
     }
 
     fn forget(&self) {

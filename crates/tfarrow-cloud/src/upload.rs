@@ -173,7 +173,9 @@ impl Writing {
         let put = |mode: PutMode, payload: PutPayload| {
             let (client, key) = (self.client.clone(), self.key.clone());
             let options = PutOptions { mode, ..PutOptions::default() };
-            runtime::run(async move { client.store.put_opts(&key, payload, options).await.map_err(Failure::of) })
+            runtime::run(
+                async move { client.store.put_opts(&key, payload, options).await.map_err(Failure::of) },
+            )
         };
         let result = match put(mode, payload.clone())? {
             // A store that knows no such condition is asked first.
@@ -204,7 +206,7 @@ impl Writing {
             return Err(ended());
         }
         let (client, key, id) = (self.client.clone(), self.key.clone(), parts.id.clone());
-        let (sent, bytes) = (std::mem::take(&mut parts.sent), self.written);
+        let (sent, number, bytes) = (std::mem::take(&mut parts.sent), parts.number, self.written);
         let done = runtime::run(async move {
             let Some(multipart) = &client.multipart else { return Err(Failure::unable()) };
             let failure = match multipart.complete_multipart(&key, &id, sent).await {
@@ -224,7 +226,7 @@ impl Writing {
         })?;
         let tag = done.map_err(|failure| self.failed(failure))?;
         if let Some(all) = all.as_mut() {
-            all.remove(&parts.number);
+            all.remove(&number);
         }
         drop(all);
         self.parts = None;
@@ -273,7 +275,11 @@ impl Drop for Writing {
         for task in &parts.sending {
             task.abort();
         }
-        let begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(|all| all.remove(&parts.number));
+        let begun = BEGUN
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .and_then(|all| all.remove(&parts.number));
         if let Some(begun) = begun {
             drop(runtime::run(begun.give_up()));
         }

@@ -18,7 +18,7 @@ use parquet::file::writer::SerializedFileWriter;
 
 use super::atomic::AtomicFile;
 use super::dictionaries::{Dictionaries, has_dictionary};
-use super::{OutputCompression, Sink, SinkOptions, describe};
+use super::{OutputCompression, Sink, SinkOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ParquetEncodings;
 use crate::schema::half;
@@ -203,7 +203,7 @@ impl Sink for ParquetSink {
             row_group.append_to(&mut writer.file)?;
         }
         let file = writer.file.into_inner().map_err(parquet_error)?;
-        let target = describe(file.target());
+        let target = file.target();
         file.persist().map_err(|e| e.in_source(target))
     }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) inputs: Vec<OsString>,
+    /// What else the command reads or writes, by name.
+    pub(crate) others: Vec<OsString>,
     /// Keys and values, in the order of the table.
     pub(crate) options: Vec<(&'static OptionInfo, String)>,
 }
@@ -354,7 +356,11 @@ fn input(matches: &ArgMatches) -> Input {
             }
         }
     }
-    Input { inputs: matches.get_many("inputs").unwrap_or_default().cloned().collect(), options }
+    let names = |id| matches.try_get_many::<OsString>(id).ok().flatten().unwrap_or_default().cloned();
+    let output =
+        matches.try_get_one::<PathBuf>("output").ok().flatten().map(|path| path.clone().into_os_string());
+    let others = names("compare").chain(output).collect();
+    Input { inputs: names("inputs").collect(), others, options }
 }
 
 #[cfg(test)]

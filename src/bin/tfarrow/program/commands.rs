@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tfarrow::input::is_url;
 use tfarrow::options::OutputKind;
 use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
 use tfarrow::sink::{open_sink, remove_partial_outputs};
@@ -38,7 +39,7 @@ pub(crate) fn run(command: Command) -> Result<Outcome> {
 
 fn run_convert(args: &Convert) -> Result<Outcome> {
     let progress: Arc<Progress> = Arc::default();
-    let options = plan::sink(&args.input)?;
+    let options = plan::sink(&args.input, args.output.as_deref())?;
     let builder =
         plan::reader(&args.input, plan::output_kind(args, &options)?)?.with_progress(progress.clone());
     let threads = builder.threads();
@@ -100,7 +101,7 @@ fn check_output(path: &Path, args: &Convert) -> Result<()> {
         return if ignored { Err(nothing_to_replace()) } else { Ok(()) };
     }
     // Shards have names of their own.
-    let spared = args.input.has("shards") || args.input.has("overwrite");
+    let spared = args.input.has("shards") || args.input.has("overwrite") || is_url(path.as_os_str());
     if spared { Ok(()) } else { refuse_existing(path) }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tfarrow::Result;
+use tfarrow::input::{is_url, shown};
 use tfarrow::options::OnError;
 use tfarrow::options::{Dialect, OutputKind};
 use tfarrow::report::{Comparison, Page, Profile, json_to_text, write_file};
@@ -20,7 +21,7 @@ pub(crate) fn run(args: &Report) -> Result<Outcome> {
     let overwrite = args.input.has("overwrite");
     let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
     match file {
-        Some(path) if !overwrite => refuse_existing(path)?,
+        Some(path) if !overwrite && !is_url(path.as_os_str()) => refuse_existing(path)?,
         None if overwrite => return Err(nothing_to_replace()),
         _ => {}
     }
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Report) -> Result<Outcome> {
     let damaged = profile.damaged + other.map_or(0, |other| other.damaged);
     match file {
         Some(path) => {
-            write_file(path, &text, overwrite)?;
+            write_file(path, &text, &plan::sink(&args.input, Some(path))?)?;
             let lost =
                 if damaged > 0 { format!("; {damaged} records could not be read") } else { String::new() };
             let alerts = profile.alerts.len();
@@ -73,7 +74,8 @@ fn other_input(args: &Report) -> Option<Input> {
             tfarrow::options::OPTIONS.iter().filter(|o| o.key == "split").map(|o| (o, split.clone())),
         );
     }
-    Some(Input { inputs, options })
+    let others = args.input.inputs.iter().chain(&args.input.others).cloned().collect();
+    Some(Input { inputs, others, options })
 }
 
 /// Reads one of the datasets.
@@ -99,7 +101,9 @@ fn profile(args: &Report, input: &Input) -> Result<Profile> {
 
 /// What to call a dataset: the last part of its path, and the split.
 fn name_of(input: &Input) -> String {
-    let first = input.inputs.first().map(Path::new).unwrap_or(Path::new(""));
+    let first = input.inputs.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let first = shown(&first);
+    let first = Path::new(&*first);
     let name = first.file_name().unwrap_or(first.as_os_str()).to_string_lossy();
     let more = match input.inputs.len() {
         0 | 1 => String::new(),
