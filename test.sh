@@ -7,7 +7,8 @@
 # pandas, polars, pyarrow and DuckDB (tests/python/setup_venv.sh); later runs find it. To use your
 # own, set TFARROW_TEST_PYTHON to its interpreter. Likewise for two readers of older versions, Spark
 # among them, which needs Java (tests/python/readers); TFARROW_TEST_READERS="" leaves them out. And for the
-# server of object stores, moto: set TFARROW_TEST_MOTO to an interpreter that has it.
+# servers of object stores: set TFARROW_TEST_MOTO to an interpreter that has moto, TFARROW_TEST_AZURITE to the
+# blob.js of an Azurite (which needs Node).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -28,10 +29,13 @@ section "Readers of older versions"
 export TFARROW_TEST_READERS=${TFARROW_TEST_READERS-spark-3.5 duckdb-1.1}
 for reader in $TFARROW_TEST_READERS; do tests/python/setup_venv.sh "$reader"; done
 
-section "An object store, for tests/cloud"
+section "Object stores on loopback, for tests/cloud"
 : "${TFARROW_TEST_MOTO:=$(tests/python/setup_venv.sh moto)}"
 export TFARROW_TEST_MOTO
 echo "$TFARROW_TEST_MOTO"
+: "${TFARROW_TEST_AZURITE:=$(tests/setup_azurite.sh)}"
+export TFARROW_TEST_AZURITE
+echo "$TFARROW_TEST_AZURITE"
 
 section "A browser for the pages of reports"
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -8,6 +8,7 @@ mod common;
 
 mod faults;
 mod inputs;
+mod others;
 mod outputs;
 
 mod proxy;

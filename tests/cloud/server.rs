@@ -46,7 +46,7 @@ impl Server {
     /// A new bucket.
     pub(crate) fn bucket(&self) -> Bucket {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("bucket-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("bucket{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let bucket = Bucket { port: self.port, name };
         assert_eq!(bucket.request("PUT", "", b"").0, 200);
         bucket

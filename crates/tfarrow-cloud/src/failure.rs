@@ -52,6 +52,15 @@ impl Failure {
         Self::once(Cause::Answer("it cannot be written to".to_owned()))
     }
 
+    /// Whether there is no such object. Azure says so within the answer about several.
+    pub(crate) fn is_absence(&self) -> bool {
+        match &self.cause {
+            Cause::Status { status, .. } => *status == 404,
+            Cause::Answer(said) => said.contains("(code: 404)"),
+            _ => false,
+        }
+    }
+
     /// Whether the store does not know the condition that something is not there.
     pub(crate) fn is_unknown_condition(&self) -> bool {
         match &self.cause {

@@ -140,6 +140,16 @@ fn broken(error: &HttpError) -> Outcome {
     Outcome::Failed(Cause::Connection(error.kind(), innermost(error)), None)
 }
 
+/// Whether an answer is an error document, whatever its status.
+fn is_error(body: &[u8]) -> bool {
+    let text = body.trim_ascii_start();
+    let root = match text.strip_prefix(b"<?xml") {
+        Some(rest) => rest.iter().position(|byte| *byte == b'>').and_then(|end| rest.get(end + 1..)),
+        None => Some(text),
+    };
+    root.is_some_and(|root| root.trim_ascii_start().starts_with(b"<Error>"))
+}
+
 /// Reads the body of an answer that is small.
 async fn whole(response: HttpResponse) -> Outcome {
     let (parts, body) = response.into_parts();
@@ -150,7 +160,7 @@ async fn whole(response: HttpResponse) -> Outcome {
             Outcome::Failed(Cause::Connection(kind, innermost(&error)), None)
         }
         // A store may find out after it answered that it cannot do what it was asked for.
-        Ok(Ok(body)) if body.windows(7).any(|at| at == b"<Error>") => {
+        Ok(Ok(body)) if is_error(&body) => {
             let (code, message) = said(&body);
             let passes = ["InternalError", "SlowDown", "ServiceUnavailable"];
             let status = if code.as_deref().is_some_and(|code| passes.contains(&code)) { 503 } else { 400 };

@@ -231,7 +231,19 @@ fn invalid(what: String) -> io::Error {
 
 impl Named {
     fn client(&self) -> io::Result<Arc<Client>> {
-        self.bucket.client().map_err(invalid)
+        self.bucket.client().map_err(|what| {
+            let error = StoreError::new(what.clone());
+            let error = match self.bucket.kind {
+                Kind::Az if what.contains("Account must be") => error.with_hint(Hint::option(
+                    "set AZURE_STORAGE_ACCOUNT_NAME in the environment, or pass ",
+                    "azure_storage_account_name",
+                    "NAME",
+                    "",
+                )),
+                _ => error,
+            };
+            error.of_kind(io::ErrorKind::InvalidInput)
+        })
     }
 
     fn cannot_list(&self, failure: Failure) -> io::Error {
@@ -418,7 +430,7 @@ impl Store for CloudStore {
         let (client, key) = (named.client()?, named.key.clone());
         let removed = runtime::run(async move { client.store.delete(&key).await.map_err(Failure::of) })?;
         match removed {
-            Err(failure) if failure.status() != Some(404) => Err(named.bucket.error("", failure)),
+            Err(failure) if !failure.is_absence() => Err(named.bucket.error("", failure)),
             _ => Ok(()),
         }
     }
