@@ -29,11 +29,11 @@ mod _tfarrow {
     #[pymodule_export]
     use crate::command::run_command;
     #[pymodule_export]
-    use crate::options::{check_options, option_table, writing_options};
+    use crate::options::{check_options, option_table, shown, takes_store_key, writing_options};
     #[pymodule_export]
     use crate::source::{PyReader, PySource};
     #[pymodule_export]
-    use crate::write::{verify, write_stream};
+    use crate::write::{verify, write_stream, write_text};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -30,7 +30,9 @@ fn unknown(key: &str) -> PyErr {
 fn texts(option: &'static OptionInfo, value: &Bound<'_, PyAny>, out: &mut Settings) -> PyResult<()> {
     let key = option.key;
     let wrong = |expected: &str| {
-        let found = value.repr().map_or_else(|_| "something else".to_owned(), |repr| repr.to_string());
+        // There may be secrets in it.
+        let repr = Some(key).filter(|key| *key != "store").and_then(|_| value.repr().ok());
+        let found = repr.map_or_else(|| "something else".to_owned(), |repr| repr.to_string());
         PyTypeError::new_err(format!("invalid {key}: expected {expected}, found {found}"))
     };
     if key == "features" && value.is_instance_of::<PyDict>() {
@@ -129,4 +131,16 @@ pub(crate) fn check_options(options: &Bound<'_, PyDict>) -> PyResult<()> {
 pub(crate) fn writing_options() -> Vec<&'static str> {
     let about = |option: &&OptionInfo| matches!(option.topic, Topic::Writing | Topic::Converting);
     OPTIONS.iter().filter(about).map(|option| option.key).collect()
+}
+
+/// A name as it may be shown: of a URL without what may be secret.
+#[pyfunction]
+pub(crate) fn shown(name: &str) -> String {
+    tfarrow::input::shown(name).into_owned()
+}
+
+/// Whether `name` is reached with the help of `key`, a key of the option `store`.
+#[pyfunction]
+pub(crate) fn takes_store_key(name: &str, key: &str) -> bool {
+    tfarrow::input::takes_store_key(name.as_ref(), key)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tfarrow::options::{Dialect, OPTIONS, Topic};
-use tfarrow::report::Verification;
+use tfarrow::report::{Verification, write_file};
 use tfarrow::sink::SinkOptions;
 use tfarrow::source::{Progress, Report};
 use tfarrow::{Conversion, Converted, ReaderBuilder};
@@ -40,7 +40,7 @@ pub(crate) fn sink(
     for (key, text) in options {
         if key == "resume" {
             resume = text == "true";
-        } else if is_of_output(key) {
+        } else if is_of_output(key) || key == "store" {
             sink = sink.set(key, &text).or_raise(py)?;
         } else {
             builder = builder.set(key, &text).or_raise(py)?;
@@ -82,6 +82,22 @@ pub(crate) fn run(
 /// A report that keeps the first failures.
 pub(crate) fn report() -> Arc<Report> {
     Arc::new(Report::new(LISTED))
+}
+
+/// Writes `text` to a file that appears when it is whole.
+#[pyfunction]
+pub(crate) fn write_text(
+    py: Python<'_>,
+    output: &Bound<'_, PyAny>,
+    text: String,
+    options: &Bound<'_, PyDict>,
+) -> PyResult<()> {
+    let output = PathBuf::from(path_or_text(output)?);
+    let mut sink = SinkOptions::new();
+    for (key, value) in settings(options)? {
+        sink = sink.set(key, &value).or_raise(py)?;
+    }
+    wait(py, move || write_file(&output, &text, &sink))?.or_raise(py)
 }
 
 /// Writes what an object's `__arrow_c_stream__` gives, as a table is read.

@@ -300,7 +300,7 @@ class Dataset:
         return True
 
     def __repr__(self) -> str:
-        names = ", ".join(str(name) for name in self._inputs)
+        names = ", ".join(_tfarrow.shown(str(name)) for name in self._inputs)
         return f"tfarrow.Dataset({names})"
 
     def _repr_html_(self) -> str:

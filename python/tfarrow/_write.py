@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -10,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfarrow import _tfarrow
+from tfarrow import _stores, _tfarrow
 from tfarrow._dataset import Dataset, open
 from tfarrow._errors import make
 
@@ -56,6 +55,9 @@ class Summary:
 
 def write(dataset: Dataset, output: _Path | None, progress: bool | None, options: dict[str, Any]) -> Summary:
     """Writes a dataset; with no output, reads and converts everything."""
+    # What reaches the input may reach the output, too.
+    store = {**_stores.taken(output, _stores.pairs(dataset._options.get("store"))), **_stores.pairs(options.get("store"))}
+    options = {**options, "store": store or None}
     bar = _Bar() if (_shown() if progress is None else progress) else None
     source = dataset._source()
     try:
@@ -76,6 +78,10 @@ def convert(source: Any, output: _Path, *, progress: bool | None = None, **optio
     if not isinstance(source, Dataset) and hasattr(source, "__arrow_c_stream__"):
         return Summary(*_tfarrow.write_stream(source, output, options))
     writing = {key: options.pop(key) for key in list(options) if key in _WRITING}
+    if "store" in options:
+        store = _stores.pairs(options["store"])
+        options["store"] = _stores.left(_names(source), [output], store) or None
+        writing["store"] = _stores.taken(output, store)
     dataset = source.with_options(**options) if isinstance(source, Dataset) else open(source, **options)
     return write(dataset, output, progress, writing)
 
@@ -126,11 +132,16 @@ def report(
     passed over and listed. The page appears when it is whole; one that exists stays unless
     `overwrite` is set.
     """
+    store = _stores.pairs(options.pop("store", None))
     if output is not None and not overwrite and os.path.lexists(output):
         raise make("already_exists", f"output exists already ({os.fspath(output)})", os.fspath(output), None, None,
                    None, None, "pass overwrite=True to replace it")  # fmt: skip
 
+    named = [*_names(source), *_names(compare), output]
+
     def part(of: Any) -> Dataset:
+        if store:
+            options["store"] = _stores.left(_names(of), named, store) or None
         dataset = of.with_options(**options) if isinstance(of, Dataset) else open(of, **options)
         return dataset if rows is None else dataset.take(rows)
 
@@ -148,28 +159,26 @@ def report(
         if bar is not None:
             bar.finish()
     if output is not None:
-        partial = f"{os.fspath(output)}.{os.getpid()}.partial"
-        try:
-            with io.open(partial, "w", encoding="utf-8") as file:
-                file.write(page)
-            os.replace(partial, output)
-        except BaseException:
-            if os.path.exists(partial):
-                os.remove(partial)
-            raise
+        _tfarrow.write_text(output, page, {"overwrite": overwrite, "store": _stores.taken(output, store) or None})
     found: dict[str, Any] = json.loads(numbers)
     return found
 
 
-def _name(source: Any) -> str:
-    """What to call a dataset on a page: the last part of its path."""
+def _names(source: Any) -> list[Any]:
+    """The names of what is read; none where it has none."""
     inputs = source._inputs if isinstance(source, Dataset) else source
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
-    if not isinstance(inputs, (list, tuple)) or not inputs:
+    return list(inputs) if isinstance(inputs, (list, tuple)) else []
+
+
+def _name(source: Any) -> str:
+    """What to call a dataset on a page: the last part of its path."""
+    inputs = _names(source)
+    if not inputs:
         return "dataset"
     more = "" if len(inputs) == 1 else f" and {len(inputs) - 1} more"
-    return os.path.basename(os.fspath(inputs[0]).rstrip("/")) + more
+    return os.path.basename(_tfarrow.shown(os.fspath(inputs[0])).rstrip("/")) + more
 
 
 _WRITING = frozenset(_tfarrow.writing_options())
