@@ -299,6 +299,28 @@ macro_rules! leaf_column {
                 Ok(true)
             }
 
+            /// Sets row `row` to a number, given as the bits that the wire has for it: as
+            /// [`read`](Self::read) does.
+            #[inline]
+            pub(super) fn set_number(&mut self, row: usize, bits: u64) {
+                match self {
+                    $(LeafColumn::$varint(numbers) => numbers.set(row, $convert(bits)),)*
+                    $(LeafColumn::$fixed(numbers) => {
+                        if let Some(bytes) = bits.to_le_bytes().first_chunk::<$width>() {
+                            numbers.set(row, <$fixed_native>::from_le_bytes(*bytes));
+                        }
+                    })*
+                    LeafColumn::Bool(numbers) => numbers.set(row, u8::from(bits != 0)),
+                    LeafColumn::Enum(numbers, leaf) => {
+                        let value = low_int32(bits);
+                        if !leaf.closed || leaf.name_of(value).is_some() {
+                            numbers.set(row, value);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+
             /// Appends a packed run of values, one a row.
             ///
             /// # Errors

@@ -6,6 +6,7 @@
 //! message is ever put together.
 
 mod fault;
+mod layout;
 mod leaf;
 mod lists;
 mod node;

@@ -7,13 +7,14 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{FieldRef, Fields};
 
 use super::fault::{Fault, What};
+use super::layout::Layouts;
 use super::leaf::LeafColumn;
 use super::lists::{MapColumn, Messages, Values};
 use super::presence::Presence;
 use crate::error::Result;
 use crate::schema::message::{Absent, Content, FieldNode, Framing, Leaf, MessageNode};
 use crate::tf::descriptor::Scalar;
-use crate::wire::proto::{self, Cursor, END_GROUP, LEN, START_GROUP};
+use crate::wire::proto::{self, Cursor, END_GROUP, FIXED32, FIXED64, LEN, START_GROUP, VARINT};
 
 /// Field numbers below this are looked up at their place in a table.
 const DENSE_NUMBERS: u32 = 1024;
@@ -22,7 +23,7 @@ const NONE: u32 = u32::MAX;
 
 /// Where fields stand, by their numbers.
 #[derive(Debug)]
-struct Lookup {
+pub(super) struct Lookup {
     dense: Box<[u32]>,
     sparse: Box<[(u32, u32)]>,
 }
@@ -44,8 +45,9 @@ impl Lookup {
         Self { dense, sparse: sparse.into() }
     }
 
+    /// Which field has this number; past the last one if none has.
     #[inline]
-    fn find(&self, number: u32) -> usize {
+    pub(super) fn find(&self, number: u32) -> usize {
         match self.dense.get(number as usize) {
             Some(at) => *at as usize,
             None => self.find_sparse(number),
@@ -69,6 +71,8 @@ pub(super) struct Node {
     /// Which rows the message is there in, unless it is in all.
     presence: Option<Presence>,
     flat: bool,
+    /// How messages were laid out, if one of them may hold numbers alone.
+    layouts: Option<Box<Layouts>>,
 }
 
 /// A field of a message.
@@ -209,6 +213,20 @@ impl Field {
         }
     }
 
+    /// Whether a value of wire type `wire_type` is a number that displaces nothing but itself.
+    pub(super) fn is_number(&self, wire_type: u32) -> bool {
+        let number = matches!(wire_type, VARINT | FIXED32 | FIXED64) && wire_type == self.wire_type;
+        number && self.oneof.is_none() && matches!(self.content, Column::One(_))
+    }
+
+    /// Sets row `row` to a number, given as the bits that the wire has for it.
+    #[inline]
+    pub(super) fn set_number(&mut self, row: usize, bits: u64) {
+        if let Column::One(leaf) = &mut self.content {
+            leaf.set_number(row, bits);
+        }
+    }
+
     /// Which of the row's values is the last one, where there are several.
     #[cold]
     fn index(&self, row: usize) -> Option<usize> {
@@ -299,7 +317,9 @@ impl Node {
     /// The columns of `node`; `optional` says that it may be absent.
     pub(super) fn new(node: &MessageNode, optional: bool) -> Self {
         let fields: Vec<Field> = node.fields.iter().map(Field::new).collect();
+        let numbers = fields.iter().filter(|field| field.is_number(field.wire_type)).count();
         Self {
+            layouts: (numbers > 0).then(Box::default),
             lookup: Lookup::new(&fields),
             fields,
             oneofs: vec![(usize::MAX, 0); node.oneofs],
@@ -322,6 +342,12 @@ impl Node {
     /// # Errors
     /// It is not sound, or a column would grow too large.
     pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, group: u32, row: usize) -> Result<(), Fault> {
+        if group == 0
+            && let Some(layouts) = &mut self.layouts
+            && layouts.read(cursor.rest(), &self.lookup, &mut self.fields, row)
+        {
+            return Ok(());
+        }
         while !cursor.is_empty() {
             let (number, wire_type) = cursor.short_tag()?;
             if wire_type == END_GROUP {

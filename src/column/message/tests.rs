@@ -150,8 +150,8 @@ fn decoder(case: &Value) -> MessageDecoder {
     MessageDecoder::new(Arc::new(MessagePlan::new(&files, root, options, "test").unwrap()))
 }
 
-/// Checks a case, in batches of `batch` rows.
-fn check(case: &Value, batch_rows: usize) {
+/// Checks a case, every record so many `times`, in batches of `batch_rows` rows.
+fn check(case: &Value, batch_rows: usize, times: usize) {
     let about = format!("{} {}", case["seed"], case["message"]);
     let mut decoder = decoder(case);
     let schema = decoder.plan.schema.clone();
@@ -171,9 +171,11 @@ fn check(case: &Value, batch_rows: usize) {
             rows.push(row.collect());
         }
     };
-    for (number, (record, expected)) in
-        case["records"].as_array().unwrap().iter().zip(case["rows"].as_array().unwrap()).enumerate()
-    {
+    fn each<'a>(of: &'a Value, times: usize) -> impl Iterator<Item = &'a Value> {
+        of.as_array().unwrap().iter().flat_map(move |one| std::iter::repeat_n(one, times))
+    }
+    let expected = || each(&case["rows"], times);
+    for (number, (record, expected)) in each(&case["records"], times).zip(expected()).enumerate() {
         match (decoder.append(&unhex(record)), expected.get("error")) {
             (Ok(()), None) => {}
             (Err(error), Some(_)) => {
@@ -188,7 +190,7 @@ fn check(case: &Value, batch_rows: usize) {
         }
     }
     take(&mut decoder, &mut rows);
-    for (number, (row, expected)) in rows.iter().zip(case["rows"].as_array().unwrap()).enumerate() {
+    for (number, (row, expected)) in rows.iter().zip(expected()).enumerate() {
         if expected.get("error").is_some() {
             assert!(row.as_array().unwrap().iter().all(Value::is_null), "{about}, record {number}");
             continue;
@@ -199,14 +201,16 @@ fn check(case: &Value, batch_rows: usize) {
             assert_eq!(found, expected, "{about}, record {number}, column {}", columns[column]);
         }
     }
-    assert_eq!(rows.len(), case["rows"].as_array().unwrap().len());
+    assert_eq!(rows.len(), expected().count());
 }
 
 fn check_all(cases: &str) {
     for line in cases.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
-        check(&case, 1024);
-        check(&case, 2);
+        check(&case, 1024, 1);
+        check(&case, 2, 1);
+        // Those after the first are laid out as it was.
+        check(&case, 1024, 3);
     }
 }
 
@@ -229,4 +233,61 @@ fn random_messages_hold_what_python_says() {
     let made = Command::new(python).arg(script).args([first, count]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     check_all(std::str::from_utf8(&made.stdout).unwrap());
+}
+
+/// What came before a record changes nothing of it, however much alike they are.
+#[test]
+fn records_like_the_one_before_are_what_they_are_alone() {
+    let cases = std::fs::read_to_string(Path::new(GOLDEN).join("cases.jsonl")).unwrap();
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut below = |limit: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % limit.max(1)
+    };
+    // Fields of numbers alone are what layouts are for.
+    let numbers = |below: &mut dyn FnMut(usize) -> usize| {
+        let mut record = Vec::new();
+        for number in [1u8, 2, 3, 4, 5, 6, 13] {
+            if below(5) == 0 {
+                continue;
+            }
+            let wide: Vec<u8> = (0..8).map(|_| u8::try_from(below(256)).unwrap()).collect();
+            match number {
+                1 => record.extend([&[0x09][..], &wide].concat()),
+                2 => record.extend([&[0x15][..], &wide[..4]].concat()),
+                _ => record.extend([number << 3, wide[0] | 0x80, wide[1] & 0x7f]),
+            }
+        }
+        record
+    };
+    let mut alike = 0;
+    for case in cases.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let mut records: Vec<Vec<u8>> = case["records"].as_array().unwrap().iter().map(unhex).collect();
+        if case["message"] == "golden.three.Record" {
+            records.extend((0..40).map(|_| numbers(&mut below)));
+        }
+        let mut used = decoder(&case);
+        for record in &records {
+            for _ in 0..4 {
+                let mut like = record.clone();
+                let changes = below(3);
+                for _ in 0..changes {
+                    let at = below(like.len());
+                    if let Some(byte) = like.get_mut(at) {
+                        *byte ^= 1 << below(8);
+                    }
+                }
+                let mut fresh = decoder(&case);
+                let (alone, after) = (fresh.append(&like), used.append(&like));
+                assert_eq!(alone.is_ok(), after.is_ok(), "{} {alone:?} {after:?}", hex(&like));
+                if alone.is_err() {
+                    used.rollback();
+                    continue;
+                }
+                alike += 1;
+                assert_eq!(fresh.finish().unwrap(), used.finish().unwrap(), "{}", hex(&like));
+            }
+        }
+    }
+    assert!(alike > 500, "{alike}");
 }
