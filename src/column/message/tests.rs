@@ -171,7 +171,7 @@ fn check(case: &Value, batch_rows: usize, times: usize) {
             rows.push(row.collect());
         }
     };
-    fn each<'a>(of: &'a Value, times: usize) -> impl Iterator<Item = &'a Value> {
+    fn each(of: &Value, times: usize) -> impl Iterator<Item = &Value> {
         of.as_array().unwrap().iter().flat_map(move |one| std::iter::repeat_n(one, times))
     }
     let expected = || each(&case["rows"], times);
