@@ -20,7 +20,7 @@ fn run(count: u64, files: &[String]) -> Result<()> {
     // Multiples of a large odd number, modulo the number of rows, are scattered.
     for row in (0..count).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % rows.max(1)) {
         let mut options = builder.read_options().clone();
-        options.selection = Selection { skip: row, take: Some(1), ..Selection::default() };
+        options.selection = Selection::default().with_skip(row).with_take(1);
         for batch in Batches::new(source.clone(), &options, 1)? {
             bytes += batch?.column(0).as_binary::<i32>().value(0).len();
         }

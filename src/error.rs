@@ -66,6 +66,7 @@ impl ErrorKind {
 
 /// Where something happened; every part that is known is filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Location {
     /// The file, folder or stream.
     pub source: Option<Arc<str>>,

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 use serde_json::Value;
 use tfarrow::options::Dialect;
-use tfarrow::source::{Cardinality, Progress, ReadOptions, Selection, Source};
+use tfarrow::source::{Cardinality, Progress, Selection, Source};
 use tfarrow::{Batches, Conversion, ElementSpec, Error, ReaderBuilder};
 
 use crate::batch::PyBatch;
@@ -50,8 +50,7 @@ impl PySource {
 
     /// Reads `take` elements at most, every `step`th after the first `skip`.
     fn batches(&self, py: Python<'_>, skip: u64, step: u64, take: Option<u64>) -> PyResult<Batches> {
-        let options =
-            ReadOptions { selection: selection(skip, step, take), ..self.builder.read_options().clone() };
+        let options = self.builder.read_options().clone().with_selection(selection(skip, step, take));
         let (source, threads) = (self.source.clone(), self.threads);
         wait(py, move || Batches::new(source, &options, threads))?.or_raise(py)
     }
@@ -61,16 +60,18 @@ impl PySource {
     /// Some of the rows, to be reported on.
     fn part(&self, selection: Selection, progress: &Arc<Progress>) -> report::Part {
         let options =
-            ReadOptions { selection, progress: progress.clone(), ..self.builder.read_options().clone() };
+            self.builder.read_options().clone().with_selection(selection).with_progress(progress.clone());
         report::Part { source: self.source.clone(), options, threads: self.threads }
     }
 }
 
 /// `take` elements at most, every `step`th after the first `skip`.
 fn selection(skip: u64, step: u64, take: Option<u64>) -> Selection {
-    let mut selection = Selection::default();
-    (selection.skip, selection.shard, selection.take) = (skip, (step > 1).then_some((0, step)), take);
-    selection
+    let mut selection = Selection::default().with_skip(skip);
+    if step > 1 {
+        selection = selection.with_shard(0, step);
+    }
+    take.map_or(selection, |take| selection.with_take(take))
 }
 
 #[pymethods]
@@ -186,12 +187,8 @@ impl PySource {
         };
         let (builder, sink, resume) = write::sink(py, options::settings(options)?, builder)?;
         let (progress, report) = (Arc::new(Progress::default()), write::report());
-        let read = ReadOptions {
-            selection: selection(skip, step, take),
-            progress: progress.clone(),
-            report: report.clone(),
-            ..builder.read_options().clone()
-        };
+        let read = builder.read_options().clone().with_selection(selection(skip, step, take));
+        let read = read.with_progress(progress.clone()).with_report(report.clone());
         let conversion = Conversion::new(builder)
             .with_source(self.source.clone())
             .with_read_options(read)

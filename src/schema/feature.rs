@@ -83,6 +83,7 @@ pub enum DefaultValue {
 
 /// What one feature holds.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FeatureSpec {
     /// The feature's key.
     pub name: String,

@@ -73,7 +73,15 @@ impl fmt::Display for Cardinality {
 }
 
 /// Which elements to take, in the order skip, shard, take: `ds.skip(s).shard(n, i).take(t)`.
+///
+/// ```
+/// use tfarrow::source::Selection;
+///
+/// let selection = Selection::default().with_skip(2).with_shard(0, 3).with_take(4);
+/// assert_eq!(selection.count(12), 4);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct Selection {
     /// Elements to leave out at the beginning.
     pub skip: u64,
@@ -84,6 +92,24 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Without so many elements at the beginning.
+    #[must_use]
+    pub fn with_skip(self, elements: u64) -> Self {
+        Self { skip: elements, ..self }
+    }
+
+    /// Of every `count` elements after those skipped, only the one numbered `index`, from 0.
+    #[must_use]
+    pub fn with_shard(self, index: u64, count: u64) -> Self {
+        Self { shard: Some((index, count)), ..self }
+    }
+
+    /// So many elements at most.
+    #[must_use]
+    pub fn with_take(self, elements: u64) -> Self {
+        Self { take: Some(elements), ..self }
+    }
+
     /// How many of `elements` elements it takes.
     #[must_use]
     pub fn count(&self, elements: u64) -> u64 {
@@ -155,6 +181,7 @@ impl Progress {
 
 /// How a source is to be read.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ReadOptions {
     /// Rows in a batch; the last one may have fewer, and so has a batch that would grow past
     /// [`batch_bytes`](Self::batch_bytes).
@@ -185,6 +212,30 @@ const MAX_BATCH_BYTES: usize = 1 << 30;
 const UNIT_BYTES: usize = 16 << 20;
 
 impl ReadOptions {
+    /// With so many rows in a batch; 0 means 1.
+    #[must_use]
+    pub fn with_batch_rows(self, rows: usize) -> Self {
+        Self { batch_rows: rows.max(1), ..self }
+    }
+
+    /// Of these elements.
+    #[must_use]
+    pub fn with_selection(self, selection: Selection) -> Self {
+        Self { selection, ..self }
+    }
+
+    /// With these counters kept up to date.
+    #[must_use]
+    pub fn with_progress(self, progress: Arc<Progress>) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// With what cannot be read told of here.
+    #[must_use]
+    pub fn with_report(self, report: Arc<Report>) -> Self {
+        Self { report, ..self }
+    }
+
     /// Bytes of input after which a batch of records is ended.
     pub(crate) fn record_bytes(&self) -> usize {
         self.batch_bytes.min(UNIT_BYTES)

@@ -31,6 +31,7 @@ const VARIABLE_SHAPE: &str = "arrow.variable_shape_tensor";
 /// `arrow.fixed_shape_tensor`: every row a tensor of the same shape, row-major, stored as
 /// `FixedSizeList<T>[product of shape]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FixedShapeTensor {
     /// The shape of one row, as stored.
     pub shape: Vec<usize>,
@@ -43,6 +44,7 @@ pub struct FixedShapeTensor {
 /// `arrow.variable_shape_tensor`: rows of one rank and any shape, stored as
 /// `Struct<data: List<T>, shape: FixedSizeList<Int32>[rank]>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VariableShapeTensor {
     /// Sizes that are the same in every row; `None` where they vary.
     pub uniform_shape: Option<Vec<Option<usize>>>,

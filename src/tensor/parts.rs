@@ -77,6 +77,7 @@ pub struct Sparse<'a> {
 
 /// One sparse tensor; every part borrowed.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SparseRow<'a, T> {
     /// The coordinates of each entry, of shape `[entries, rank]`.
     pub indices: ArrayView2<'a, i64>,

@@ -147,7 +147,7 @@ fn a_dataset_without_end_needs_a_number() {
     let error = reader(dir, "endless").build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("with_take"), "{error}");
-    let selection = Selection { take: Some(10), ..Selection::default() };
+    let selection = Selection::default().with_take(10);
     let batches = reader(dir, "endless").with_selection(selection).build().unwrap();
     assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 10);
 }
@@ -343,10 +343,10 @@ fn a_function_that_fails_and_a_model_without_its_variables_say_so() {
 fn take_asks_for_nothing_behind_it() {
     let Some(dir) = exported() else { return };
     // Element 1500 of the pipeline fails.
-    let selection = Selection { take: Some(1500), ..Selection::default() };
+    let selection = Selection::default().with_take(1500);
     let batches = reader(dir, "failing").with_selection(selection).build().unwrap();
     assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 1500);
-    let behind = Selection { skip: 1501, ..Selection::default() };
+    let behind = Selection::default().with_skip(1501);
     let failed = reader(dir, "failing").with_selection(behind).build().unwrap().any(|batch| batch.is_err());
     // Skipped elements are made, unless TensorFlow can do without.
     assert!(failed);

@@ -113,7 +113,7 @@ impl Unit for MetUnit {
 /// the same time and gave what one thread gives.
 fn rows_of_two_threads(builder: &ReaderBuilder, batch_rows: usize) -> RecordBatch {
     let inner = builder.build_source().unwrap();
-    let options = ReadOptions { batch_rows, ..ReadOptions::default() };
+    let options = ReadOptions::default().with_batch_rows(batch_rows);
     let table = |source: Arc<dyn Source>, threads| {
         let batches = Batches::new(source, &options, threads).unwrap();
         concat_batches(&inner.schema(), &batches.map(Result::unwrap).collect::<Vec<_>>()).unwrap()

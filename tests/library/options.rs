@@ -165,7 +165,7 @@ struct Delivered;
 
 impl Elements for Delivered {
     fn start(&self, wanted: &Wanted) -> Result<Box<dyn Deliveries>> {
-        let Selection { skip, shard, take } = wanted.selection;
+        let Selection { skip, shard, take, .. } = wanted.selection;
         let (index, count) = shard.unwrap_or((0, 1));
         let rows = (skip..4).filter(|row| (row - skip) % count == index);
         let rows: Vec<u64> = rows.take(take.unwrap_or(4) as usize).collect();
