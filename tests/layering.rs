@@ -87,6 +87,29 @@ fn input_alone_opens_lists_and_looks_at_files() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// What waits for a network is in one crate, which is handed out in one place and told of signals in
+/// another; what it and the library have in common needs the standard library alone.
+#[test]
+fn one_crate_talks_to_networks() {
+    const NETWORKS: [&str; 5] = ["tokio", "object_store", "reqwest", "async fn", ".await"];
+    const USERS: [&str; 2] = ["src/input/stores.rs", "src/sink/atomic/mod.rs"];
+    let mut wrong = Vec::new();
+    for file in ["src", "crates/tfarrow-store", "python/src"].into_iter().flat_map(sources) {
+        let path = file.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        let code = code_of(&file);
+        let words = NETWORKS.iter().filter(|word| code.contains(**word));
+        wrong.extend(words.map(|word| format!("{path}: `{word}`")));
+        if code.contains("tfarrow_cloud") && !USERS.contains(&&*path) {
+            wrong.push(format!("{path}: `tfarrow_cloud`"));
+        }
+    }
+    let cargo = fs::read_to_string(root().join("crates/tfarrow-store/Cargo.toml")).unwrap();
+    if cargo.contains("dependencies") {
+        wrong.push("crates/tfarrow-store has dependencies".to_owned());
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn options_are_spelled_at_the_edge() {
     let mut wrong = Vec::new();

@@ -19,7 +19,7 @@ mod once;
 mod place;
 mod stores;
 
-pub use tfarrow_store::{Entry, FileKind, Hint, ReadAt, Stat, Store, StoreError};
+pub use tfarrow_store::{Entry, FileKind, Hint, ReadAt, Stat, Store, StoreError, Upload, Written};
 
 pub(crate) use self::forward::Forward;
 pub(crate) use self::local::open as open_local;

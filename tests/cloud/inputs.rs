@@ -10,7 +10,7 @@ use tfarrow::ReaderBuilder;
 use tfarrow::options::RecordKind;
 
 use crate::common::{Dir, assert_names, golden, repo, tfarrow};
-use crate::server::s3;
+use crate::server::{reader, s3, web};
 
 /// All batches, as the bytes of an Arrow stream; the schema's metadata may name the input.
 fn read(builder: &ReaderBuilder) -> Vec<u8> {
@@ -193,4 +193,34 @@ fn settings_say_nothing_of_stores() {
     let with = builder.with_store_option("aws_secret_access_key", "hush").unwrap();
     assert_eq!(with.settings(), settings);
     assert!(!format!("{with:?}").contains("hush"));
+}
+
+#[test]
+fn files_of_web_servers_of_several_kinds_are_read() {
+    let digits = repo("examples/data/digits");
+    let name = "digits.tfrecord-00000-of-00002";
+    let here = read(&ReaderBuilder::new(digits.join(name)));
+    for how in [&[][..], &["no-etag"], &["https"], &["https", "no-etag"]] {
+        let Some(server) = web(&digits, how) else { return };
+        let scheme = if how.contains(&"https") { "https" } else { "http" };
+        let url = format!("{scheme}://127.0.0.1:{}/{name}", server.port);
+        // The certificate is nobody's.
+        let trusting = [("allow_invalid_certificates", "true".to_owned())];
+        assert!(read(&reader(&url, &trusting)) == here, "{how:?}");
+        let missing = reader(&url.replace("digits.tf", "no.tf"), &trusting).count().unwrap_err().to_string();
+        assert_names(&missing, &["not found", "/no.tfrecord"]);
+        if scheme == "https" {
+            let error = reader(&url, &[("max_retries", "0".to_owned())]).count().unwrap_err().to_string();
+            assert_names(&error, &["no connection", "certificate"]);
+        }
+        let folder = reader(&format!("{scheme}://127.0.0.1:{}/", server.port), &trusting).count();
+        assert_names(&folder.unwrap_err().to_string(), &["127.0.0.1"]);
+    }
+    let Some(server) = web(&digits, &["no-ranges"]) else { return };
+    let url = format!("http://127.0.0.1:{}/{name}", server.port);
+    let error = reader(&url, &[]).count().unwrap_err().to_string();
+    assert_names(&error, &["gives no parts of files", "standard input", name]);
+    // Which is done so.
+    let (_, bytes) = crate::server::request(server.port, "GET", &format!("/{name}"), b"");
+    assert_eq!(crate::common::tfarrow_fed(&["count", "-"], bytes).success().text(), "898\n");
 }

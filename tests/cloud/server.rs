@@ -11,7 +11,8 @@ use tfarrow::ReaderBuilder;
 
 use crate::common::repo;
 
-/// moto, an S3 in Python. It ends when this process does, which holds its standard input.
+/// A server in Python: moto, which is an S3, or one of files. It ends when this process does, which holds
+/// its standard input.
 pub(crate) struct Server {
     pub(crate) port: u16,
     _child: Child,
@@ -25,13 +26,24 @@ pub(crate) fn s3() -> Option<&'static Server> {
 }
 
 fn start() -> Option<Server> {
+    run("object_store.py", &[])
+}
+
+/// A web server of the files in `folder`.
+pub(crate) fn web(folder: &Path, how: &[&str]) -> Option<Server> {
+    run("web_server.py", &[&[folder.to_str().unwrap()], how].concat())
+}
+
+/// Runs a script that is a server.
+fn run(script: &str, args: &[&str]) -> Option<Server> {
     let Some(python) = std::env::var_os("TFARROW_TEST_MOTO").filter(|path| !path.is_empty()) else {
         assert!(std::env::var_os("CI").is_none(), "TFARROW_TEST_MOTO is not set; run ./test.sh");
         eprintln!("skipped: TFARROW_TEST_MOTO is not set (./test.sh sets it)");
         return None;
     };
     let mut child = Command::new(python)
-        .arg(repo("tests/python/object_store.py"))
+        .arg(repo("tests/python").join(script))
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

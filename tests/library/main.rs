@@ -15,5 +15,6 @@ mod numpy;
 mod one_file;
 mod options;
 mod oracle;
+mod own_output;
 mod projection;
 mod to_arrays;

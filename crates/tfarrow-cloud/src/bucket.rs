@@ -206,7 +206,10 @@ impl Bucket {
                  docs/cloud.md"
             ))
         });
-        let ranges = matches!(&failure.cause, Cause::Answer(said) if said.contains("non-partial"));
+        // Each of `object_store`'s clients says it in its own words.
+        let no_parts = ["non-partial", "Range request not supported"];
+        let ranges =
+            matches!(&failure.cause, Cause::Answer(said) if no_parts.iter().any(|no| said.contains(no)));
         let advice = advice.or_else(|| {
             let way = "the server gives no parts of files: fetch it first, or pipe it to standard input";
             ranges.then(|| Hint::Text(way.to_owned()))

@@ -4,7 +4,7 @@
 //! A [`Store`] is such a place, and [`ReadAt`] an open file of it. What can be written to hands out
 //! [`Upload`]s: files that appear whole or not at all. All of it stands in a crate of its own so that
 //! a store can be implemented in a crate that tfarrow itself uses, as `tfarrow-cloud` is;
-//! `tfarrow::input` and `tfarrow::output` export it.
+//! `tfarrow::input` exports it.
 
 mod error;
 mod memory;
