@@ -288,3 +288,20 @@ fn few_round_trips_to_a_schema() {
         assert!(proxy.rounds() <= 3, "{name}: {} rounds: {:#?}", proxy.rounds(), proxy.lines());
     }
 }
+
+#[test]
+fn a_bucket_of_another_region_is_found_there() {
+    let Some(server) = s3() else { return };
+    let sample = Sample::new(server);
+    let proxy = Proxy::new(server.port, |request| match request.head.contains("/eu-west-1/s3/") {
+        true => Fault::None,
+        false => Fault::Elsewhere("eu-west-1"),
+    });
+    assert!(rows(&sample.read(&proxy, "x.tfrecord", &[]).unwrap()) == rows(&sample.here("x.tfrecord")));
+    let folder = reader(&sample.bucket.url("*.tfrecord"), &options(proxy.port));
+    assert_eq!(folder.count().unwrap(), 900);
+    // It is not looked for for ever.
+    let proxy = Proxy::new(server.port, |_| Fault::Elsewhere("eu-west-1"));
+    let error = sample.read(&proxy, "x.tfrecord", &[]).unwrap_err().to_string();
+    assert_names(&error, &["301", "another region", "aws_region=eu-west-1"]);
+}

@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Wait(Duration),
     /// The server answers so, with this code, and asks for a pause of so many seconds.
     Status(u16, &'static str, Option<u64>),
+    /// The bucket is in this region.
+    Elsewhere(&'static str),
     /// The connection breaks after so many bytes of the body.
     Cut(usize),
     /// The head promises so many bytes more than come.
@@ -166,6 +168,12 @@ fn serve(
             let answer =
                 format!("HTTP/1.1 {status} X\r\n{pause}Content-Length: {}\r\n\r\n{body}", body.len());
             client.write_all(answer.as_bytes())?;
+            continue;
+        }
+        if let Fault::Elsewhere(region) = fault {
+            let head =
+                format!("HTTP/1.1 301 X\r\nx-amz-bucket-region: {region}\r\nContent-Length: 0\r\n\r\n");
+            client.write_all(head.as_bytes())?;
             continue;
         }
         if let Fault::Answer(body) = &fault {

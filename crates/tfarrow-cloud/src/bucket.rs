@@ -1,7 +1,7 @@
 //! A bucket, a container or a web server, and the client that reaches it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as S3Key};
 use object_store::azure::{AzureConfigKey as AzKey, MicrosoftAzureBuilder};
@@ -25,6 +25,8 @@ pub(crate) struct Bucket {
     /// `http` or `https`, and others.
     scheme: String,
     options: StoreOptions,
+    /// Where the store says that the bucket is.
+    region: Mutex<Option<String>>,
     client: PerProcess<Client>,
 }
 
@@ -48,7 +50,14 @@ impl fmt::Debug for Bucket {
 impl Bucket {
     pub(crate) fn new(kind: Kind, scheme: &str, place: &str, options: &StoreOptions) -> Self {
         let (place, scheme) = (place.to_owned(), scheme.to_ascii_lowercase());
-        Self { kind, place, scheme, options: options.clone(), client: PerProcess::new() }
+        Self {
+            kind,
+            place,
+            scheme,
+            options: options.clone(),
+            region: Mutex::default(),
+            client: PerProcess::new(),
+        }
     }
 
     /// The client of this process.
@@ -57,6 +66,17 @@ impl Bucket {
     /// What is wrong with the options or the environment.
     pub(crate) fn client(&self) -> Result<Arc<Client>, String> {
         self.client.get(|| self.connect())
+    }
+
+    /// Looks for the bucket in `region` from now on; says whether that is another one than before.
+    pub(crate) fn move_to(&self, region: &str) -> bool {
+        let mut current = self.region.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = current.as_deref() != Some(region);
+        if is_new {
+            *current = Some(region.to_owned());
+            self.client.reset();
+        }
+        is_new
     }
 
     fn connect(&self) -> Result<Client, String> {
@@ -74,6 +94,10 @@ impl Bucket {
                 });
                 for (key, value) in self.options.of(Kind::S3) {
                     builder = builder.with_config(key.parse().map_err(said)?, value);
+                }
+                let region = self.region.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some(region) = region {
+                    builder = builder.with_region(region);
                 }
                 let has = |key| builder.get_config_value(&key).is_some();
                 let all = |keys: [S3Key; 2]| keys.into_iter().all(has);

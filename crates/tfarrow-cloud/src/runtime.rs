@@ -23,6 +23,16 @@ impl<T> PerProcess<T> {
         Self(Mutex::new(None))
     }
 
+    /// Forgets it: it is made anew when it is needed.
+    pub(crate) fn reset(&self) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((process, old)) = kept.take()
+            && process != std::process::id()
+        {
+            std::mem::forget(old);
+        }
+    }
+
     /// What this process has, made with `make` if it has none.
     ///
     /// # Errors

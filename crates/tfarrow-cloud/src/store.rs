@@ -147,6 +147,9 @@ impl CloudStore {
         let client = named.client()?;
         let key = named.key.clone();
         let listed = runtime::run(async move { list(&client, &key).await })?;
+        if listed.as_ref().is_err_and(|failure| named.moved(failure)) {
+            return self.listing(folder);
+        }
         let entries = Arc::new(listed.map_err(|failure| named.cannot_list(failure))?);
         self.keep(folder, &entries);
         Ok(entries)
@@ -202,6 +205,10 @@ impl CloudStore {
                 head => (head, None),
             }
         })?;
+        let failures = [head.as_ref().err(), listed.as_ref().and_then(|listed| listed.as_ref().err())];
+        if head.is_err() && failures.into_iter().flatten().any(|failure| named.moved(failure)) {
+            return self.look(name);
+        }
         match (head, listed) {
             (Ok((stat, head)), _) => {
                 self.known().keep_head(name, &stat, head);
@@ -244,6 +251,14 @@ impl Named {
             };
             error.of_kind(io::ErrorKind::InvalidInput)
         })
+    }
+
+    /// Whether the store said that the bucket is in another region, where it is looked for from now on.
+    fn moved(&self, failure: &Failure) -> bool {
+        match &failure.cause {
+            Cause::Status { region: Some(region), .. } => self.bucket.move_to(region),
+            _ => false,
+        }
     }
 
     fn cannot_list(&self, failure: Failure) -> io::Error {
