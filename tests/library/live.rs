@@ -192,9 +192,7 @@ fn damaged_folders_are_errors() {
     let open = |bytes: &[u8]| {
         std::fs::write(bad.path("graph.pb"), bytes).unwrap();
         let builder = ReaderBuilder::new([bad.arg("")]).with_libtensorflow(library(dir));
-        builder
-            .build()
-            .and_then(|mut batches| batches.try_for_each(|batch| batch.map(drop).map_err(Into::into)))
+        builder.build().and_then(|mut batches| batches.try_for_each(|batch| batch.map(drop)))
     };
     open(&graph).unwrap();
     for cut in (0..graph.len()).step_by(graph.len() / 40) {
@@ -325,9 +323,7 @@ fn a_function_that_fails_and_a_model_without_its_variables_say_so() {
     let (Some(dir), Some(model)) = (exported(), model()) else { return };
     let run = |dataset: Dataset| {
         let reader = ReaderBuilder::from_dataset(dataset).with_libtensorflow(library(dir));
-        reader
-            .build()
-            .and_then(|mut batches| batches.try_for_each(|batch| batch.map(drop).map_err(Into::into)))
+        reader.build().and_then(|mut batches| batches.try_for_each(|batch| batch.map(drop)))
     };
     let numbers = Dataset::range(0, 9, 1).unwrap();
     let error = run(numbers.map(&function(model, "fails")).unwrap()).unwrap_err().to_string();
