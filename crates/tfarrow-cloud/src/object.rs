@@ -186,7 +186,12 @@ impl Version {
 pub(crate) struct Object {
     version: Arc<Version>,
     pieces: Mutex<Pieces>,
+    /// Keeps how it begins, for when it is opened again.
+    keep_head: KeepHead,
 }
+
+/// What is given the beginning of an object.
+pub(crate) type KeepHead = Box<dyn Fn(Bytes) + Send + Sync>;
 
 /// What was fetched, and what is on its way.
 #[derive(Default)]
@@ -225,12 +230,13 @@ impl Pieces {
 }
 
 impl Object {
-    pub(crate) fn new(version: Version, head: Option<Bytes>) -> Self {
-        let mut pieces = Pieces::default();
+    pub(crate) fn new(version: Version, head: Option<Bytes>, keep_head: KeepHead) -> Self {
+        // Nothing was read that could be read on from.
+        let mut pieces = Pieces { last: (u64::MAX, 0), ..Pieces::default() };
         if let Some(head) = head {
             pieces.kept.push_back((0, head));
         }
-        Self { version: Arc::new(version), pieces: Mutex::new(pieces) }
+        Self { version: Arc::new(version), pieces: Mutex::new(pieces), keep_head }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pieces> {
@@ -288,6 +294,9 @@ impl ReadAt for Object {
         let (version, fetched) = (self.version.clone(), range.clone());
         let bytes = runtime::run(async move { version.fetch(fetched).await })?;
         let bytes = bytes.map_err(|failure| self.version.error(&range, failure))?;
+        if range.start == 0 && range.end <= TAIL_BYTES {
+            (self.keep_head)(bytes.clone());
+        }
         let mut pieces = self.lock();
         pieces.keep(range.start, bytes);
         Ok(pieces.copy(offset, buf).unwrap_or(0))

@@ -40,7 +40,7 @@ pub(crate) struct CloudStore {
     scheme: String,
     options: StoreOptions,
     buckets: Mutex<HashMap<String, Arc<Bucket>>>,
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
 }
 
 /// What earlier answers said.
@@ -107,7 +107,7 @@ impl CloudStore {
             scheme: scheme.to_ascii_lowercase(),
             options,
             buckets: Mutex::default(),
-            known: Mutex::default(),
+            known: Arc::default(),
         }
     }
 
@@ -422,7 +422,12 @@ impl Store for CloudStore {
         }
         let named = self.named(name)?;
         let head = self.known().head(name, &stat);
-        Ok(Arc::new(Object::new(Version { bucket: named.bucket, key: named.key, stat }, head)))
+        let (known, name, of) = (self.known.clone(), name.to_owned(), stat.clone());
+        let keep_head = move |head| {
+            known.lock().unwrap_or_else(PoisonError::into_inner).keep_head(&name, &of, head);
+        };
+        let version = Version { bucket: named.bucket, key: named.key, stat };
+        Ok(Arc::new(Object::new(version, head, Box::new(keep_head))))
     }
 
     fn openings(&self) -> usize {
