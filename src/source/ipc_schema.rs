@@ -136,9 +136,10 @@ fn check(field: ipc::Field<'_>) -> Result<()> {
             let entries =
                 field.children().filter(|children| !children.is_empty()).map(|children| children.get(0));
             let pairs = entries.map(|entries| {
-                entries.type_type() == Type::Struct_ && entries.children().is_some_and(|pair| pair.len() == 2)
+                let pair = entries.children().filter(|pair| pair.len() == 2);
+                entries.type_type() == Type::Struct_ && pair.is_some_and(|pair| !pair.get(0).nullable())
             });
-            when(pairs, "a map of keys and values")?;
+            when(pairs, "a map of keys, none of which is null, and values")?;
         }
         Type::RunEndEncoded => {
             has(2, "runs of values")?;

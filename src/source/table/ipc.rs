@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayData, RecordBatch};
 use arrow::buffer::{Buffer, MutableBuffer};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{self as ipc, MessageHeader, root_as_footer, root_as_message};
 
@@ -146,6 +146,19 @@ impl Messages {
     fn message(&mut self, start: u64, metadata: u64) -> Result<Vec<u8>> {
         self.read(start, metadata.max(PREFIX_BYTES), "truncated message")
     }
+}
+
+/// Refuses nulls among the items of a list view that has none: whoever puts batches together would, and
+/// nobody who decodes them does.
+fn check_views(data: &ArrayData) -> Result<()> {
+    if let (DataType::ListView(item) | DataType::LargeListView(item), [items]) =
+        (data.data_type(), data.child_data())
+        && !item.is_nullable()
+        && items.null_count() > 0
+    {
+        return Err(damaged("damaged batch").expected("items that are not null", "null"));
+    }
+    data.child_data().iter().try_for_each(check_views)
 }
 
 /// The metadata of a message without what stands before it.
@@ -508,9 +521,13 @@ impl Block {
             let decoder = self.inner.decoders.get(self.message.decoder);
             let decoder = decoder.ok_or_else(|| damaged("batch before its schema"))?;
             let batch = decoder.inner.read_record_batch(&self.message.block, &self.bytes);
-            batch
+            let batch = batch
                 .map_err(|e| damaged("damaged batch").with_cause(e))?
-                .ok_or_else(|| damaged("no record batch where one should be"))
+                .ok_or_else(|| damaged("no record batch where one should be"))?;
+            for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+                check_views(&column.to_data()).map_err(|e| e.in_column(field.name().as_str()))?;
+            }
+            Ok(batch)
         };
         no_panic("damaged batch", decode).map_err(|e| self.place(e))
     }
