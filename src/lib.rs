@@ -110,7 +110,7 @@
 //! | `image` | yes | [images decoded to tensors](ReaderBuilder::with_decode_images) |
 //! | `parquet` | yes | Parquet, input and output |
 //! | `ndarray` | yes | views of [`array`](mod@array), [`from_array`](array::from_array), [`to_arrays`](array::to_arrays) |
-//! | `mmap` | yes | [`IpcMap`](array::IpcMap) |
+//! | `mmap` | yes | [`IpcMap`](array::IpcMap), [`NpyMap`](array::NpyMap) |
 //! | `npz` | yes | `.npz` output |
 //! | `ffi` | yes | [`export_stream`]: the Arrow C stream interface |
 //! | `cloud` | no | object stores and web servers: `s3://`, `gs://`, `az://`, `https://` |
@@ -167,6 +167,8 @@ pub mod array {
     pub use crate::column::array::{BatchBuilder, from_array, from_view};
     #[cfg(feature = "mmap")]
     pub use crate::source::ipc_map::{IpcMap, MappedBatch};
+    #[cfg(all(feature = "mmap", feature = "ndarray"))]
+    pub use crate::tensor::npy_map::NpyMap;
     #[cfg(feature = "ndarray")]
     pub use crate::tensor::{
         collect::{ArrayCollector, Arrays, to_arrays},

@@ -339,6 +339,7 @@ fn ragged_columns() {
     let batch = one_column(Field::new("x", outer.data_type().clone(), true), Arc::new(outer));
     let ragged = tensor(&batch, "x").unwrap().ragged().unwrap();
     assert_eq!(ragged.ragged_rank(), 2);
+    assert!(ragged.row::<i32>(0).unwrap_err().to_string().contains("several levels"));
     assert_eq!(ragged.row_splits(0).unwrap(), array![0, 2, 3, 3]);
     assert_eq!(ragged.row_splits(1).unwrap(), array![0, 2, 2, 3]);
     assert_eq!(ragged.values::<i32>().unwrap(), array![1, 2, 3].into_dyn());
@@ -368,7 +369,10 @@ fn lists_of_rows() {
     let batch = one_column(Field::new("x", lists.data_type().clone(), true), Arc::new(lists)).slice(1, 1);
     let column = tensor(&batch, "x").unwrap();
     assert_eq!(column.row::<i32>(0).unwrap(), array![[2, 3], [4, 5], [6, 7]].into_dyn());
-    assert_eq!(column.ragged().unwrap().values::<i32>().unwrap().shape(), [4, 2]);
+    let ragged = column.ragged().unwrap();
+    assert_eq!(ragged.values::<i32>().unwrap().shape(), [4, 2]);
+    assert_eq!(ragged.row::<i32>(0).unwrap(), column.row::<i32>(0).unwrap());
+    assert!(ragged.row::<i32>(1).unwrap_err().to_string().contains("expected less than 1"));
 }
 
 #[test]
@@ -411,6 +415,13 @@ fn sparse_columns() {
     assert_eq!(row.values, array![3.]);
     assert_eq!(row.values.as_ptr().cast(), values_address.wrapping_add(8));
     assert_eq!(row.dense_shape, array![4, 4]);
+    let dense = sparse.row::<f32>(0).unwrap().to_dense().unwrap();
+    assert_eq!(dense, array![[1., 0., 0.], [0., 0., 2.]].into_dyn());
+    // The second row's shape holds no index 3 in what the first one says.
+    let mut narrow = row.clone();
+    let shape = array![2i64, 3];
+    narrow.dense_shape = shape.view();
+    assert!(narrow.to_dense().unwrap_err().to_string().contains("outside of a sparse tensor"));
     assert!(sparse.row::<f32>(2).is_err());
     assert!(tensor(&batch, "x").unwrap().view::<f32>().unwrap_err().to_string().ends_with("use sparse()"));
 }

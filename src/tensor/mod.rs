@@ -10,6 +10,8 @@ pub(crate) mod collect;
 pub(crate) mod column;
 #[cfg(feature = "ndarray")]
 mod memory;
+#[cfg(all(feature = "mmap", feature = "ndarray"))]
+pub(crate) mod npy_map;
 #[cfg(feature = "ndarray")]
 pub(crate) mod parts;
 #[cfg(feature = "ndarray")]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayAccessor, AsArray, ListArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Int64Type};
-use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Ix1, Ix2};
+use ndarray::{ArrayD, ArrayView1, ArrayView2, ArrayViewD, Ix1, Ix2, IxDyn};
 
 use super::column::{dense_view, range};
 use super::dense::Dense;
@@ -47,6 +47,25 @@ impl<'a> Ragged<'a> {
     /// The values are not of type `T`.
     pub fn values<T: Scalar>(&self) -> Result<ArrayViewD<'a, T>> {
         dense_view(&self.values, 0, self.values.rows)
+    }
+
+    /// The values of row `row`, of shape `[values, shape of a value…]`, where there is one level of lists.
+    /// O(1), borrowed.
+    ///
+    /// # Errors
+    /// There is no such row, there are several levels, or the values are not of type `T`.
+    pub fn row<T: Scalar>(&self, row: usize) -> Result<ArrayViewD<'a, T>> {
+        let [list] = self.lists.as_slice() else {
+            return Err(Error::mismatch("rows of several levels of lists")
+                .expected("1 level", self.lists.len().to_string())
+                .with_hint("row_splits() says where each level's lists begin"));
+        };
+        if row >= list.len() {
+            let rows = list.len();
+            return Err(Error::config("no such row").expected(format!("less than {rows}"), row.to_string()));
+        }
+        let (start, len) = range(list, row)?;
+        dense_view(&self.values, start, len)
     }
 
     /// The splits of a level, 0 being the outermost: one more than it has lists. O(1), borrowed.
@@ -191,6 +210,35 @@ impl<'a> Sparse<'a> {
         let dense_shape =
             one(two(dense_view(&self.shapes, row, 1)?)?.index_axis_move(ndarray::Axis(0), 0).into_dyn())?;
         Ok(SparseRow { indices, values, dense_shape })
+    }
+}
+
+impl<T: Scalar> SparseRow<'_, T> {
+    /// The tensor with a zero wherever there is no entry; of entries at one place the last one counts. A
+    /// copy, of the size that the dense shape says.
+    ///
+    /// # Errors
+    /// An index does not lie within the dense shape, or that is too large for memory.
+    pub fn to_dense(&self) -> Result<ArrayD<T>> {
+        let size = |size: &i64| usize::try_from(*size).ok();
+        let shape: Option<Vec<usize>> = self.dense_shape.iter().map(size).collect();
+        let shape = shape.ok_or_else(|| Error::corrupt("sparse tensor of a negative size"))?;
+        let count = shape.iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+        let too_large = || Error::limit("dense tensor too large for memory");
+        let count = count.ok_or_else(too_large)?;
+        let mut values = Vec::new();
+        values.try_reserve_exact(count).map_err(|_| too_large())?;
+        values.resize(count, T::default());
+        let mut dense = ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(super::column::internal)?;
+        for (index, value) in self.indices.rows().into_iter().zip(&self.values) {
+            let place: Option<Vec<usize>> = index.iter().map(size).collect();
+            let place = place.and_then(|place| dense.get_mut(IxDyn(&place)));
+            *place.ok_or_else(|| {
+                Error::corrupt("index outside of a sparse tensor")
+                    .expected(format!("within {shape:?}"), index.to_string())
+            })? = *value;
+        }
+        Ok(dense)
     }
 }
 
