@@ -27,7 +27,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// use tfarrow::array::NpyMap;
 /// # let dir = tempfile::tempdir()?;
 /// # let folder = dir.path().join("digits.npyd");
-/// # tfarrow::Conversion::new(tfarrow::read("examples/data/digits/*").with_columns(["pixels"])).write(&folder)?;
+/// # let digits = tfarrow::read("examples/data/digits/digits.tfrecord-*").with_columns(["pixels"]);
+/// # tfarrow::Conversion::new(digits).write(&folder)?;
 ///
 /// // SAFETY: nobody changes the file while it is mapped.
 /// let map = unsafe { NpyMap::map(folder.join("pixels.npy")) }?;
