@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Mutations a target; `TFARROW_TEST_MUTATIONS` says otherwise.
+/// Mutations a target; `TFARROW_TEST_MUTATIONS` says otherwise, and `TFARROW_TEST_SEED` which ones.
 const MUTATIONS: usize = 150;
 
 /// Numbers that look random and are the same in every run.
@@ -64,7 +64,8 @@ fn smoke(name: &str, target: fn(&[u8])) {
         run(&path.display().to_string(), seed);
     }
     let mutations = std::env::var("TFARROW_TEST_MUTATIONS").map_or(MUTATIONS, |n| n.parse().unwrap());
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random =
+        Random(std::env::var("TFARROW_TEST_SEED").map_or(0x9e37_79b9_7f4a_7c15, |n| n.parse().unwrap()));
     for number in 0..mutations {
         let (seed, other) = (&seeds[random.below(seeds.len())], &seeds[random.below(seeds.len())]);
         run(&format!("mutation {number}"), &random.mutate(seed, other));
