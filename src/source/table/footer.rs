@@ -1,10 +1,11 @@
 //! What the footer of a Parquet file says, put right where the Parquet crate goes by it too closely.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ::parquet::arrow::ARROW_SCHEMA_META_KEY;
 use ::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use ::parquet::basic::Type;
+use ::parquet::basic::{ConvertedType, Type};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{
     FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetStatisticsPolicy,
@@ -49,6 +50,14 @@ pub(super) fn read(file: &ParquetFile) -> Result<(ArrowReaderMetadata, Schema), 
 fn is_of_spark(metadata: &ParquetMetaData) -> bool {
     let pairs = metadata.file_metadata().key_value_metadata();
     pairs.is_some_and(|pairs| pairs.iter().any(|pair| pair.key.starts_with("org.apache.spark.")))
+}
+
+/// The columns that may hold text of which the Parquet file does not say that it is UTF-8: JSON, enums,
+/// and what the Arrow schema in the file calls text. The Parquet crate makes text of such bytes unseen.
+pub(super) fn unchecked_text(metadata: &ArrowReaderMetadata) -> HashSet<String> {
+    let columns = metadata.parquet_schema().columns().iter();
+    let unchecked = columns.filter(|column| column.converted_type() != ConvertedType::UTF8);
+    unchecked.filter_map(|column| column.path().parts().first().cloned()).collect()
 }
 
 /// The columns of the Parquet file that hold INT96, and metadata to read them in microseconds, if what

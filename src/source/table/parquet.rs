@@ -1,5 +1,6 @@
 //! Parquet files: row groups, of which only the columns that are asked for are read.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ::parquet::arrow::ProjectionMask;
@@ -38,6 +39,8 @@ pub(super) struct ParquetTable {
     mask: ProjectionMask,
     /// Parquet columns of points in time that nanoseconds may not hold, and how to find out.
     int96: Option<(Vec<usize>, ArrowReaderMetadata)>,
+    /// Columns in which the Parquet crate does not look whether text is UTF-8.
+    unchecked: Arc<HashSet<String>>,
 }
 
 fn damaged(error: ParquetError) -> Error {
@@ -58,7 +61,8 @@ impl ParquetTable {
         let schema = Arc::new(half::narrowed(&schema));
         let int96 = footer::int96_in_nanoseconds(&metadata).map_err(damaged)?;
         let mask = ProjectionMask::all();
-        Ok(Self { input: input.clone(), name: input.name(), stat, metadata, schema, mask, int96 })
+        let unchecked = footer::unchecked_text(&metadata).into();
+        Ok(Self { unchecked, input: input.clone(), name: input.name(), stat, metadata, schema, mask, int96 })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -108,7 +112,8 @@ impl ParquetTable {
         let bytes = columns.map(|column| u64::try_from(column.compressed_size()).unwrap_or(0)).sum();
         count(&options.progress, bytes);
         let rows = self.parts().get(group).map_or(0, |part| part.rows);
-        Ok(GroupReader { reader, coarse, failure, group, name: self.name.clone(), rows })
+        let unchecked = self.unchecked.clone();
+        Ok(GroupReader { reader, coarse, unchecked, failure, group, name: self.name.clone(), rows })
     }
 
     /// The numbers of the Parquet columns that `mask` names.
@@ -176,6 +181,7 @@ pub(super) struct GroupReader {
     reader: ParquetRecordBatchReader,
     /// Points in time in microseconds, where nanoseconds may not hold them.
     coarse: Option<ParquetRecordBatchReader>,
+    unchecked: Arc<HashSet<String>>,
     failure: ReadFailure,
     group: usize,
     name: Arc<str>,
@@ -189,7 +195,7 @@ impl GroupReader {
     /// # Errors
     /// The row group is damaged.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (reader, coarse) = (&mut self.reader, &mut self.coarse);
+        let (reader, coarse, unchecked) = (&mut self.reader, &mut self.coarse, &self.unchecked);
         let next = no_panic("damaged row group", || {
             let mut next = |reader: &mut ParquetRecordBatchReader| {
                 reader.next().transpose().map_err(|e| fault("damaged row group", e))
@@ -197,7 +203,15 @@ impl GroupReader {
             if let Some(times) = coarse.as_mut().map(&mut next).transpose()?.flatten() {
                 fits_nanoseconds(&times)?;
             }
-            next(reader)
+            let batch = next(reader)?;
+            if let Some(batch) = batch.as_ref().filter(|_| !unchecked.is_empty()) {
+                for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+                    if unchecked.contains(field.name()) {
+                        check_text(&column.to_data()).map_err(|e| e.in_column(field.name().as_str()))?;
+                    }
+                }
+            }
+            Ok(batch)
         });
         let next = next.map_err(|e| self.place(self.failure.or(e)))?;
         let left = self.rows.checked_sub(next.as_ref().map_or(0, |batch| batch.num_rows() as u64));
@@ -216,6 +230,14 @@ impl GroupReader {
     pub(super) fn place(&self, error: Error) -> Error {
         place(error, self.group, &self.name)
     }
+}
+
+/// Refuses text that is not UTF-8.
+fn check_text(data: &ArrayData) -> Result<()> {
+    if matches!(data.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        return data.validate_full().map_err(|e| Error::corrupt("damaged text").with_cause(e));
+    }
+    data.child_data().iter().try_for_each(check_text)
 }
 
 /// Refuses points in time, given in microseconds, that 64 bits of nanoseconds do not hold.
