@@ -1,8 +1,8 @@
 //! From a source to a sink.
 
-mod conversion;
-mod folder;
-mod manifest;
+pub(crate) mod conversion;
+pub(crate) mod folder;
+pub(crate) mod manifest;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

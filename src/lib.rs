@@ -132,6 +132,7 @@ mod ffi;
 pub mod fuzzing;
 pub mod input;
 pub mod options;
+pub mod plan;
 mod reader;
 pub mod report;
 pub mod schema;
@@ -146,6 +147,7 @@ pub use convert::{Conversion, Converted, FolderOptions, FolderSummary, Summary, 
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
+pub use plan::{Plan, Task, commit};
 pub use reader::conformance;
 pub use reader::{ArrowReader, Batches, Reader, ReaderBuilder, read};
 pub use tf::dtype::DType;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::convert;
-use super::folder::{FolderOptions, convert_to_folder};
+use super::folder::{FolderOptions, convert_to_folder, format_of_parts};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::reader::ReaderBuilder;
@@ -96,7 +96,7 @@ impl Conversion {
     /// # Errors
     /// The input cannot be read or is damaged.
     pub fn dry_run(&self) -> Result<Converted> {
-        let source = self.source()?;
+        let source = self.source(None)?;
         let summary = convert(&source, None, self.read_options(), self.threads)?;
         Ok(Converted::file(summary.rows, 0, summary.elapsed, source))
     }
@@ -119,10 +119,11 @@ impl Conversion {
         }
     }
 
-    fn source(&self) -> Result<Arc<dyn Source>> {
-        let source = match &self.source {
-            Some(source) => source.clone(),
-            None => self.builder.build_source()?,
+    fn source(&self, output: Option<Format>) -> Result<Arc<dyn Source>> {
+        let source = match (&self.source, output) {
+            (Some(source), _) => source.clone(),
+            (None, Some(format)) => self.builder.clone().for_output(format.kind()).build_source()?,
+            (None, None) => self.builder.build_source()?,
         };
         let bytes: Option<u64> = source.partitions().iter().map(|partition| partition.bytes).sum();
         self.read_options().progress.set_total_bytes(bytes);
@@ -135,14 +136,12 @@ impl Conversion {
 
     fn write_file(&self, output: &Path) -> Result<Converted> {
         // Before anything is read.
-        if self.sink.format.is_none() {
-            Format::from_path(output)?;
-        }
+        let format = self.sink.format.map_or_else(|| Format::from_path(output), Ok)?;
         // Shards have names of their own.
         if self.sink.shards.is_none() && output != Path::new("-") {
             refuse_present(output, &self.sink)?;
         }
-        let source = self.source()?;
+        let source = self.source(Some(format))?;
         let options = self.sink.clone().with_threads(self.threads);
         let sink = open_sink(output, &source.schema(), &options)?;
         let summary = convert(&source, Some(sink), self.read_options(), self.threads)?;
@@ -150,7 +149,7 @@ impl Conversion {
     }
 
     fn write_folder(&self, folder: &Path, extension: String) -> Result<Converted> {
-        let source = self.source()?;
+        let source = self.builder.cut(self.source(Some(format_of_parts(&extension)?))?)?;
         let options = FolderOptions {
             extension,
             sink: self.sink.clone().with_threads(self.threads),
@@ -178,28 +177,37 @@ impl Conversion {
 
     /// The extension of the part files, if `output` is to be a folder of them.
     fn part_extension(&self, output: &Path) -> Result<Option<String>> {
-        // What the folder's own name says of a format: `train.parquet/`.
-        let named = Format::from_path(output).ok().filter(|_| output != Path::new("-"));
+        let named = named_format(output);
         let slash = output.to_string_lossy().ends_with(['/', MAIN_SEPARATOR]);
-        let format = self.sink.format;
         // These are folders by themselves.
-        let is_folder = matches!(format.or(named), Some(Format::Npyd | Format::Saved));
+        let is_folder = matches!(self.sink.format.or(named), Some(Format::Npyd | Format::Saved));
         if is_folder || !slash && !output.is_dir() {
-            if self.read_options().part_rows.is_some() || self.resume {
-                let what = Phrase::new("{rows_per_file} and {resume} are for an output folder");
+            let cut = self.builder.task_bytes().is_some();
+            if self.read_options().part_rows.is_some() || self.resume || cut {
+                let what = Phrase::new("{rows_per_file}, {task_bytes} and {resume} are for an output folder");
                 return Err(Error::config(what)
                     .in_source(output.to_string_lossy().into_owned())
                     .with_hint("end the output's name in /"));
             }
             return Ok(None);
         }
-        let gzip = matches!(self.sink.compression, Some(OutputCompression::Gzip(_)));
-        Ok(Some(match (format, named) {
-            (Some(Format::TfRecord), _) if gzip => "tfrecord.gz".to_owned(),
-            (Some(format), _) => format.extension().to_owned(),
-            (None, Some(_)) => output.extension().unwrap_or_default().to_string_lossy().into_owned(),
-            (None, None) => Format::Parquet.extension().to_owned(),
-        }))
+        Ok(Some(extension_of_parts(output, &self.sink)))
+    }
+}
+
+/// What a folder's own name says of a format: `train.parquet/`.
+fn named_format(folder: &Path) -> Option<Format> {
+    Format::from_path(folder).ok().filter(|_| folder != Path::new("-"))
+}
+
+/// The extension of part files in `folder`.
+pub(crate) fn extension_of_parts(folder: &Path, sink: &SinkOptions) -> String {
+    let gzip = matches!(sink.compression, Some(OutputCompression::Gzip(_)));
+    match (sink.format, named_format(folder)) {
+        (Some(Format::TfRecord), _) if gzip => "tfrecord.gz".to_owned(),
+        (Some(format), _) => format.extension().to_owned(),
+        (None, Some(_)) => folder.extension().unwrap_or_default().to_string_lossy().into_owned(),
+        (None, None) => Format::Parquet.extension().to_owned(),
     }
 }
 

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::manifest::{self, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress};
+use super::manifest::{self, DONE, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress, TASKS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{FileKind, Place, Stat};
 use crate::options::Phrase;
@@ -123,31 +123,10 @@ impl<'a> Job<'a> {
         read: &'a ReadOptions,
         options: &'a FolderOptions,
     ) -> Result<Self> {
-        let format = Format::from_path(&PathBuf::from("part").with_extension(&options.extension))?;
-        if format == Format::Npyd {
-            return Err(Error::config("a part file cannot be a folder").expected("a file format", "npyd"));
-        }
-        match read.part_rows {
-            None if read.selection != Selection::default() => {
-                return Err(Error::config("rows cannot be chosen where each partition makes a part")
-                    .with_hint(Phrase::new("pass {rows_per_file} N with {take}, {skip} or {shard}")));
-            }
-            Some(_) if !source.cuts_parts() => {
-                return Err(Error::unsupported(format!("parts of so many rows of {}", source.kind()))
-                    .with_hint(Phrase::new("leave {rows_per_file} out")));
-            }
-            _ => {}
-        }
-        let mut settings = options.settings.clone();
-        if options.sink.shards.is_some() {
-            return Err(Error::config(Phrase::new(
-                "{shards} is for one output, and this one is a folder of parts",
-            ))
-            .with_hint(Phrase::new("pass {rows_per_file} N to cut it")));
-        }
-        settings.extend(options.sink.settings());
-        settings.insert("format".to_owned(), json!(options.extension));
-        let plan = Plan::new(source.as_ref(), read, settings);
+        let format = format_of_parts(&options.extension)?;
+        check_parts(source.as_ref(), read, &options.sink)?;
+        let settings = manifest::settings(&options.settings, &options.sink, &options.extension);
+        let plan = Plan::new(source.as_ref(), read, &settings);
         Ok(Self { source, folder, read, options, format, plan })
     }
 
@@ -187,6 +166,10 @@ impl<'a> Job<'a> {
             if holds(MANIFEST) {
                 return Err(exists("output folder holds a conversion already", "pass {overwrite}"));
             }
+            if holds(TASKS) {
+                let hint = "commit them, or pass {overwrite} to begin again";
+                return Err(exists("output folder holds tasks of a plan that were not committed", hint));
+            }
             if holds(PROGRESS) {
                 let hint = "pass {resume} to go on with it, or {overwrite} to begin again";
                 return Err(exists("output folder holds a conversion that was interrupted", hint));
@@ -199,7 +182,9 @@ impl<'a> Job<'a> {
         }
         // What is not whole must not be taken for a part: neither by readers nor by us.
         for name in stats.keys() {
-            if (is_part(name) || is_partial(name)) && whole.iter().all(|part| part.name != *name) {
+            if (is_part(name) || is_partial(name) || is_of_tasks(name))
+                && whole.iter().all(|part| part.name != *name)
+            {
                 remove(&self.folder.join(name))?;
             }
         }
@@ -207,11 +192,8 @@ impl<'a> Job<'a> {
     }
 
     fn name(&self, index: usize) -> String {
-        let extension = &self.options.extension;
-        match self.read.part_rows {
-            Some(_) => format!("part-{index:05}.{extension}"),
-            None => format!("part-{index:05}-of-{:05}.{extension}", self.source.partitions().len()),
-        }
+        let of = self.read.part_rows.is_none().then_some(self.source.partitions().len());
+        part_name(index, of, &self.options.extension)
     }
 
     /// The sink of part `index`, and what tells of the part when it is whole if it lies elsewhere.
@@ -224,23 +206,7 @@ impl<'a> Job<'a> {
 
     /// Ends part `index`, which is whole.
     fn part(&self, index: usize, rows: u64, report: &Report, witness: &Witness) -> Result<Part> {
-        let name = self.name(index);
-        let place = self.folder.join(&name);
-        let (bytes, crc32c, version) = match (place.local_path(), witness.take()) {
-            (Some(path), _) => {
-                let cannot = |e| Error::io("cannot write output", e).in_source(place.name());
-                std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(cannot)?;
-                let (bytes, crc32c) = manifest::checksum(&place)?;
-                (bytes, crc32c, None)
-            }
-            (None, Some(stored)) => (stored.bytes, stored.crc32c, stored.version),
-            (None, None) => {
-                let (bytes, crc32c) = manifest::checksum(&place)?;
-                (bytes, crc32c, None)
-            }
-        };
-        let (lost, failures) = (report.lost(), report.failures());
-        Ok(Part { index, name, rows, bytes, crc32c, version, lost, failures })
+        end_part(self.folder, self.name(index), (index, rows), report, witness)
     }
 
     /// Each partition makes a part; several are made at a time.
@@ -349,20 +315,98 @@ impl<'a> Job<'a> {
     }
 }
 
+/// The format of part files with this extension.
+///
+/// # Errors
+/// It is that of none.
+pub(crate) fn format_of_parts(extension: &str) -> Result<Format> {
+    match Format::from_path(&PathBuf::from("part").with_extension(extension))? {
+        Format::Npyd => {
+            Err(Error::config("a part file cannot be a folder").expected("a file format", "npyd"))
+        }
+        format => Ok(format),
+    }
+}
+
+/// Refuses to make part files of `source` in a way that there is not.
+///
+/// # Errors
+/// Rows are chosen or counted where that is not done, or the output is cut twice.
+pub(crate) fn check_parts(source: &dyn Source, read: &ReadOptions, sink: &SinkOptions) -> Result<()> {
+    if sink.shards.is_some() {
+        let what = Phrase::new("{shards} is for one output, and this one is a folder of parts");
+        return Err(Error::config(what).with_hint(Phrase::new("pass {rows_per_file} N to cut it")));
+    }
+    match read.part_rows {
+        None if read.selection != Selection::default() => {
+            Err(Error::config("rows cannot be chosen where each partition makes a part")
+                .with_hint(Phrase::new("pass {rows_per_file} N with {take}, {skip} or {shard}")))
+        }
+        Some(_) if !source.cuts_parts() => {
+            Err(Error::unsupported(format!("parts of so many rows of {}", source.kind()))
+                .with_hint(Phrase::new("leave {rows_per_file} out")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the part `index` is called, of so many if that is known beforehand.
+pub(crate) fn part_name(index: usize, of: Option<usize>, extension: &str) -> String {
+    match of {
+        None => format!("part-{index:05}.{extension}"),
+        Some(parts) => format!("part-{index:05}-of-{parts:05}.{extension}"),
+    }
+}
+
+/// Ends a part, which is whole and lies in `folder` as `name`: its number, and how many rows it has.
+///
+/// # Errors
+/// It cannot be read back.
+pub(crate) fn end_part(
+    folder: &Place,
+    name: String,
+    (index, rows): (usize, u64),
+    report: &Report,
+    witness: &Witness,
+) -> Result<Part> {
+    let place = folder.join(&name);
+    let (bytes, crc32c, version) = match (place.local_path(), witness.take()) {
+        (Some(path), _) => {
+            let cannot = |e| Error::io("cannot write output", e).in_source(place.name());
+            std::fs::File::open(path).and_then(|file| file.sync_all()).map_err(cannot)?;
+            let (bytes, crc32c) = manifest::checksum(&place)?;
+            (bytes, crc32c, None)
+        }
+        (None, Some(stored)) => (stored.bytes, stored.crc32c, stored.version),
+        (None, None) => {
+            let (bytes, crc32c) = manifest::checksum(&place)?;
+            (bytes, crc32c, None)
+        }
+    };
+    let (lost, failures) = (report.lost(), report.failures());
+    Ok(Part { index, name, rows, bytes, crc32c, version, lost, failures })
+}
+
 /// Removes a file, if it is there.
-fn remove(place: &Place) -> Result<()> {
+pub(crate) fn remove(place: &Place) -> Result<()> {
     place.remove("cannot remove what is left of an earlier run")
 }
 
 /// Whether a file of this name is a part.
-fn is_part(name: &str) -> bool {
+pub(crate) fn is_part(name: &str) -> bool {
     const DIGITS: usize = 5;
     let rest = name.strip_prefix("part-").unwrap_or_default();
     rest.chars().take_while(char::is_ascii_digit).count() >= DIGITS
 }
 
+/// Whether a file of this name is what tasks of a plan tell of themselves.
+pub(crate) fn is_of_tasks(name: &str) -> bool {
+    name == TASKS || name.strip_prefix(DONE).is_some_and(|rest| rest.ends_with(".json"))
+}
+
 /// Whether a file of this name is what a killed run left of a file that was not whole.
-fn is_partial(name: &str) -> bool {
+pub(crate) fn is_partial(name: &str) -> bool {
     let name = name.strip_prefix('.').filter(|name| name.ends_with(".tmp")).unwrap_or_default();
-    is_part(name) || [MANIFEST, PROGRESS, "_features.json"].iter().any(|own| name.starts_with(own))
+    is_part(name)
+        || [MANIFEST, PROGRESS, TASKS, DONE, "_features.json"].iter().any(|own| name.starts_with(own))
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{FileKind, Input, Place, Stat, side_by_side};
 use crate::options::{Dialect, Phrase};
+use crate::sink::SinkOptions;
 use crate::source::report::{Failure, Lost};
 use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
 
@@ -23,7 +24,11 @@ pub(crate) const PROGRESS: &str = "_progress.jsonl";
 const ADDED: &str = "_progress";
 /// The largest of these files.
 const MOST_BYTES: u64 = 1 << 30;
-/// The layout of both files.
+/// The file that says of which plan the tasks are that write into a folder.
+pub(crate) const TASKS: &str = "_tasks.json";
+/// What the names begin with of the files by which tasks say that they are done.
+pub(crate) const DONE: &str = "_done-";
+/// The layout of manifests.
 const LAYOUT: u64 = 2;
 /// Failures of a part that are kept for a later run to tell of.
 pub(crate) const KEPT_FAILURES: usize = 10_000;
@@ -51,7 +56,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// As the manifest has it.
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut json = json!({
             "part": self.index,
             "name": self.name,
@@ -68,16 +73,21 @@ impl Part {
         json
     }
 
-    fn to_line(&self, dialect: Dialect) -> String {
-        let mut line = self.to_json();
-        if let Some(line) = line.as_object_mut() {
+    /// With what is told of failures.
+    pub(crate) fn to_full_json(&self, dialect: Dialect) -> Value {
+        let mut value = self.to_json();
+        if let Some(value) = value.as_object_mut() {
             let failures = self.failures.iter().map(|failure| failure.to_json(dialect)).collect();
-            line.insert("failures".to_owned(), Value::Array(failures));
+            value.insert("failures".to_owned(), Value::Array(failures));
         }
-        format!("{line}\n")
+        value
     }
 
-    fn from_json(value: &Value) -> Option<Self> {
+    fn to_line(&self, dialect: Dialect) -> String {
+        format!("{}\n", self.to_full_json(dialect))
+    }
+
+    pub(crate) fn from_json(value: &Value) -> Option<Self> {
         let number = |name: &str| value.get(name).and_then(Value::as_u64);
         let text = |name: &str| value.get(name).and_then(Value::as_str);
         let failures = value.get("failures").and_then(Value::as_array);
@@ -135,19 +145,55 @@ pub(crate) struct Plan {
     dialect: Dialect,
 }
 
+/// What the bytes of parts depend on, besides the input: settings of reading and of writing.
+pub(crate) fn options(read: &ReadOptions, settings: &Map<String, Value>) -> Map<String, Value> {
+    let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report: _, part_rows } =
+        read;
+    let mut options = settings.clone();
+    options.insert("batch_rows".to_owned(), json!(batch_rows));
+    options.insert("batch_bytes".to_owned(), json!(batch_bytes));
+    options.insert("skip".to_owned(), json!(selection.skip));
+    options.insert("shard".to_owned(), json!(selection.shard.map(|(i, n)| format!("{i}/{n}"))));
+    options.insert("take".to_owned(), json!(selection.take));
+    options.insert("on_error".to_owned(), json!(on_error.to_string()));
+    options.insert("rows_per_file".to_owned(), json!(part_rows));
+    options
+}
+
+/// Settings of reading and of writing part files with this extension.
+pub(crate) fn settings(
+    reading: &Map<String, Value>,
+    sink: &SinkOptions,
+    extension: &str,
+) -> Map<String, Value> {
+    let mut settings = reading.clone();
+    settings.extend(sink.settings());
+    settings.insert("format".to_owned(), json!(extension));
+    settings
+}
+
 impl Plan {
-    pub(crate) fn new(source: &dyn Source, read: &ReadOptions, mut options: Map<String, Value>) -> Self {
-        let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report, part_rows } =
-            read;
-        options.insert("batch_rows".to_owned(), json!(batch_rows));
-        options.insert("batch_bytes".to_owned(), json!(batch_bytes));
-        options.insert("skip".to_owned(), json!(selection.skip));
-        options.insert("shard".to_owned(), json!(selection.shard.map(|(i, n)| format!("{i}/{n}"))));
-        options.insert("take".to_owned(), json!(selection.take));
-        options.insert("on_error".to_owned(), json!(on_error.to_string()));
-        options.insert("rows_per_file".to_owned(), json!(part_rows));
-        let inputs = (0..source.partitions().len()).map(|index| describe_input(source, index)).collect();
-        Self { inputs, options, schema: describe_schema(&source.schema()), dialect: report.dialect() }
+    pub(crate) fn new(source: &dyn Source, read: &ReadOptions, settings: &Map<String, Value>) -> Self {
+        let inputs = source.partitions().iter().map(describe).collect();
+        Self::of(inputs, options(read, settings), &source.schema(), read.report.dialect())
+    }
+
+    /// Of these inputs, each as [`describe`] tells of it, with [these options](options).
+    pub(crate) fn of(
+        inputs: Vec<Value>,
+        options: Map<String, Value>,
+        schema: &Schema,
+        dialect: Dialect,
+    ) -> Self {
+        Self { inputs, options, schema: describe_schema(schema), dialect }
+    }
+
+    /// The same whose inputs are as `then` has them, if that is a manifest, or a plan, of the same options
+    /// and columns.
+    pub(crate) fn inputs_of_same<'a>(&self, then: &'a Value) -> Option<&'a Value> {
+        let own = self.to_json();
+        let same = |key| then.get(key) == own.get(key);
+        (["layout", "tfarrow", "options", "schema"].into_iter().all(same)).then(|| then.get("inputs"))?
     }
 
     /// Refuses to go on if the input of a partition is not what it was.
@@ -165,7 +211,7 @@ impl Plan {
         }
     }
 
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "layout": LAYOUT,
             "tfarrow": env!("CARGO_PKG_VERSION"),
@@ -216,8 +262,8 @@ fn show(value: Option<&Value>) -> String {
     }
 }
 
-fn describe_input(source: &dyn Source, index: usize) -> Value {
-    let Some(partition) = source.partitions().get(index) else { return Value::Null };
+/// What a manifest says of a partition.
+pub(crate) fn describe(partition: &Partition) -> Value {
     describe_partition(partition, &partition.inputs)
 }
 
@@ -227,6 +273,9 @@ fn describe_partition(partition: &Partition, inputs: &[InputFile]) -> Value {
     let range = match &partition.range {
         PartitionRange::All => Value::Null,
         PartitionRange::Records(records) => range("records", records),
+        PartitionRange::Frames { first, records, .. } => {
+            json!({"records": [first, records.map(|records| first.saturating_add(records))]})
+        }
         PartitionRange::Batches(batches) => range("batches", batches),
         PartitionRange::RowGroups(groups) => range("row_groups", groups),
     };
@@ -254,7 +303,7 @@ fn short(input: &Value, other: &Value) -> String {
     }
 }
 
-fn describe_schema(schema: &Schema) -> Value {
+pub(crate) fn describe_schema(schema: &Schema) -> Value {
     let sorted = |metadata: &std::collections::HashMap<String, String>| {
         let mut pairs: Vec<_> = metadata.iter().collect();
         pairs.sort();
@@ -379,6 +428,16 @@ impl Progress {
 /// # Errors
 /// The manifest cannot be written.
 pub(crate) fn finish(folder: &Place, plan: &Plan, parts: &[Part]) -> Result<()> {
+    put_manifest(folder, plan, parts)?;
+    folder.join(PROGRESS).remove("cannot remove progress")?;
+    if folder.local_path().is_none() { forget_added(folder) } else { Ok(()) }
+}
+
+/// Writes the manifest.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn put_manifest(folder: &Place, plan: &Plan, parts: &[Part]) -> Result<()> {
     let mut manifest = plan.to_json();
     if let Some(manifest) = manifest.as_object_mut() {
         let sum = |of: fn(&Part) -> u64| json!(parts.iter().map(of).sum::<u64>());
@@ -389,9 +448,7 @@ pub(crate) fn finish(folder: &Place, plan: &Plan, parts: &[Part]) -> Result<()> 
         manifest.insert("nulled_values".to_owned(), sum(|p| p.lost.nulled_values));
         manifest.insert("parts".to_owned(), parts.iter().map(Part::to_json).collect());
     }
-    replace(&folder.join(MANIFEST), &format!("{manifest:#}\n"))?;
-    folder.join(PROGRESS).remove("cannot remove progress")?;
-    if folder.local_path().is_none() { forget_added(folder) } else { Ok(()) }
+    replace(&folder.join(MANIFEST), &format!("{manifest:#}\n"))
 }
 
 /// Removes what was added to the record of parts.
@@ -401,7 +458,7 @@ fn forget_added(folder: &Place) -> Result<()> {
 }
 
 /// Puts `text` into the file `place`, all at once.
-fn replace(place: &Place, text: &str) -> Result<()> {
+pub(crate) fn replace(place: &Place, text: &str) -> Result<()> {
     let mut file = crate::sink::atomic::AtomicFile::create(place, true)?;
     file.write_all(text.as_bytes()).map_err(io("cannot write output", place))?;
     file.persist_synced()?;

@@ -127,6 +127,23 @@ impl Names {
         }
     }
 
+    /// The place that is called `name`, which is relative to `folder` if it is a relative path.
+    ///
+    /// # Errors
+    /// There is no store for its scheme.
+    pub(crate) fn place_in(&self, folder: &Path, name: &str) -> Result<Place> {
+        let place = self.stores.place(name.as_ref())?;
+        Ok(match place.local_path() {
+            Some(path) if path.is_relative() => place.with_path(folder.join(path).into()),
+            _ => place,
+        })
+    }
+
+    /// The same stores without any name.
+    pub(crate) fn stores(&self) -> Self {
+        Self { names: Vec::new(), ..self.clone() }
+    }
+
     /// Finds the files that are named, in order: each name's own files in shard order, names in the
     /// order given. A name is a path, a glob (`*`, `?`, `[…]`, `**`), a folder or `-`; `folder` says
     /// what files a folder means.

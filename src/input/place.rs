@@ -341,6 +341,11 @@ impl Input {
         self.name.clone()
     }
 
+    /// The same under another name.
+    pub(crate) fn called(self, name: Arc<str>) -> Self {
+        Self { name, ..self }
+    }
+
     /// Whether it can be read once only.
     pub(crate) fn is_once(&self) -> bool {
         matches!(self.from, From::Once(_))

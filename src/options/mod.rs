@@ -4,6 +4,7 @@
 //! The command's arguments, the settings in a manifest, the hints of errors and the keywords of
 //! other languages are all made from [`OPTIONS`].
 
+mod heeding;
 mod names;
 mod nearest;
 mod phrase;
@@ -165,6 +166,8 @@ kinds! {
         Head = "`head`",
         /// What is in a dataset, as a page or as JSON.
         Report = "`report`",
+        /// Tasks for several machines.
+        Plan = "`plan`",
         /// What a dataset holds and which columns it becomes.
         Schema = "`schema`",
         /// The number of records.
@@ -185,7 +188,10 @@ impl OutputKind {
     /// Several of them, in words.
     pub(crate) fn list(kinds: &[Self]) -> String {
         let files = |kind: &&Self| {
-            !matches!(kind, Self::Head | Self::Report | Self::Schema | Self::Count | Self::Verify)
+            !matches!(
+                kind,
+                Self::Head | Self::Report | Self::Plan | Self::Schema | Self::Count | Self::Verify
+            )
         };
         let all = Self::ALL.iter().filter(files).all(|kind| kinds.contains(kind));
         let mut words: Vec<String> = if all { vec!["rows of any format".to_owned()] } else { Vec::new() };

@@ -1,172 +1,12 @@
 //! The table.
 
+use super::heeding::*;
 use super::{
     BFloat16Storage, BoolStorage, Form, InputKind, OnError, OptionInfo, OutputKind, ParquetEncodings,
     RecordKind, Structure, TensorLayout, Topic,
 };
 
 use Topic::{Converting, Library, Reading, Storing, Writing};
-
-const ANY: &[InputKind] = InputKind::ALL;
-const RECORDS: &[InputKind] =
-    &[InputKind::Examples, InputKind::RawRecords, InputKind::Messages, InputKind::Elwc, InputKind::Events];
-const MESSAGES: &[InputKind] = &[InputKind::Messages];
-/// Features whose types are learnt, or said.
-const EXAMPLES: &[InputKind] = &[InputKind::Examples, InputKind::Elwc];
-/// What has classes by name.
-const CLASSES: &[InputKind] = &[InputKind::Messages, InputKind::Tfds];
-const TFDS: &[InputKind] = &[InputKind::Tfds];
-const PIPELINE: &[InputKind] = &[InputKind::Pipeline];
-/// Elements with a structure of their own.
-const ELEMENTS: &[InputKind] =
-    &[InputKind::Saved, InputKind::Cache, InputKind::Elements, InputKind::Pipeline];
-/// Elements whose parts may have parts.
-const STRUCTURED: &[InputKind] = &[
-    InputKind::Messages,
-    InputKind::Events,
-    InputKind::Tfds,
-    InputKind::Saved,
-    InputKind::Elements,
-    InputKind::Pipeline,
-];
-/// Elements that can be cut into slices.
-const BATCHED: &[InputKind] = &[InputKind::Saved, InputKind::Cache, InputKind::Pipeline];
-/// What is learnt from values.
-const INFERRED: &[InputKind] =
-    &[InputKind::Examples, InputKind::Elwc, InputKind::Events, InputKind::Saved, InputKind::Cache];
-/// Whatever becomes columns here; tables have columns already.
-const MAPPED: &[InputKind] = &[
-    InputKind::Examples,
-    InputKind::Elwc,
-    InputKind::Tfds,
-    InputKind::Saved,
-    InputKind::Cache,
-    InputKind::Elements,
-    InputKind::Pipeline,
-];
-/// Whose bytes can be read as text.
-const TEXTS: &[InputKind] = &[
-    InputKind::Examples,
-    InputKind::Messages,
-    InputKind::Elwc,
-    InputKind::Tfds,
-    InputKind::Saved,
-    InputKind::Cache,
-    InputKind::Elements,
-    InputKind::Pipeline,
-];
-const STORED: &[InputKind] = &[
-    InputKind::Examples,
-    InputKind::RawRecords,
-    InputKind::Messages,
-    InputKind::Elwc,
-    InputKind::Events,
-    InputKind::Tfds,
-    InputKind::Saved,
-    InputKind::Cache,
-    InputKind::ArrowTable,
-    InputKind::ParquetTable,
-];
-/// Records that have lengths and checksums.
-const FRAMED: &[InputKind] = &[
-    InputKind::Examples,
-    InputKind::RawRecords,
-    InputKind::Messages,
-    InputKind::Elwc,
-    InputKind::Events,
-    InputKind::Tfds,
-    InputKind::Saved,
-    InputKind::Cache,
-];
-
-/// Outputs of rows.
-const ROWS: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-];
-/// Outputs of rows, and the columns alone.
-const COLUMNS: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-    OutputKind::Schema,
-];
-/// Whatever has or counts rows.
-const COUNTED: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-    OutputKind::Schema,
-    OutputKind::Count,
-];
-const EVERYTHING: &[OutputKind] = OutputKind::ALL;
-/// Outputs that are files or folders.
-const FILES: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-];
-/// Outputs that may be there already.
-const REPLACED: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Report,
-];
-/// Files that can be parts in a folder.
-const PARTS: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::TfRecord,
-];
-const COMPRESSED: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npz,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-];
-const NUMPY: &[OutputKind] = &[OutputKind::Npy, OutputKind::Npz, OutputKind::Npyd];
-const TFRECORD: &[OutputKind] = &[OutputKind::TfRecord];
 
 const fn option(
     topic: Topic,
@@ -370,7 +210,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         "threads",
         Form::Number("N", 1),
         ANY,
-        ROWS,
+        HERE,
         "Threads to read and decode with [default: one a core]",
     ),
     with_default(
@@ -498,6 +338,15 @@ pub const OPTIONS: &[OptionInfo] = &[
         "Write part files of at most so many rows; the output is a folder",
     ),
     option(
+        Converting,
+        "task_bytes",
+        Form::Number("N", 1),
+        ANY,
+        PARTS,
+        "Bytes of input in a task, about; larger files that can be cut make several tasks, or part files \
+         [default: 268435456 for plans; a folder has a part file per partition]",
+    ),
+    option(
         Writing,
         "format",
         Form::Text("FORMAT"),
@@ -511,7 +360,7 @@ pub const OPTIONS: &[OptionInfo] = &[
         "resume",
         Form::Flag,
         ANY,
-        PARTS,
+        WRITTEN,
         "Go on with a conversion to a folder that was interrupted",
     ),
     option(

@@ -103,6 +103,11 @@ impl Batches {
         Ok(Self { inner, rebatch, options: options.clone(), selected, flush: None, rows: 0, failed: false })
     }
 
+    /// The rows are those after so many others, for whoever is told of one of them.
+    pub(crate) fn after_rows(self, rows: u64) -> Self {
+        Self { rows, ..self }
+    }
+
     /// From here on, failures go to `report`.
     pub(crate) fn set_report(&mut self, report: Arc<Report>) {
         self.options.report = report;

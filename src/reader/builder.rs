@@ -38,10 +38,12 @@ use crate::source::{Progress, ReadOptions, Selection, Source};
 /// ```
 #[derive(Debug, Clone)]
 pub struct ReaderBuilder {
-    inputs: Names,
+    pub(super) inputs: Names,
     pub(super) made: Option<Made>,
     pub(super) open: OpenOptions,
     pub(super) read: ReadOptions,
+    /// Bytes of a file from which it is cut.
+    pub(super) task_bytes: Option<u64>,
     threads: usize,
 }
 
@@ -76,8 +78,9 @@ impl ReaderBuilder {
         Self::of(Names::of(Input::stream("stream", Box::new(reader))))
     }
 
-    fn of(inputs: Names) -> Self {
-        Self { inputs, made: None, open: OpenOptions::default(), read: ReadOptions::default(), threads: 1 }
+    pub(super) fn of(inputs: Names) -> Self {
+        let (open, read) = (OpenOptions::default(), ReadOptions::default());
+        Self { inputs, made: None, open, read, task_bytes: None, threads: 1 }
     }
 
     /// Reads names that begin with `scheme://` from `store`, which is given what stands behind that.
@@ -463,6 +466,16 @@ impl ReaderBuilder {
     pub fn with_part_rows(mut self, rows: u64) -> Self {
         self.open.given.set("rows_per_file");
         self.read.part_rows = Some(rows.max(1));
+        self
+    }
+
+    /// Bytes of input in a task of a [`Plan`](crate::Plan), about: files with more that can be cut are. A
+    /// folder of part files is then cut likewise. Default: 256 MiB for plans; folders have a part for each
+    /// partition.
+    #[must_use]
+    pub fn with_task_bytes(mut self, bytes: u64) -> Self {
+        self.open.given.set("task_bytes");
+        self.task_bytes = Some(bytes.max(1));
         self
     }
 

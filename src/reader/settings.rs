@@ -108,6 +108,7 @@ impl ReaderBuilder {
             "decode_images" => Ok(self.with_decode_images(flag("decode_images", text)?)),
             "bool" => Ok(self.with_bool(text.parse()?)),
             "bfloat16" => Ok(self.with_bfloat16(text.parse()?)),
+            "task_bytes" => Ok(self.with_task_bytes(number("task_bytes", text, 1)?)),
             "rows_per_file" => Ok(self.with_part_rows(number("rows_per_file", text, 1)?)),
             _ => Err(Error::unknown_option(key, "reading")),
         }

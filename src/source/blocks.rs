@@ -205,6 +205,26 @@ impl FrameReader {
         Self::new(input.name(), input.open_to_sample()?, pool, max_record_bytes, &Arc::default())
     }
 
+    /// As [`open`](Self::open), of the frames of a plain file that lie in `bytes`, the first of which
+    /// is the record `first`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_at(
+        input: &Input,
+        bytes: Range<u64>,
+        first: u64,
+        pool: &Arc<BufferPool>,
+        max_record_bytes: u64,
+        progress: &Arc<Progress>,
+    ) -> Result<Self> {
+        let stream = Box::new(input.opened(None)?.forward(bytes.clone()));
+        let mut reader = Self::new(input.name(), (stream, None), pool, max_record_bytes, progress)?;
+        (reader.offset, reader.record) = (bytes.start, first);
+        reader.stream_bytes = Some(bytes.end);
+        Ok(reader)
+    }
+
     fn new(
         source: Arc<str>,
         (inner, mut stream_bytes): (Box<dyn Read + Send>, Option<u64>),

@@ -7,6 +7,7 @@ use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
+use super::planned::Planned;
 use super::report::Failure;
 use super::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, Verified};
 use crate::error::Result;
@@ -85,6 +86,10 @@ impl Source for CastSource {
         let plan = CastPlan::of_some(inner.schema().as_ref(), &self.casts, &self.mapping)?;
         let (casts, mapping) = (self.casts.clone(), self.mapping.clone());
         Ok(Arc::new(Self { inner, plan: Arc::new(plan), casts, mapping }))
+    }
+
+    fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {
+        self.inner.planned(part_bytes)
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::options::OpenOptions;
+use super::planned::Features;
 use super::records::{RecordFiles, sample};
 use crate::error::{Error, Result};
 use crate::options::{InferRecords, OnError, Phrase, RecordKind};
@@ -45,12 +46,11 @@ pub(super) fn is_settled(options: &OpenOptions, name: &str) -> bool {
 const CONTEXT: &str = "context";
 const FEATURE_LISTS: &str = "feature_lists";
 
-/// The plan of the columns.
+/// What the features hold: what was inferred, with the given specs in place.
 ///
 /// # Errors
-/// An option names a feature that does not exist, a column cannot be stored, or two columns would
-/// have the same name.
-pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &str) -> Result<FeaturePlan> {
+/// An option names a feature that does not exist, or there are no columns.
+pub(super) fn settle(options: &OpenOptions, inference: &Inference<'_>) -> Result<Features> {
     let mut features = if options.features_complete { Vec::new() } else { inference.finish() };
     for spec in &options.features {
         let spec = place(spec, options, inference)?;
@@ -62,7 +62,18 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     if features.is_empty() && !options.features_complete {
         inference.check_columns(has_read_all(options, inference))?;
     }
-    let mut features = with_paths(features);
+    features.iter_mut().for_each(|feature| feature.seen = inference.has_seen(feature));
+    Ok(Features { specs: features, sequence: inference.is_sequence() })
+}
+
+/// The plan of the columns of features that hold what is known of them.
+///
+/// # Errors
+/// An option names a feature that does not exist, a column cannot be stored, or two columns would
+/// have the same name.
+pub(super) fn plan_of(features: &Features, options: &OpenOptions, source: &str) -> Result<FeaturePlan> {
+    let sequence = features.sequence;
+    let mut features = with_paths(features.specs.clone());
     features.sort_by(|a, b| a.0.cmp(&b.0));
     let paths: Vec<&str> = features.iter().map(|(path, _)| path.as_str()).collect();
     for name in options.mapping.text_columns().chain(options.mapping.rename.iter().map(|(old, _)| old)) {
@@ -74,7 +85,6 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     let mut features: Vec<(String, FeatureSpec)> =
         wanted.into_iter().filter_map(|i| features.get(i).cloned()).collect();
     for (path, feature) in &mut features {
-        feature.seen = inference.has_seen(feature);
         if options.mapping.all_text() {
             feature.text |= feature.dtype == DType::String;
         } else if options.mapping.is_text(path) {
@@ -89,17 +99,16 @@ pub(super) fn plan(options: &OpenOptions, inference: &Inference<'_>, source: &st
     }
     let ignore_others = options.features_complete || !options.projection.is_all();
     let mut plan = FeaturePlan::new(features, &options.mapping, ignore_others, source)?;
-    plan.sequence = inference.is_sequence();
+    plan.sequence = sequence;
     plan.null_values = options.on_error == OnError::NullValue;
     Ok(plan)
 }
 
-/// The plan of the columns of the records in `files`, of which some are read if the features are not
-/// given.
+/// What the features of the records in `files` hold, of which some are read if that is not given.
 ///
 /// # Errors
-/// A record that is read is damaged, or as [`plan`].
-pub(super) fn learn(files: &RecordFiles, options: &OpenOptions) -> Result<FeaturePlan> {
+/// A record that is read is damaged, or as [`settle`].
+pub(super) fn learn(files: &RecordFiles, options: &OpenOptions) -> Result<Features> {
     let settled = |name: &str| is_settled(options, name);
     let mut inference = inference(options, &settled);
     let limit = match options.infer {
@@ -119,7 +128,7 @@ pub(super) fn learn(files: &RecordFiles, options: &OpenOptions) -> Result<Featur
             _ => {}
         }
     }
-    plan(options, &inference, files.source)
+    settle(options, &inference)
 }
 
 /// The plan of records kept as they are: one column, `record`, of bytes.

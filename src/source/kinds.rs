@@ -18,9 +18,10 @@ use super::records::{self, Piece, RecordFile, RecordFiles};
 use super::table::{self, Kind as Table};
 use super::tfds::{self, TfdsSource};
 use super::{Cardinality, Decoded, ReadOptions, Selection, Source, drain, live, saved};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::input::{self, Input, Place, Stat};
 use crate::options::{InputKind, RecordKind};
+use crate::tf::spec::ElementSpec;
 use crate::wire::compress::{self, Compression};
 use crate::wire::tfrecord;
 
@@ -113,7 +114,7 @@ pub(crate) static DATASETS: [DatasetKind; 4] = [
         },
         count: |folder, options, read, check| match check {
             Check::Claims => tfds::count(folder, options),
-            Check::Everything => records::count(tfds::pieces(folder, options)?, options, read),
+            Check::Everything => records::count(tfds::pieces(folder, options)?.0, options, read),
         },
     },
 ];
@@ -306,6 +307,31 @@ pub(crate) fn dataset(place: &Place, stat: Option<&Stat>) -> Result<Option<Found
         }
     }
     Ok(None)
+}
+
+/// Opens the stored dataset that lies at `place`, of which is known, if its store does not say it, what
+/// its elements are and how many components in front are not the user's.
+///
+/// # Errors
+/// It is none, or is damaged.
+pub(crate) fn open_known(
+    place: &Place,
+    spec: Option<&(ElementSpec, usize)>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Source>> {
+    let stat = place.stat()?;
+    match dataset(place, stat.as_ref())? {
+        Some(Found::Dataset(kind, found, _)) if kind.options == InputKind::Saved => {
+            Ok(Arc::new(saved::open_folder_known(&found, spec, options)?))
+        }
+        Some(Found::Dataset(kind, found, _)) if kind.options == InputKind::Cache => {
+            Ok(Arc::new(saved::open_cache_known(&found, spec, options)?))
+        }
+        Some(Found::Dataset(kind, found, named)) => (kind.open)(&found, &named, options),
+        _ => {
+            Err(Error::new(ErrorKind::NotFound, "input is gone since it was planned").in_source(place.name()))
+        }
+    }
 }
 
 /// Looks at files, which must all be of one kind.

@@ -42,6 +42,7 @@ pub(crate) mod options;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod partition;
+pub(crate) mod planned;
 pub(crate) mod records;
 pub(crate) mod report;
 pub(crate) mod saved;
@@ -334,6 +335,17 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is no such column.
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>>;
+
+    /// Itself as data, from which parts of it can be opened elsewhere; files that can be cut are in
+    /// parts of about `part_bytes`, if that is given. `None` where it cannot be opened elsewhere.
+    ///
+    /// # Errors
+    /// A file cannot be read where it is to be cut.
+    #[doc(hidden)]
+    fn planned(&self, part_bytes: Option<u64>) -> Result<Option<planned::Planned>> {
+        let _ = part_bytes;
+        Ok(None)
+    }
 
     /// Reads some of its partitions, one after the other.
     ///

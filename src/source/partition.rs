@@ -31,6 +31,15 @@ pub enum PartitionRange {
     All,
     /// These records, by their number in the file.
     Records(Range<u64>),
+    /// The records of a TFRecord file that lie in these bytes.
+    Frames {
+        /// The number of the first one in the file.
+        first: u64,
+        /// How many there are, where that is known.
+        records: Option<u64>,
+        /// Where they lie.
+        bytes: Range<u64>,
+    },
     /// These record batches of an Arrow file or stream, by their number.
     Batches(Range<u64>),
     /// These row groups of a Parquet file, by their number.
@@ -89,6 +98,10 @@ impl fmt::Display for PartitionRange {
         match self {
             PartitionRange::All => Ok(()),
             PartitionRange::Records(range) => write!(f, "[{}:{}]", range.start, range.end),
+            PartitionRange::Frames { first, records: Some(records), .. } => {
+                write!(f, "[{first}:{}]", first.saturating_add(*records))
+            }
+            PartitionRange::Frames { first, records: None, .. } => write!(f, "[{first}:]"),
             PartitionRange::Batches(range) | PartitionRange::RowGroups(range) => {
                 match range.end.checked_sub(1) {
                     Some(last) if last > range.start => write!(f, "#{}-{last}", range.start),
@@ -110,6 +123,22 @@ impl InputFile {
     pub(crate) fn of(input: &Input) -> Self {
         let stat = input.stat();
         Self { name: input.name(), bytes: stat.bytes, version: stat.version, input: Some(input.clone()) }
+    }
+
+    /// The file that `input` is, in the state that it was in once.
+    pub(crate) fn in_state(input: &Input, bytes: Option<u64>, version: Option<Arc<str>>) -> Self {
+        Self { name: input.name(), bytes, version, input: Some(input.clone()) }
+    }
+
+    /// Whether its name finds it, wherever it is looked for.
+    pub(crate) fn has_name(&self) -> bool {
+        let place = self.input.as_ref().and_then(Input::place);
+        place.is_some_and(|place| place.path().to_str().is_some())
+    }
+
+    /// Where it is read from, if that is known.
+    pub(crate) fn input(&self) -> Option<&Input> {
+        self.input.as_ref()
     }
 
     /// The same file as it is now.

@@ -10,6 +10,7 @@ pub(crate) mod image;
 pub(crate) mod proto;
 #[cfg(feature = "array-record")]
 pub(crate) mod riegeli;
+pub(crate) mod sha256;
 pub(crate) mod snappy;
 pub(crate) mod table;
 pub(crate) mod tfrecord;

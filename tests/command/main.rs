@@ -26,5 +26,6 @@ mod record_damage;
 mod report;
 mod saved_damage;
 mod tables;
+mod tasks;
 mod tfds;
 mod tfrecord_out;

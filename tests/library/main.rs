@@ -16,5 +16,6 @@ mod one_file;
 mod options;
 mod oracle;
 mod own_output;
+mod plan;
 mod projection;
 mod to_arrays;

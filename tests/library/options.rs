@@ -21,7 +21,7 @@ use tfarrow::elements::{Component, Deliveries, Delivery, Elements, Values, Wante
 use tfarrow::options::{Form, InputKind, OPTIONS, OptionInfo, OutputKind, Topic};
 use tfarrow::sink::{Format, SinkOptions, open_sink};
 use tfarrow::source::Selection;
-use tfarrow::{DType, ElementSpec, ReaderBuilder, Result, Shape};
+use tfarrow::{DType, ElementSpec, Plan, ReaderBuilder, Result, Shape};
 
 use crate::common::{Dir, repo, tfrecord};
 
@@ -53,9 +53,9 @@ fn written(field: &Field) -> String {
 
 /// An input, and the options without which it is not read.
 pub(crate) struct Sample {
-    input: String,
+    pub(crate) input: String,
     /// What has no name: elements that are delivered.
-    made: Option<ReaderBuilder>,
+    pub(crate) made: Option<ReaderBuilder>,
     base: Vec<(&'static str, String)>,
     /// What is not read as it is is there for these options.
     only: &'static [&'static str],
@@ -94,7 +94,7 @@ impl Sample {
         self
     }
 
-    fn builder(&self, but: &str) -> Result<ReaderBuilder> {
+    pub(crate) fn builder(&self, but: &str) -> Result<ReaderBuilder> {
         let base = self.base.iter().filter(|(key, _)| *key != but);
         base.into_iter().try_fold(
             self.made.clone().unwrap_or_else(|| ReaderBuilder::new(&self.input)),
@@ -247,7 +247,7 @@ fn replace(folder: &Path, file: &str, from: &str, to: &str) {
 const DAMAGE: &[&str] = &["check_crc", "on_error"];
 
 /// Inputs of each kind.
-fn samples(dir: &Dir) -> Vec<(InputKind, Vec<Sample>)> {
+pub(crate) fn samples(dir: &Dir) -> Vec<(InputKind, Vec<Sample>)> {
     let digits = || repo("examples/data/digits/digits.tfrecord-00000-of-00002").to_str().unwrap().to_owned();
     let write = |name: &str, options: SinkOptions| {
         let path = dir.path(name);
@@ -519,7 +519,9 @@ fn names_that_match_nothing_are_errors_on_every_kind_of_input() {
 fn options_act_on_an_output_of_a_command_or_are_refused() {
     let dir = Dir::new();
     let samples = samples(&dir);
-    for output in [OutputKind::Head, OutputKind::Schema, OutputKind::Count, OutputKind::Verify] {
+    for output in
+        [OutputKind::Head, OutputKind::Plan, OutputKind::Schema, OutputKind::Count, OutputKind::Verify]
+    {
         for option in of_reading() {
             let Some((_, of_kind)) = samples.iter().find(|(kind, _)| option.inputs.contains(kind)) else {
                 continue;
@@ -536,6 +538,7 @@ fn options_act_on_an_output_of_a_command_or_are_refused() {
             let builder = base.for_output(output).set(option.key, &value);
             let result = builder.and_then(|builder| match output {
                 OutputKind::Count => builder.count().map(drop),
+                OutputKind::Plan => Plan::new(&builder).map(drop),
                 OutputKind::Verify => builder.build_to_verify().map(drop),
                 _ => builder.build_source().map(drop),
             });

@@ -4,7 +4,6 @@ mod cards;
 mod chart;
 mod samples;
 mod sections;
-mod sha256;
 mod text;
 mod thumb;
 
@@ -93,8 +92,8 @@ impl<'a> Page<'a> {
         let policy = format!(
             "default-src 'none'; img-src data:; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; \
              form-action 'none'",
-            sha256::digest(STYLE.as_bytes()),
-            sha256::digest(SCRIPT.as_bytes())
+            crate::wire::sha256::digest(STYLE.as_bytes()),
+            crate::wire::sha256::digest(SCRIPT.as_bytes())
         );
         let frame = STYLE.len() + SCRIPT.len() + 4000;
         let room = self.max_bytes.max(100_000).saturating_sub(frame);

@@ -1,7 +1,7 @@
 //! Small images for a page: as they are, if they are small, else made smaller.
 
-use super::sha256::base64;
 use crate::report::profile::samples::ImageData;
+use crate::wire::sha256::base64;
 
 /// Bytes of an encoded image that is shown as it is.
 const AS_IT_IS: usize = 4096;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::Place;
+use crate::source::planned::DescriptorFile;
 use crate::tf::descriptor::Files;
 
 /// The largest file that is taken for a descriptor.
@@ -18,31 +19,59 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// Reads the descriptor at `path`. What a `.proto` file imports is looked for beside it, in
+/// Reads the descriptor at `path`, and what a `.proto` file imports: that is looked for beside it, in
 /// `proto_path`, and in the folders that it stands in.
 ///
 /// # Errors
 /// A file cannot be read, or is not a descriptor.
-pub(super) fn load(path: &Path, proto_path: &[PathBuf]) -> Result<Files> {
+pub(super) fn read_all(path: &Path, proto_path: &[PathBuf]) -> Result<Vec<DescriptorFile>> {
     let bytes = read(path)?;
-    let name = path.to_string_lossy();
+    let name = path.to_string_lossy().into_owned();
+    let mut files = vec![DescriptorFile { import: String::new(), name, bytes: bytes.clone().into() }];
     if !is_text(path, &bytes) {
-        return Files::from_set(&bytes).map_err(|error| error.in_source(&*name));
+        return Ok(files);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let outer = folder.ancestors().skip(1).map(Path::to_owned);
     let roots: Vec<PathBuf> =
         std::iter::once(folder.to_owned()).chain(proto_path.iter().cloned()).chain(outer).collect();
-    Files::from_text(&name, &bytes, &mut |import| {
+    Files::from_text(&path.to_string_lossy(), &bytes, &mut |import| {
         // Imports are relative, and never lead out of the folders that they are looked for in.
         let inside = |part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir);
         if !Path::new(import).components().all(inside) {
             return Ok(None);
         }
         match roots.iter().map(|root| root.join(import)).find(|path| Place::local(path).is_file()) {
-            Some(path) => Ok(Some((path.to_string_lossy().into_owned(), read(&path)?))),
+            Some(path) => {
+                let (name, bytes) = (path.to_string_lossy().into_owned(), read(&path)?);
+                let file = DescriptorFile {
+                    import: import.to_owned(),
+                    name: name.clone(),
+                    bytes: bytes.clone().into(),
+                };
+                files.push(file);
+                Ok(Some((name, bytes)))
+            }
             None => Ok(None),
         }
+    })?;
+    Ok(files)
+}
+
+/// What files declare, the first of which was named and the others are imported.
+///
+/// # Errors
+/// They are no descriptor.
+pub(super) fn parse(files: &[DescriptorFile]) -> Result<Files> {
+    let Some((root, imported)) = files.split_first() else {
+        return Err(Error::config("no descriptor is named"));
+    };
+    if !is_text(Path::new(&root.name), &root.bytes) {
+        return Files::from_set(&root.bytes).map_err(|error| error.in_source(root.name.as_str()));
+    }
+    Files::from_text(&root.name, &root.bytes, &mut |import| {
+        let file = imported.iter().find(|file| file.import == import);
+        Ok(file.map(|file| (file.name.clone(), file.bytes.to_vec())))
     })
 }
 

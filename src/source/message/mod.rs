@@ -5,12 +5,12 @@ mod decoders;
 mod load;
 mod plans;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use self::plans::{ElwcRows, EventRows, MessageRows};
 use super::features;
 use super::options::OpenOptions;
+use super::planned::{DescriptorFile, Features, RecordsOf};
 use super::records::{RecordFiles, RecordSource, sample};
 use crate::error::{Error, Result};
 use crate::options::{InferRecords, InputKind, OnError, Phrase, RecordKind};
@@ -143,43 +143,94 @@ fn described(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> 
         return Err(Error::config("messages without a descriptor")
             .with_hint(Phrase::new("name the .proto file, or the FileDescriptorSet, with {proto}")));
     };
-    let declared = load::load(proto, &options.proto_path)?;
-    let root = declared.root(options.message.as_deref()).map_err(|e| in_file(e, proto))?;
+    let descriptor = load::read_all(proto, &options.proto_path)?;
+    described_by(files, descriptor, options)
+}
+
+/// The records of `files`, which are a message that `descriptor` declares.
+fn described_by(
+    files: RecordFiles,
+    descriptor: Vec<DescriptorFile>,
+    options: &OpenOptions,
+) -> Result<RecordSource> {
+    let declared = load::parse(&descriptor)?;
+    let in_file = |error: Error| match descriptor.first() {
+        Some(file) => error.in_source(file.name.as_str()),
+        None => error,
+    };
+    let root = declared.root(options.message.as_deref()).map_err(in_file)?;
     let plan = MessageRows::new(&Arc::new(declared), root, options, files.source)?;
     let (what, notes) = (plan.plan.name.clone(), plan.plan.notes.clone());
-    Ok(RecordSource::new(files, &what, plan, options).with_notes(notes))
+    let records = RecordsOf::Messages(descriptor);
+    Ok(RecordSource::new(files, &what, plan, records, options).with_notes(notes))
+}
+
+/// Opens the records of `files`, of which `records` is known.
+///
+/// # Errors
+/// An option does not fit them.
+pub(crate) fn open_learnt(
+    files: RecordFiles,
+    records: &RecordsOf,
+    options: &OpenOptions,
+) -> Result<RecordSource> {
+    match records {
+        RecordsOf::Raw => RecordSource::raw(files, options),
+        RecordsOf::Examples(features) => RecordSource::of_features(files, features.clone(), options),
+        RecordsOf::Elwc { context, examples } => {
+            elwc_of(files, Ranking { context: context.clone(), examples: examples.clone() }, options)
+        }
+        RecordsOf::Events => event_source(files, options),
+        RecordsOf::Messages(descriptor) => described_by(files, descriptor.clone(), options),
+    }
 }
 
 fn elwc_source(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> {
-    let plan = Arc::new(elwc_plan(&files, options)?);
+    let learnt = learn_elwc(&files, options)?;
+    elwc_of(files, learnt, options)
+}
+
+fn elwc_of(files: RecordFiles, learnt: Ranking, options: &OpenOptions) -> Result<RecordSource> {
     let source = files.source;
-    Ok(RecordSource::new(files, ELWC, ElwcRows { plan, source }, options))
+    let plan = Arc::new(elwc_plan(&learnt, options, source)?);
+    let records = RecordsOf::Elwc { context: learnt.context, examples: learnt.examples };
+    Ok(RecordSource::new(files, ELWC, ElwcRows { plan, source }, records, options))
 }
 
 fn event_source(files: RecordFiles, options: &OpenOptions) -> Result<RecordSource> {
     let plan = EventRows::new(options, files.source)?;
     let what = format!("{EVENT} (TensorBoard)");
     let notes = vec!["a row is a value of a summary; graphs, logs and metadata of runs have none".to_owned()];
-    Ok(RecordSource::new(files, &what, plan, options).with_notes(notes).with_rows_that_vary())
+    let source = RecordSource::new(files, &what, plan, RecordsOf::Events, options);
+    Ok(source.with_notes(notes).with_rows_that_vary())
 }
 
-fn in_file(error: Error, path: &Path) -> Error {
-    error.in_source(path.to_string_lossy().into_owned())
+/// What the features of contexts and of examples hold.
+struct Ranking {
+    context: Features,
+    examples: Features,
+}
+
+/// Options as they are for the context's features and for the examples', and whether any column of
+/// either is asked for.
+fn shared_options(options: &OpenOptions) -> [(OpenOptions, bool); 2] {
+    let (context, examples) = ranking::share(&options.features, &options.projection, &options.mapping);
+    [context, examples].map(|share| {
+        let wanted = share.wanted;
+        let options = OpenOptions {
+            record: RecordKind::Example,
+            features: share.features,
+            projection: share.projection,
+            mapping: share.mapping,
+            ..options.clone()
+        };
+        (options, wanted)
+    })
 }
 
 /// Infers the features of contexts and of examples.
-fn elwc_plan(files: &RecordFiles, options: &OpenOptions) -> Result<ElwcPlan> {
-    let (context, examples) = ranking::share(&options.features, &options.projection, &options.mapping);
-    let wants_examples = examples.wanted;
-    let with = |share: ranking::Share| OpenOptions {
-        record: RecordKind::Example,
-        features: share.features,
-        projection: share.projection,
-        mapping: share.mapping,
-        ..options.clone()
-    };
-    let wants_context = context.wanted;
-    let (context, examples) = (with(context), with(examples));
+fn learn_elwc(files: &RecordFiles, options: &OpenOptions) -> Result<Ranking> {
+    let [(context, wants_context), (examples, wants_examples)] = shared_options(options);
     let settled = |name: &str| !wants_context || features::is_settled(&context, name);
     let settled_in_examples = |name: &str| !wants_examples || features::is_settled(&examples, name);
     let mut contexts = Inference::new(Lists::Refuse, &settled);
@@ -206,27 +257,46 @@ fn elwc_plan(files: &RecordFiles, options: &OpenOptions) -> Result<ElwcPlan> {
             Ok(records < limit)
         })?;
     }
-    let plan = |wanted: bool, options: &OpenOptions, inference: &Inference<'_>| match wanted {
-        // Of what nobody asks for nothing is decoded.
-        false => FeaturePlan::new(Vec::new(), &MappingOptions::default(), true, files.source),
-        true if is_empty(options, inference) => {
-            FeaturePlan::new(Vec::new(), &MappingOptions::default(), false, files.source)
+    let settle = |wanted: bool, options: &OpenOptions, inference: &Inference<'_>| {
+        let is_empty = none_asked(options) && inference.finish().is_empty();
+        match wanted && !is_empty {
+            true => features::settle(options, inference),
+            false => Ok(Features::default()),
         }
-        true => features::plan(options, inference, files.source),
     };
-    let in_examples = |error: Error| match error.location().column.clone() {
-        Some(column) => error.column(format!("{}/{column}", ranking::EXAMPLES)),
-        None => error,
-    };
-    let context = plan(wants_context, &context, &contexts)?;
-    let examples = plan(wants_examples, &examples, &lists).map_err(in_examples)?;
-    ElwcPlan::new(context, examples, wants_examples, &options.projection, &options.mapping, files.source)
+    Ok(Ranking {
+        context: settle(wants_context, &context, &contexts)?,
+        examples: settle(wants_examples, &examples, &lists).map_err(in_examples)?,
+    })
 }
 
-/// Whether there is no feature at all, so that nothing can be asked for.
-fn is_empty(options: &OpenOptions, inference: &Inference<'_>) -> bool {
-    let none_asked = options.projection == Projection::default() && options.features.is_empty();
-    none_asked && inference.finish().is_empty()
+/// Says that a column is one of the examples'.
+fn in_examples(error: Error) -> Error {
+    match error.location().column.clone() {
+        Some(column) => error.column(format!("{}/{column}", ranking::EXAMPLES)),
+        None => error,
+    }
+}
+
+/// Plans the columns of contexts and examples whose features hold what is known of them.
+fn elwc_plan(learnt: &Ranking, options: &OpenOptions, source: &str) -> Result<ElwcPlan> {
+    let [(context, wants_context), (examples, wants_examples)] = shared_options(options);
+    let plan = |wanted: bool, options: &OpenOptions, features: &Features| match wanted {
+        // Of what nobody asks for nothing is decoded.
+        false => FeaturePlan::new(Vec::new(), &MappingOptions::default(), true, source),
+        true if none_asked(options) && features.specs.is_empty() => {
+            FeaturePlan::new(Vec::new(), &MappingOptions::default(), false, source)
+        }
+        true => features::plan_of(features, options, source),
+    };
+    let context = plan(wants_context, &context, &learnt.context)?;
+    let examples = plan(wants_examples, &examples, &learnt.examples).map_err(in_examples)?;
+    ElwcPlan::new(context, examples, wants_examples, &options.projection, &options.mapping, source)
+}
+
+/// Whether no feature is asked for by name.
+fn none_asked(options: &OpenOptions) -> bool {
+    options.projection == Projection::default() && options.features.is_empty()
 }
 
 /// What an inference says of an example.

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::input::{Input, Place};
 use crate::source::blocks::BufferPool;
 use crate::source::options::OpenOptions;
+use crate::source::planned::RecordsIn;
 use crate::source::{InputFile, Partition, tfds};
 
 #[cfg(feature = "array-record")]
@@ -15,7 +16,9 @@ use crate::source::array_record;
 /// Files of records, and how they are read.
 #[derive(Debug, Clone)]
 pub(crate) struct RecordFiles {
-    /// What they are, in a few words.
+    /// What they are.
+    pub(crate) form: RecordsIn,
+    /// The same in a few words.
     pub(crate) kind: &'static str,
     /// What their kind is called in metadata.
     pub(crate) source: &'static str,
@@ -33,9 +36,12 @@ impl RecordFiles {
     /// TFRecord files, which may be compressed as a whole.
     pub(crate) fn frames(inputs: &[Input], compressed: bool) -> Self {
         let partition = |input: &Input| Partition::new(input.name(), vec![InputFile::of(input)]);
+        let form = RecordsIn::TfRecord { compressed };
+        let (kind, source) = form.names();
         Self {
-            kind: "TFRecord files",
-            source: "tfrecord",
+            form,
+            kind,
+            source,
             pieces: inputs.iter().cloned().map(RecordFile::Frames).map(Piece::whole).collect(),
             partitions: inputs.iter().map(partition).collect(),
             records: None,
@@ -51,9 +57,10 @@ impl RecordFiles {
     #[cfg(feature = "array-record")]
     pub(crate) fn array_records(inputs: &[Input]) -> Result<Self> {
         let (pieces, partitions, records) = array_record::split_files(inputs)?;
-        let (kind, source) = ("ArrayRecord files", "array_record");
+        let form = RecordsIn::ArrayRecord;
+        let (kind, source) = form.names();
         let (records, pool) = (Some(records), Arc::default());
-        Ok(Self { kind, source, pieces, partitions, records, compressed: false, pool })
+        Ok(Self { form, kind, source, pieces, partitions, records, compressed: false, pool })
     }
 
     /// The shards of a TFDS dataset, whose records are not what TFDS would have them be.
@@ -61,14 +68,17 @@ impl RecordFiles {
     /// # Errors
     /// The metadata is invalid, or the split does not exist.
     pub(crate) fn of_tfds(folder: &Place, options: &OpenOptions) -> Result<Self> {
-        let pieces = tfds::pieces(folder, options)?;
+        let (pieces, format) = tfds::pieces(folder, options)?;
+        let form = RecordsIn::Tfds(format);
+        let (kind, source) = form.names();
         let partition =
             |piece: &Piece| Partition::new(piece.file.name(), piece.file.inputs()).with_rows(piece.records);
         let records =
             pieces.iter().map(|piece| piece.records).try_fold(0u64, |sum, rows| sum.checked_add(rows?));
         Ok(Self {
-            kind: "TFDS shards",
-            source: "tfds",
+            form,
+            kind,
+            source,
             partitions: pieces.iter().map(partition).collect(),
             pieces,
             records,

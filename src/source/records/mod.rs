@@ -5,6 +5,7 @@ mod files;
 mod plan;
 mod runs;
 mod source;
+mod split;
 mod unit;
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ pub(crate) use self::plan::{ExamplePlan, RowPlan};
 use self::runs::Stream;
 pub(crate) use self::runs::{Piece, RecordFile, Run, RunScratch};
 pub(crate) use self::source::RecordSource;
+pub(crate) use self::split::planned;
 use self::unit::RecordUnit;
 use super::blocks::BufferPool;
 use super::options::OpenOptions;

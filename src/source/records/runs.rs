@@ -1,5 +1,6 @@
 //! Files of records of any format, read in runs that are decoded later.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Shared;
@@ -20,6 +21,8 @@ use crate::source::tfds::parquet::{ParquetShard, ValueRun, ValueStream};
 pub(crate) enum RecordFile {
     /// TFRecord.
     Frames(Input),
+    /// The records of a plain TFRecord file that lie in these bytes, from the record of this number on.
+    FramesAt(Input, Range<u64>, u64),
     /// ArrayRecord.
     #[cfg(feature = "array-record")]
     Chunks(Arc<ArrayRecordFile>),
@@ -35,7 +38,7 @@ impl RecordFile {
     /// What to call it in messages.
     pub(crate) fn name(&self) -> Arc<str> {
         match self {
-            RecordFile::Frames(input) => input.name(),
+            RecordFile::Frames(input) | RecordFile::FramesAt(input, ..) => input.name(),
             #[cfg(feature = "array-record")]
             RecordFile::Chunks(file) => file.name(),
             #[cfg(feature = "array-record")]
@@ -48,7 +51,7 @@ impl RecordFile {
     /// What it is read from, for a partition.
     pub(crate) fn inputs(&self) -> Vec<InputFile> {
         match self {
-            RecordFile::Frames(input) => vec![InputFile::of(input)],
+            RecordFile::Frames(input) | RecordFile::FramesAt(input, ..) => vec![InputFile::of(input)],
             #[cfg(feature = "array-record")]
             RecordFile::Chunks(file) => vec![file.input()],
             #[cfg(feature = "array-record")]
@@ -75,6 +78,11 @@ impl RecordFile {
         Ok(match self {
             RecordFile::Frames(input) => {
                 let reader = FrameReader::open(input, &shared.pool, shared.max_record_bytes, progress)?;
+                Stream::Frames(Box::new(reader))
+            }
+            RecordFile::FramesAt(input, bytes, first) => {
+                let (pool, most) = (&shared.pool, shared.max_record_bytes);
+                let reader = FrameReader::open_at(input, bytes.clone(), *first, pool, most, progress)?;
                 Stream::Frames(Box::new(reader))
             }
             #[cfg(feature = "array-record")]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::{ExamplePlan, RecordFiles, RecordUnits, RowPlan, Shared, clip, verify};
+use super::{ExamplePlan, RecordFiles, RecordUnits, RowPlan, Shared, clip, planned, verify};
 use crate::error::Result;
 use crate::options::RecordKind;
 use crate::source::options::OpenOptions;
+use crate::source::planned::{Features, Learnt, Planned, RecordsOf};
 use crate::source::report::Failure;
 use crate::source::{
     Cardinality, Partition, ReadOptions, Source, Units, Verified, features, verify_by_reading,
@@ -24,6 +25,8 @@ pub(crate) struct RecordSource {
     options: Arc<OpenOptions>,
     shared: Arc<Shared>,
     notes: Vec<String>,
+    /// What the records are.
+    records: Arc<RecordsOf>,
     /// Whether a record makes any number of rows.
     rows_vary: bool,
     /// Whether only decoding tells if a record is sound: what it should hold is known.
@@ -36,12 +39,14 @@ impl RecordSource {
         files: RecordFiles,
         what: &str,
         plan: impl RowPlan + 'static,
+        records: RecordsOf,
         options: &OpenOptions,
     ) -> Self {
         let kind = format!("{} of {what}", files.kind);
         let (plan, options): (Arc<dyn RowPlan>, _) = (Arc::new(plan), Arc::new(options.clone()));
         let shared = Shared::of_plan(&plan, &files.pool, &options, true);
-        Self { files, kind, plan, options, shared, notes: Vec::new(), rows_vary: false, is_known: true }
+        let (notes, records) = (Vec::new(), Arc::new(records));
+        Self { files, kind, plan, options, shared, notes, records, rows_vary: false, is_known: true }
     }
 
     /// With what is to be said of it.
@@ -63,17 +68,33 @@ impl RecordSource {
     /// A record read for inference is damaged, or the options do not fit the features.
     pub(crate) fn examples(files: RecordFiles, options: &OpenOptions) -> Result<Self> {
         // Checking records needs no columns.
-        let raw = options.to_verify || options.record == RecordKind::Raw;
-        let features = Arc::new(match raw {
-            true => features::raw_plan(options, files.source)?,
-            false => features::learn(&files, options)?,
-        });
-        let what = match options.record {
-            RecordKind::Raw => "raw records",
-            _ if features.sequence => "tf.train.SequenceExample",
-            _ => "tf.train.Example",
-        };
-        let source = Self::new(files, what, ExamplePlan { features, raw }, options);
+        if options.to_verify || options.record == RecordKind::Raw {
+            return Self::raw(files, options);
+        }
+        let features = features::learn(&files, options)?;
+        Self::of_features(files, features, options)
+    }
+
+    /// Records that are kept as they are.
+    ///
+    /// # Errors
+    /// The options do not fit.
+    pub(crate) fn raw(files: RecordFiles, options: &OpenOptions) -> Result<Self> {
+        let features = Arc::new(features::raw_plan(options, files.source)?);
+        let what = if options.record == RecordKind::Raw { "raw records" } else { "tf.train.Example" };
+        let source = Self::new(files, what, ExamplePlan { features, raw: true }, RecordsOf::Raw, options);
+        Ok(Self { is_known: false, ..source })
+    }
+
+    /// Examples whose features hold what is known of them.
+    ///
+    /// # Errors
+    /// The options do not fit the features.
+    pub(crate) fn of_features(files: RecordFiles, known: Features, options: &OpenOptions) -> Result<Self> {
+        let features = Arc::new(features::plan_of(&known, options, files.source)?);
+        let what = if features.sequence { "tf.train.SequenceExample" } else { "tf.train.Example" };
+        let plan = ExamplePlan { features, raw: false };
+        let source = Self::new(files, what, plan, RecordsOf::Examples(known), options);
         Ok(Self { is_known: false, ..source })
     }
 }
@@ -127,6 +148,15 @@ impl Source for RecordSource {
         let plan = self.plan.project(&options)?;
         let shared = Shared::of_plan(&plan, &self.files.pool, &options, !self.rows_vary);
         Ok(Arc::new(Self { plan, options: Arc::new(options), shared, ..self.clone() }))
+    }
+
+    fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {
+        let RecordFiles { pieces, partitions, form, .. } = &self.files;
+        let parts = planned(pieces, partitions, part_bytes, self.shared.max_record_bytes, self.rows_vary)?;
+        Ok(Some(Planned {
+            learnt: Learnt::Records { files: *form, records: RecordsOf::clone(&self.records) },
+            parts,
+        }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

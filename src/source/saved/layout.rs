@@ -44,7 +44,7 @@ pub(super) struct Layout {
     /// What to call the folder.
     pub(super) name: String,
     /// What wrote it.
-    pub(super) kind: &'static str,
+    pub(super) kind: String,
     /// How the elements are stored.
     pub(super) form: Form,
     /// Of a cache, its files without their suffixes.
@@ -120,7 +120,7 @@ pub(super) fn of_cache(prefix: &Place) -> Layout {
     };
     Layout {
         name: prefix.name().to_string(),
-        kind: "Dataset.cache files",
+        kind: "Dataset.cache files".to_owned(),
         form: Form::Cache,
         prefix: Some(prefix.clone()),
         shards: vec![shard],
@@ -216,7 +216,8 @@ fn in_folder(folder: &Place) -> Result<Layout> {
             (true, _) => "Dataset.snapshot folder (version 1)",
             (false, true) => "Dataset.save folder",
             (false, false) => "Dataset.snapshot folder",
-        },
+        }
+        .to_owned(),
         form: if legacy { Form::Legacy } else { Form::Frames },
         prefix: None,
         shards,
@@ -336,7 +337,7 @@ fn distributed(folder: &Place, metadata: &[u8], spec: Option<(ElementSpec, Vec<u
     let elements = shards.iter().filter_map(|shard| shard.elements).fold(0, u64::saturating_add);
     Ok(Layout {
         name: folder.name().to_string(),
-        kind: "distributed save",
+        kind: "distributed save".to_owned(),
         form: Form::Frames,
         prefix: None,
         shards,

@@ -21,8 +21,9 @@ use self::layout::{Form, Layout, Shard};
 use self::stream::{Stream, StreamOptions};
 use super::blocks::BufferPool;
 use super::options::OpenOptions;
+use super::planned::{Learnt, Planned, PlannedPart};
 use super::report::Failure;
-use super::{Cardinality, Partition, Progress, ReadOptions, Source, Units, Verified};
+use super::{Cardinality, InputFile, Partition, Progress, ReadOptions, Source, Units, Verified};
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, Result};
 use crate::input::Place;
@@ -38,7 +39,11 @@ pub(crate) use self::layout::{find_cache, find_folder};
 /// A stored dataset.
 #[derive(Debug)]
 pub(crate) struct SavedSource {
-    kind: &'static str,
+    kind: String,
+    form: Form,
+    is_save: bool,
+    /// What its elements are, as they are stored.
+    stored: ElementSpec,
     /// Whether its spec was lost, and learnt from its elements.
     learnt: bool,
     shared: Arc<Shared>,
@@ -77,7 +82,20 @@ struct Shared {
 /// The folder is not complete, contradicts itself, or was written by a version that is not known;
 /// or an option does not fit the dataset.
 pub(crate) fn open_folder(folder: &Place, options: &OpenOptions) -> Result<SavedSource> {
-    open(layout::of_folder(folder)?, options).map_err(|e| e.in_source(folder.name()))
+    open_folder_known(folder, None, options)
+}
+
+/// As [`open_folder`], where it is known what the elements are, and how many components in front are not
+/// the user's.
+///
+/// # Errors
+/// As there.
+pub(crate) fn open_folder_known(
+    folder: &Place,
+    known: Option<&(ElementSpec, usize)>,
+    options: &OpenOptions,
+) -> Result<SavedSource> {
+    open(layout::of_folder(folder)?, known, options).map_err(|e| e.in_source(folder.name()))
 }
 
 /// Opens cache files, which were [found](find_cache) by their prefix.
@@ -85,10 +103,62 @@ pub(crate) fn open_folder(folder: &Place, options: &OpenOptions) -> Result<Saved
 /// # Errors
 /// As [`open_folder`].
 pub(crate) fn open_cache(prefix: &Place, options: &OpenOptions) -> Result<SavedSource> {
-    open(layout::of_cache(prefix), options).map_err(|e| e.in_source(prefix.name()))
+    open_cache_known(prefix, None, options)
 }
 
-fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
+/// As [`open_cache`], where it is known what the elements are.
+///
+/// # Errors
+/// As there.
+pub(crate) fn open_cache_known(
+    prefix: &Place,
+    known: Option<&(ElementSpec, usize)>,
+    options: &OpenOptions,
+) -> Result<SavedSource> {
+    open(layout::of_cache(prefix), known, options).map_err(|e| e.in_source(prefix.name()))
+}
+
+/// Opens `partitions`, shards that are read one by one, whose elements are known.
+///
+/// # Errors
+/// A shard cannot be read, or an option does not fit.
+pub(crate) fn open_parts(
+    kind: &str,
+    is_save: bool,
+    spec: &ElementSpec,
+    dtypes: &[String],
+    partitions: Vec<Partition>,
+    options: &OpenOptions,
+) -> Result<SavedSource> {
+    let dtypes = dtypes.iter().map(|name| {
+        DType::from_name(name).ok_or_else(|| Error::corrupt(format!("no dtype is called `{name}`")))
+    });
+    let shard = |partition: &Partition| Shard {
+        name: partition.name.to_string(),
+        files: partition.inputs.iter().filter_map(InputFile::input).cloned().collect(),
+        inputs: partition.inputs.clone(),
+        elements: partition.rows.filter(|_| !options.unbatch),
+    };
+    let layout = Layout {
+        name: partitions.first().map_or_else(String::new, |first| first.name.to_string()),
+        kind: kind.to_owned(),
+        form: Form::Frames,
+        prefix: None,
+        shards: partitions.iter().map(shard).collect(),
+        spec: Some(spec.clone()),
+        dtypes: dtypes.collect::<Result<_>>()?,
+        // Nobody reads all of them here.
+        elements: None,
+        is_save,
+    };
+    open(layout, None, options)
+}
+
+fn open(
+    mut layout: Layout,
+    known: Option<&(ElementSpec, usize)>,
+    options: &OpenOptions,
+) -> Result<SavedSource> {
     if options.given.has("infer_records") && layout.spec.is_some() {
         return Err(Error::config(Phrase::new("nothing is inferred, and {infer_records} is for inference"))
             .with_hint("the folder says itself what its elements are"));
@@ -107,9 +177,13 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
         progress: Arc::default(),
     };
     let mut lead = 0;
-    let spec = match &layout.spec {
-        Some(spec) => spec.clone(),
-        None => {
+    let spec = match (&layout.spec, known) {
+        (Some(spec), _) => spec.clone(),
+        (None, Some((spec, known_lead))) => {
+            lead = *known_lead;
+            spec.clone()
+        }
+        (None, None) => {
             lead = usize::from(!layout.is_save && are_dealt(&layout, &stream)?);
             let components = match options.to_verify {
                 // What is not decoded may be anything: it is enough to know how many there are.
@@ -135,7 +209,7 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
         return Err(Error::unsupported("elements without components"));
     }
     stream.components = specs.len() + lead;
-    let row_spec = if options.unbatch { unbatched(&spec)? } else { spec };
+    let row_spec = if options.unbatch { unbatched(&spec)? } else { spec.clone() };
     let plan = plan(&row_spec, options)?;
     let dealt = lead > 0;
     let partitions = if dealt {
@@ -155,6 +229,9 @@ fn open(mut layout: Layout, options: &OpenOptions) -> Result<SavedSource> {
     };
     Ok(SavedSource {
         kind: layout.kind,
+        form: layout.form,
+        is_save: layout.is_save,
+        stored: spec,
         learnt: layout.is_save && layout.spec.is_none(),
         compressed,
         row_spec,
@@ -321,7 +398,7 @@ impl Shared {
 
 impl Source for SavedSource {
     fn kind(&self) -> &str {
-        self.kind
+        &self.kind
     }
 
     fn choice(&self) -> Option<&str> {
@@ -360,7 +437,26 @@ impl Source for SavedSource {
         let plan = plan(&self.row_spec, &options).map_err(|e| e.in_source(self.shared.name.as_str()))?;
         let shared = Arc::new(self.shared.with_plan(plan));
         let (partitions, row_spec) = (self.partitions.clone(), self.row_spec.clone());
-        Ok(Arc::new(Self { shared, partitions, row_spec, options, ..*self }))
+        let (kind, stored) = (self.kind.clone(), self.stored.clone());
+        Ok(Arc::new(Self { kind, stored, shared, partitions, row_spec, options, ..*self }))
+    }
+
+    /// Shards of frames are read one by one.
+    fn planned(&self, _: Option<u64>) -> Result<Option<Planned>> {
+        let stream = &self.shared.stream;
+        let learnt = match self.form == Form::Frames && !self.shared.dealt {
+            true => Learnt::Saved {
+                kind: self.kind.clone(),
+                is_save: self.is_save,
+                spec: self.stored.clone(),
+                dtypes: stream.dtypes.iter().map(|dtype| dtype.name().to_owned()).collect(),
+            },
+            false => Learnt::Whole {
+                name: self.shared.name.as_str().into(),
+                spec: Some((self.stored.clone(), self.shared.lead)),
+            },
+        };
+        Ok(Some(Planned { learnt, parts: self.partitions.iter().map(PlannedPart::of).collect() }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -306,13 +306,51 @@ impl IpcTable {
 
     /// Every partition.
     pub(super) fn parts(&self) -> Vec<Part> {
-        let part = |messages: &Vec<Message>| {
-            let sum = |of: fn(&Message) -> u64| messages.iter().map(of).fold(0u64, u64::saturating_add);
-            let first = messages.first().map_or(0, |message| message.number);
-            let range = PartitionRange::Batches(first..first + messages.len() as u64);
-            Part { range, rows: sum(|message| message.rows), bytes: sum(|message| message.bytes) }
-        };
-        self.parts.iter().map(part).collect()
+        self.parts.iter().map(|messages| part_of(messages)).collect()
+    }
+
+    /// Parts of the partition `part`, each of about `bytes`.
+    pub(super) fn parts_within(&self, part: usize, bytes: u64) -> Vec<Part> {
+        let messages = self.parts.get(part).map(Vec::as_slice).unwrap_or_default();
+        let mut parts: Vec<Vec<Message>> = Vec::new();
+        let mut held = bytes;
+        for message in messages {
+            if held >= bytes || held.saturating_add(message.bytes) > bytes {
+                parts.push(Vec::new());
+                held = 0;
+            }
+            held = held.saturating_add(message.bytes);
+            if let Some(part) = parts.last_mut() {
+                part.push(*message);
+            }
+        }
+        parts.iter().map(|messages| part_of(messages)).collect()
+    }
+
+    /// Makes these ranges the partitions; gives their numbers.
+    ///
+    /// # Errors
+    /// One is not of this file.
+    pub(super) fn cut(&mut self, ranges: &[&PartitionRange]) -> Result<Vec<usize>> {
+        let all: Vec<Message> = std::mem::take(&mut self.parts).into_iter().flatten().collect();
+        for range in ranges {
+            let part: Vec<Message> = match range {
+                PartitionRange::All => all.clone(),
+                PartitionRange::Batches(batches) => {
+                    all.iter().filter(|message| batches.contains(&message.number)).copied().collect()
+                }
+                _ => Vec::new(),
+            };
+            let expected = match range {
+                PartitionRange::Batches(batches) => batches.end.saturating_sub(batches.start),
+                _ => part.len() as u64,
+            };
+            if part.len() as u64 != expected || matches!(range, PartitionRange::RowGroups(_)) {
+                return Err(Error::corrupt("file without the planned record batches"));
+            }
+            self.parts.push(part);
+        }
+        Ok((0..ranges.len()).collect())
     }
 
     /// The same file, of which these columns only are decoded.
@@ -353,6 +391,14 @@ impl IpcTable {
         let file = file.forward(range);
         Ok(Blocks { inner: self.inner.clone(), file, messages: messages.into_iter() })
     }
+}
+
+/// The part that `messages` are.
+fn part_of(messages: &[Message]) -> Part {
+    let sum = |of: fn(&Message) -> u64| messages.iter().map(of).fold(0u64, u64::saturating_add);
+    let first = messages.first().map_or(0, |message| message.number);
+    let range = PartitionRange::Batches(first..first + messages.len() as u64);
+    Part { range, rows: sum(|message| message.rows), bytes: sum(|message| message.bytes) }
 }
 
 /// A dictionary of a stream, or values that are added to one.

@@ -29,6 +29,7 @@ use self::ipc::IpcTable;
 use self::parquet::ParquetTable;
 use super::guard::no_panic;
 use super::options::OpenOptions;
+use super::planned::{Learnt, Planned, PlannedPart};
 use super::{
     Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units,
 };
@@ -74,6 +75,8 @@ struct Part {
 pub(crate) struct TableSource {
     kind: Kind,
     options: OpenOptions,
+    /// The schema of the first file.
+    file_schema: SchemaRef,
     shared: Arc<Shared>,
     partitions: Vec<Partition>,
     rows: u64,
@@ -125,6 +128,27 @@ impl File {
         }
     }
 
+    /// Makes parts of these ranges, in place of those that there are; gives their numbers.
+    ///
+    /// # Errors
+    /// A range is none of such a file.
+    fn cut(&mut self, ranges: &[&PartitionRange]) -> Result<Vec<usize>> {
+        match self {
+            File::Ipc(table) => table.cut(ranges),
+            #[cfg(feature = "parquet")]
+            File::Parquet(table) => table.groups(ranges),
+        }
+    }
+
+    /// Parts of the part `part` of about `part_bytes`, where that can be cut; else none.
+    fn parts_within(&self, part: usize, part_bytes: Option<u64>) -> Vec<Part> {
+        match (self, part_bytes) {
+            (File::Ipc(table), Some(bytes)) => table.parts_within(part, bytes),
+            // A row group is one part.
+            _ => Vec::new(),
+        }
+    }
+
     /// The same file, of which these columns only are read.
     fn project(&self, columns: &[usize]) -> Result<Self> {
         Ok(match self {
@@ -140,17 +164,10 @@ impl File {
 /// # Errors
 /// A file is damaged or has other columns than the first one, or an option does not fit it.
 pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Result<TableSource> {
-    let mut files = side_by_side(inputs, |input| {
-        let open = no_panic("damaged file", || File::open(input, kind, options));
-        open.map_err(|e| e.in_source(input.name()))
-    })?;
+    let mut files = open_files(inputs, kind, options)?;
     let first = files.first().ok_or_else(|| Error::config("no input is named"))?;
-    let schema = first.schema().clone();
-    for (file, input) in files.iter().zip(inputs) {
-        columns::check_same(&schema, file.schema()).map_err(|e| e.in_source(input.name()))?;
-    }
-    let plan = TablePlan::new(&schema, options, kind.short_name())
-        .map_err(|e| e.in_source(inputs.first().map_or_else(|| "".into(), Input::name)))?;
+    let file_schema = first.schema().clone();
+    let plan = plan(&file_schema, &files, inputs, kind, options)?;
     let (mut partitions, mut parts, mut rows) = (Vec::new(), Vec::new(), 0u64);
     for (index, (file, input)) in files.iter_mut().zip(inputs).enumerate() {
         *file = file.project(plan.read()).map_err(|e| e.in_source(input.name()))?;
@@ -167,7 +184,71 @@ pub(crate) fn open(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Resul
         }
     }
     let (options, shared) = (options.clone(), Arc::new(Shared { plan, files, parts }));
-    Ok(TableSource { kind, options, shared, partitions, rows })
+    Ok(TableSource { kind, options, file_schema, shared, partitions, rows })
+}
+
+fn open_files(inputs: &[Input], kind: Kind, options: &OpenOptions) -> Result<Vec<File>> {
+    side_by_side(inputs, |input| {
+        let open = no_panic("damaged file", || File::open(input, kind, options));
+        open.map_err(|e| e.in_source(input.name()))
+    })
+}
+
+/// Plans the columns of `files`, which must all be of `schema`.
+fn plan(
+    schema: &SchemaRef,
+    files: &[File],
+    inputs: &[Input],
+    kind: Kind,
+    options: &OpenOptions,
+) -> Result<TablePlan> {
+    for (file, input) in files.iter().zip(inputs) {
+        columns::check_same(schema, file.schema()).map_err(|e| e.in_source(input.name()))?;
+    }
+    TablePlan::new(schema, options, kind.short_name())
+        .map_err(|e| e.in_source(inputs.first().map_or_else(|| "".into(), Input::name)))
+}
+
+/// Opens `partitions` of tables of this kind, the first of which is of `schema`.
+///
+/// # Errors
+/// As [`open`], or a partition is no part of its file.
+pub(crate) fn open_parts(
+    kind: Kind,
+    schema: &SchemaRef,
+    partitions: &[Partition],
+    options: &OpenOptions,
+) -> Result<TableSource> {
+    let mut inputs: Vec<Input> = Vec::new();
+    let mut of: Vec<(usize, Vec<&PartitionRange>)> = Vec::new();
+    for partition in partitions {
+        let input = partition.inputs.first().and_then(InputFile::input);
+        let input = input.ok_or_else(|| Error::corrupt("a part of a table is of one file"))?;
+        if inputs.last().is_none_or(|last| last.name() != input.name()) {
+            inputs.push(input.clone());
+            of.push((inputs.len() - 1, Vec::new()));
+        }
+        if let Some((_, ranges)) = of.last_mut() {
+            ranges.push(&partition.range);
+        }
+    }
+    let mut files = open_files(&inputs, kind, options)?;
+    let plan = plan(schema, &files, &inputs, kind, options)?;
+    let mut parts = Vec::new();
+    for (file, (index, ranges)) in files.iter_mut().zip(of) {
+        let in_file = |e: Error| e.in_source(partition_name(&inputs, index));
+        *file = file.project(plan.read()).map_err(in_file)?;
+        let own = file.cut(&ranges).map_err(in_file)?;
+        parts.extend(own.into_iter().map(|part| (index, part)));
+    }
+    let rows = partitions.iter().filter_map(|partition| partition.rows).fold(0, u64::saturating_add);
+    let (options, shared) = (options.clone(), Arc::new(Shared { plan, files, parts }));
+    let (file_schema, partitions) = (schema.clone(), partitions.to_vec());
+    Ok(TableSource { kind, options, file_schema, shared, partitions, rows })
+}
+
+fn partition_name(inputs: &[Input], index: usize) -> Arc<str> {
+    inputs.get(index).map_or_else(|| "".into(), Input::name)
 }
 
 impl TableSource {
@@ -206,12 +287,34 @@ impl Source for TableSource {
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
         let options = self.options.projected(columns)?;
         let Shared { files, parts, .. } = self.shared.as_ref();
-        let first = files.first().ok_or_else(|| Error::config("no input is named"))?;
-        let plan = TablePlan::new(first.schema(), &options, self.kind.short_name())?;
+        let plan = TablePlan::new(&self.file_schema, &options, self.kind.short_name())?;
         let files = files.iter().map(|file| file.project(plan.read())).collect::<Result<Vec<_>>>()?;
         let shared = Arc::new(Shared { plan, files, parts: parts.clone() });
-        let partitions = self.partitions.clone();
-        Ok(Arc::new(Self { kind: self.kind, options, shared, partitions, rows: self.rows }))
+        let (file_schema, partitions) = (self.file_schema.clone(), self.partitions.clone());
+        Ok(Arc::new(Self { kind: self.kind, options, file_schema, shared, partitions, rows: self.rows }))
+    }
+
+    fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {
+        let parts = self.partitions.iter().zip(&self.shared.parts).flat_map(|(partition, (file, part))| {
+            let own = match self.shared.files.get(*file) {
+                Some(file) if part_bytes.is_some_and(|most| partition.bytes.is_some_and(|b| b > most)) => {
+                    file.parts_within(*part, part_bytes)
+                }
+                _ => Vec::new(),
+            };
+            if own.len() < 2 {
+                return vec![PlannedPart::of(partition)];
+            }
+            let file = partition.inputs.first().map_or_else(|| "".into(), |input| input.name.clone());
+            let cut = |own: Part| {
+                let name = format!("{file}{}", own.range);
+                let cut = Partition::new(name, partition.inputs.clone()).with_rows(Some(own.rows));
+                PlannedPart::of(&cut.with_range(own.range, Some(own.bytes)))
+            };
+            own.into_iter().map(cut).collect()
+        });
+        let learnt = Learnt::Table { kind: self.kind, schema: self.file_schema.clone() };
+        Ok(Some(Planned { learnt, parts: parts.collect() }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -81,6 +81,25 @@ impl ParquetTable {
         groups.map(part).collect()
     }
 
+    /// The row groups that these ranges are, each of one.
+    ///
+    /// # Errors
+    /// One is not of this file.
+    pub(super) fn groups(&self, ranges: &[&PartitionRange]) -> Result<Vec<usize>> {
+        let groups = self.metadata.metadata().num_row_groups();
+        let group = |range: &&PartitionRange| {
+            let number = match range {
+                PartitionRange::All if groups == 1 => Some(0),
+                PartitionRange::RowGroups(range) if range.end.checked_sub(range.start) == Some(1) => {
+                    usize::try_from(range.start).ok().filter(|group| *group < groups)
+                }
+                _ => None,
+            };
+            number.ok_or_else(|| Error::corrupt("file without the planned row group"))
+        };
+        ranges.iter().map(group).collect()
+    }
+
     /// The same file, of which these columns only are read.
     pub(super) fn project(&self, columns: &[usize]) -> Self {
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());

@@ -15,11 +15,13 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use self::decoder::TfdsDecoder;
 use super::options::OpenOptions;
-use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, sample};
+use super::planned::{Learnt, LearntTfds, Planned};
+use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, planned, sample};
 use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Place, Stat};
 use crate::options::{InferRecords, OnError, Phrase};
+use crate::schema::feature::FeatureSpec;
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::is_under;
 use crate::schema::tfds::{ADDED, TfdsOptions, TfdsPlan};
@@ -40,8 +42,9 @@ const EXPLODE_BYTES: usize = 8 << 20;
 /// A dataset folder, or some of its splits.
 #[derive(Debug, Clone)]
 pub(crate) struct TfdsSource {
+    learnt: Arc<LearntTfds>,
     shared: Arc<Shared>,
-    plan: Arc<Planned>,
+    plan: Arc<Columns>,
     options: Arc<OpenOptions>,
     kind: String,
     pieces: Vec<Piece>,
@@ -56,7 +59,7 @@ pub(crate) struct TfdsSource {
 
 /// The columns of a dataset, and what they were planned from.
 #[derive(Debug)]
-struct Planned {
+struct Columns {
     plan: Arc<TfdsPlan>,
     root: Arc<Feature>,
     /// The names of classes, by what the label feature is called.
@@ -65,7 +68,7 @@ struct Planned {
 
 type Labels = HashMap<String, Option<Vec<String>>>;
 
-impl Planned {
+impl Columns {
     /// Plans the columns of the features `root`, with the names of classes that `labels` gives; only
     /// those that are `picked` are given out.
     ///
@@ -236,23 +239,26 @@ fn piece(
     to_end: bool,
     first_element: u64,
 ) -> Result<Piece> {
-    let file = match format {
-        FileFormat::TfRecord => RecordFile::Frames(input),
-        #[cfg(feature = "array-record")]
-        FileFormat::ArrayRecord => RecordFile::ChunksAt(input),
-        #[cfg(feature = "parquet")]
-        FileFormat::Parquet => RecordFile::Values(Arc::new(parquet::ParquetShard::new(input))),
-        FileFormat::Riegeli => {
-            return Err(Error::unsupported("dataset in Riegeli files")
-                .with_hint("prepare it in another format: tfrecord, array_record or parquet"));
-        }
-        #[allow(unreachable_patterns)]
-        other => {
-            return Err(Error::unsupported(format!("{} files", other.name()))
-                .with_hint("build tfarrow with the features `array-record` and `parquet`"));
-        }
-    };
+    let file = record_file(input, format.name())?;
     Ok(Piece { file, skip, records, to_end, first_element })
+}
+
+/// `input` as a file of records of the format that TFDS calls `format`.
+///
+/// # Errors
+/// Such files are not read.
+pub(crate) fn record_file(input: Input, format: &str) -> Result<RecordFile> {
+    match format {
+        "tfrecord" => Ok(RecordFile::Frames(input)),
+        #[cfg(feature = "array-record")]
+        "array_record" => Ok(RecordFile::ChunksAt(input)),
+        #[cfg(feature = "parquet")]
+        "parquet" => Ok(RecordFile::Values(Arc::new(parquet::ParquetShard::new(input)))),
+        "riegeli" => Err(Error::unsupported("dataset in Riegeli files")
+            .with_hint("prepare it in another format: tfrecord, array_record or parquet")),
+        other => Err(Error::unsupported(format!("{other} files"))
+            .with_hint("build tfarrow with the features `array-record` and `parquet`")),
+    }
 }
 
 impl TfdsSource {
@@ -264,39 +270,93 @@ impl TfdsSource {
     pub(crate) fn open(folder: &Place, named: &Place, options: &OpenOptions) -> Result<Self> {
         let Selected { info, pieces, format, no_split } = select(folder, options)?;
         let place = |e: Error| e.in_source(folder.name());
-        let json = folder::read_features(folder)?;
-        let mut root = Feature::from_json(&json, options.lenient).map_err(place)?;
-        if has_unknown(&root) {
-            root = guess_unknown(&root, &pieces, options)?;
-        }
-        let explode = options.explode.as_deref();
-        if let Some(path) = explode {
-            check_explode(&root, path)?;
-        }
-        let labels = |label: &str| folder::read_labels(folder, label);
-        let plan = Planned::new(Arc::new(root), options, None, &labels).map_err(place)?;
-        let rows = pieces.iter().map(|piece| piece.records).try_fold(0, |sum, rows| Some(sum + rows?));
-        let cardinality = match rows {
-            Some(rows) if explode.is_none() => Cardinality::Known(rows),
-            _ => Cardinality::Unknown,
+        let features = folder::read_features(folder)?;
+        let root = Feature::from_json(&features, options.lenient).map_err(place)?;
+        let guessed = match has_unknown(&root) {
+            true => guess_unknown(&pieces, options)?,
+            false => Vec::new(),
         };
-        let partitions = pieces.iter().map(|piece| partition(piece, explode.is_none())).collect();
-        let split = options.split.as_ref().map(|split| format!(", split {split}")).unwrap_or_default();
+        let labels = |label: &str| folder::read_labels(folder, label);
+        let plan = columns_of(root, &guessed, options, &labels).map_err(place)?;
+        let mut labels: Vec<(String, Option<Vec<String>>)> =
+            plan.labels.iter().map(|(label, names)| (label.clone(), names.clone())).collect();
+        labels.sort();
+        let learnt = Arc::new(LearntTfds {
+            folder: folder.name(),
+            full_name: info.full_name(),
+            format: format.name(),
+            features,
+            guessed,
+            labels,
+        });
+        let partitions = pieces.iter().map(|piece| partition(piece, options.explode.is_none())).collect();
         let chosen = folder.path().strip_prefix(named.path()).ok();
         let chosen = chosen.filter(|path| !path.as_os_str().is_empty());
-        Ok(Self {
+        let choice = chosen.map(|path| format!("{} of {}", path.display(), named.name()));
+        Ok(Self { choice, no_split, ..Self::of(learnt, plan, pieces, partitions, options) })
+    }
+
+    /// `pieces`, which are `partitions`, of the dataset of which `learnt` is known.
+    ///
+    /// # Errors
+    /// A feature cannot be stored, or an option does not fit.
+    pub(crate) fn of_parts(
+        learnt: &Arc<LearntTfds>,
+        pieces: Vec<Piece>,
+        partitions: Vec<Partition>,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let place = |e: Error| e.in_source(learnt.folder.clone());
+        let root = Feature::from_json(&learnt.features, options.lenient).map_err(place)?;
+        let labels = |label: &str| {
+            let found = learnt.labels.iter().find(|(known, _)| known == label);
+            Ok(found.and_then(|(_, names)| names.clone()))
+        };
+        let plan = columns_of(root, &learnt.guessed, options, &labels).map_err(place)?;
+        Ok(Self::of(learnt.clone(), plan, pieces, partitions, options))
+    }
+
+    fn of(
+        learnt: Arc<LearntTfds>,
+        plan: Columns,
+        pieces: Vec<Piece>,
+        partitions: Vec<Partition>,
+        options: &OpenOptions,
+    ) -> Self {
+        let rows = pieces.iter().map(|piece| piece.records).try_fold(0, |sum, rows| Some(sum + rows?));
+        let cardinality = match rows {
+            Some(rows) if options.explode.is_none() => Cardinality::Known(rows),
+            _ => Cardinality::Unknown,
+        };
+        let split = options.split.as_ref().map(|split| format!(", split {split}")).unwrap_or_default();
+        Self {
             shared: Arc::new(plan.shared(options)),
             options: Arc::new(options.clone()),
-            kind: format!("TFDS dataset {} ({}){split}", info.full_name(), format.name()),
+            kind: format!("TFDS dataset {} ({}){split}", learnt.full_name, learnt.format),
             pieces,
             partitions,
             cardinality,
-            choice: chosen.map(|path| format!("{} of {}", path.display(), named.name())),
-            no_split,
-            heavy: format == FileFormat::Parquet,
+            choice: None,
+            no_split: None,
+            heavy: learnt.format == FileFormat::Parquet.name(),
             plan: Arc::new(plan),
-        })
+            learnt,
+        }
     }
+}
+
+/// The columns of a dataset whose features of unknown classes hold what was `guessed`.
+fn columns_of(
+    root: Feature,
+    guessed: &[FeatureSpec],
+    options: &OpenOptions,
+    labels: &dyn Fn(&str) -> Result<Option<Vec<String>>>,
+) -> Result<Columns> {
+    let root = if has_unknown(&root) { with_guessed(&root, guessed) } else { root };
+    if let Some(path) = options.explode.as_deref() {
+        check_explode(&root, path)?;
+    }
+    Columns::new(Arc::new(root), options, None, labels)
 }
 
 fn partition(piece: &Piece, rows_are_records: bool) -> Partition {
@@ -338,15 +398,15 @@ pub(crate) fn count(folder: &Place, options: &OpenOptions) -> Result<u64> {
     }
 }
 
-/// What is to be read of a dataset folder's splits.
+/// What is to be read of a dataset folder's splits, and the name of the format of its files.
 ///
 /// # Errors
 /// As [`count`].
-pub(crate) fn pieces(folder: &Place, options: &OpenOptions) -> Result<Vec<Piece>> {
+pub(crate) fn pieces(folder: &Place, options: &OpenOptions) -> Result<(Vec<Piece>, &'static str)> {
     let selected = select(folder, options)?;
     match selected.no_split {
         Some(listed) => Err(no_split(&listed)),
-        None => Ok(selected.pieces),
+        None => Ok((selected.pieces, selected.format.name())),
     }
 }
 
@@ -392,8 +452,8 @@ fn has_unknown(feature: &Feature) -> bool {
     }
 }
 
-/// Features of unknown classes as what the first records hold for them.
-fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Result<Feature> {
+/// What the first records hold, for features of unknown classes.
+fn guess_unknown(pieces: &[Piece], options: &OpenOptions) -> Result<Vec<FeatureSpec>> {
     let settled = |_: &str| false;
     let mut inference = Inference::new(Lists::Refuse, &settled);
     let limit = match options.infer {
@@ -404,7 +464,11 @@ fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Res
         inference.observe(record)?;
         Ok(inference.records() < limit)
     })?;
-    let specs = inference.finish();
+    Ok(inference.finish())
+}
+
+/// Features of unknown classes as what was guessed that they hold.
+fn with_guessed(root: &Feature, specs: &[FeatureSpec]) -> Feature {
     let known = |key: &str| {
         let spec = specs.iter().find(|spec| spec.name == key)?;
         Some(FeatureKind::Tensor {
@@ -434,7 +498,7 @@ fn guess_unknown(root: &Feature, pieces: &[Piece], options: &OpenOptions) -> Res
         };
         Some(Feature { kind, ..feature.clone() })
     }
-    Ok(replace(root, "", &known).unwrap_or_else(|| root.clone()))
+    replace(root, "", &known).unwrap_or_else(|| root.clone())
 }
 
 impl Source for TfdsSource {
@@ -483,6 +547,15 @@ impl Source for TfdsSource {
         let (plan, options) = self.plan.project(columns, &self.options)?;
         let shared = Arc::new(plan.shared(&options));
         Ok(Arc::new(Self { plan: Arc::new(plan), shared, options: Arc::new(options), ..self.clone() }))
+    }
+
+    fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {
+        if let Some(listed) = &self.no_split {
+            return Err(no_split(listed));
+        }
+        let (rows_vary, most) = (self.rows_vary(), self.shared.max_record_bytes);
+        let parts = planned(&self.pieces, &self.partitions, part_bytes, most, rows_vary)?;
+        Ok(Some(Planned { learnt: Learnt::Tfds(self.learnt.clone()), parts }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Count(Count),
     Verify(Show),
     Report(Report),
+    Plan(Plan),
+    Task(Task),
+    Commit(Commit),
     PythonHelper,
 }
 
@@ -96,6 +99,32 @@ pub(crate) struct Report {
     pub(crate) progress: Progress,
 }
 
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) input: Input,
+    pub(crate) output: PathBuf,
+}
+
+/// A task of a plan.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) plan: PathBuf,
+    pub(crate) number: usize,
+    pub(crate) output: PathBuf,
+    /// What is written, and how; no input.
+    pub(crate) input: Input,
+    pub(crate) report: Option<PathBuf>,
+    pub(crate) progress: Progress,
+}
+
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) plan: PathBuf,
+    pub(crate) output: PathBuf,
+    /// Settings of the store that the folder is in.
+    pub(crate) store: Vec<String>,
+}
+
 /// When a progress bar is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
@@ -142,6 +171,18 @@ fn command() -> ClapCommand {
             .args([inputs(), json(), progress()])
             .args(for_reporting())
             .args(from_table(&[OutputKind::Report])),
+        ClapCommand::new("plan")
+            .about("Plan a conversion in tasks for several machines")
+            .args([inputs(), plan_output()])
+            .args(from_table(&[OutputKind::Plan])),
+        ClapCommand::new("task")
+            .about("Do one task of a plan: write its part file into a folder")
+            .args([plan(), number(), task_output(), report_file(), progress()])
+            .args(of_tasks()),
+        ClapCommand::new("commit")
+            .about("Make a dataset of the parts of all tasks of a plan, once they are done")
+            .args([plan(), committed()])
+            .args(OPTIONS.iter().filter(|option| option.key == "store").map(argument)),
         ClapCommand::new("python-helper")
             .about("Print tfarrow_export.py, which exports tf.data pipelines from Python"),
     ];
@@ -162,6 +203,18 @@ fn from_table(outputs: &[OutputKind]) -> impl Iterator<Item = Arg> {
         let heeded = outputs.iter().any(|output| option.outputs.contains(output));
         argument(option).hide(!heeded)
     })
+}
+
+/// The arguments of a task: the options of writing. Those of reading are said when it is planned; who
+/// types them is told so.
+fn of_tasks() -> impl Iterator<Item = Arg> {
+    let options = OPTIONS.iter().filter(|option| option.topic != Topic::Library);
+    options.map(|option| argument(option).hide(!is_of_tasks(option)))
+}
+
+/// Whether an option says how a task is done, and not what it reads.
+pub(crate) fn is_of_tasks(option: &OptionInfo) -> bool {
+    option.topic == Topic::Writing && option.key != "shards" || option.key == "threads"
 }
 
 fn argument(option: &'static OptionInfo) -> Arg {
@@ -197,6 +250,50 @@ fn inputs() -> Arg {
         .num_args(1..)
         .value_parser(value_parser!(OsString))
         .help("Files, quoted globs ('train-*.tfrecord'), folders, or - for standard input")
+}
+
+fn plan() -> Arg {
+    Arg::new("plan")
+        .value_name("PLAN")
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("The plan, as `tfarrow plan` wrote it")
+}
+
+fn number() -> Arg {
+    Arg::new("number")
+        .value_name("N")
+        .required(true)
+        .value_parser(value_parser!(usize))
+        .help("Which task, from 0")
+}
+
+fn plan_output() -> Arg {
+    Arg::new("output")
+        .short('o')
+        .long("output")
+        .value_name("PLAN")
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("Where to write the plan; - for standard output")
+}
+
+fn task_output() -> Arg {
+    Arg::new("output")
+        .short('o')
+        .long("output")
+        .value_name("DIR")
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("The folder to write the part file into, the same for all tasks")
+}
+
+fn committed() -> Arg {
+    Arg::new("output")
+        .value_name("DIR")
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help("The folder that the tasks wrote into")
 }
 
 fn json() -> Arg {
@@ -289,13 +386,17 @@ fn for_converting() -> [Arg; 4] {
             .action(ArgAction::SetTrue)
             .conflicts_with("resume")
             .help("Read and convert everything, write nothing"),
-        Arg::new("report")
-            .long("report")
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .help("Write every record that was skipped or nulled to a file, as one JSON object a line"),
+        report_file(),
         progress(),
     ]
+}
+
+fn report_file() -> Arg {
+    Arg::new("report")
+        .long("report")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Write every record that was skipped or nulled to a file, as one JSON object a line")
 }
 
 fn understood(matches: &ArgMatches) -> Command {
@@ -326,8 +427,28 @@ fn understood(matches: &ArgMatches) -> Command {
             json: matches.get_flag("json"),
             progress: when(matches),
         }),
+        Some(("plan", matches)) => {
+            Command::Plan(Plan { input: input(matches), output: path(matches, "output") })
+        }
+        Some(("task", matches)) => Command::Task(Task {
+            plan: path(matches, "plan"),
+            number: matches.get_one("number").copied().unwrap_or(0),
+            output: path(matches, "output"),
+            input: input(matches),
+            report: matches.get_one("report").cloned(),
+            progress: when(matches),
+        }),
+        Some(("commit", matches)) => {
+            let store = matches.get_many("store").unwrap_or_default().cloned().collect();
+            Command::Commit(Commit { plan: path(matches, "plan"), output: path(matches, "output"), store })
+        }
         _ => Command::PythonHelper,
     }
+}
+
+/// An argument that must be there.
+fn path(matches: &ArgMatches, name: &str) -> PathBuf {
+    matches.get_one::<PathBuf>(name).cloned().unwrap_or_default()
 }
 
 fn when(matches: &ArgMatches) -> Progress {

@@ -19,6 +19,7 @@ use crate::program::folder;
 use crate::program::plan;
 use crate::program::progress::Bar;
 use crate::program::report;
+use crate::program::tasks;
 
 /// How shells see a process that Ctrl-C ended.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -33,6 +34,9 @@ pub(crate) fn run(command: Command) -> Result<Outcome> {
         Command::Count(args) => run_count(&args).map(|()| Outcome::Done),
         Command::Verify(args) => damage::verify(&args),
         Command::Report(args) => report::run(&args),
+        Command::Plan(args) => tasks::plan(&args).map(|()| Outcome::Done),
+        Command::Task(args) => tasks::task(&args),
+        Command::Commit(args) => tasks::commit(&args),
         Command::PythonHelper => print(tfarrow::live::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }

@@ -27,8 +27,8 @@ pub(crate) fn extension(path: &Path, args: &Convert) -> Result<Option<String>> {
     // These are folders by themselves.
     let folder_format = matches!(format.or(named), Some(Format::Npyd | Format::Saved));
     if folder_format || !is_folder(path) {
-        if args.input.has("rows_per_file") || args.input.has("resume") {
-            let what = "--rows-per-file and --resume are for an output folder";
+        if ["rows_per_file", "task_bytes", "resume"].iter().any(|key| args.input.has(key)) {
+            let what = "--rows-per-file, --task-bytes and --resume are for an output folder";
             return Err(Error::new(ErrorKind::Config, what)
                 .in_source(path.to_string_lossy().into_owned())
                 .with_hint("end the output's name in /"));
@@ -52,7 +52,7 @@ pub(crate) fn convert(
     progress: &std::sync::Arc<Progress>,
 ) -> Result<Outcome> {
     on_interrupt()?;
-    let source = builder.build_source()?;
+    let source = builder.cut(builder.build_source()?)?;
     let options = FolderOptions {
         extension,
         threads: builder.threads(),

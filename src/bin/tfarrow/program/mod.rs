@@ -8,6 +8,7 @@ mod folder;
 mod plan;
 mod progress;
 mod report;
+mod tasks;
 
 use std::ffi::OsString;
 

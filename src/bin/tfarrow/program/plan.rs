@@ -18,7 +18,7 @@ pub(crate) fn reader(input: &Input, output: OutputKind) -> Result<ReaderBuilder>
     let of_reading = input.options.iter().filter(|(option, text)| match option.topic {
         _ if option.key == "store" => is_for(&input.inputs, &input.others, text),
         Topic::Reading | Topic::Storing => true,
-        _ => option.key == "rows_per_file",
+        _ => matches!(option.key, "rows_per_file" | "task_bytes"),
     });
     of_reading.into_iter().try_fold(builder, |builder, (option, text)| builder.set(option.key, text))
 }
@@ -59,6 +59,12 @@ pub(crate) fn sink(input: &Input, output: Option<&Path>) -> Result<SinkOptions> 
     of_writing
         .into_iter()
         .try_fold(SinkOptions::new(), |options, (option, text)| options.set(option.key, text))
+}
+
+/// Threads to work with.
+pub(crate) fn threads(input: &Input) -> Result<usize> {
+    let threads = input.value("threads").map(|text| ReaderBuilder::new([""; 0]).set("threads", text));
+    Ok(threads.transpose()?.map_or_else(cores, |builder| builder.threads()))
 }
 
 fn cores() -> usize {

@@ -25,6 +25,7 @@ use self::units::LiveUnits;
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 use crate::source::options::OpenOptions;
+use crate::source::planned::{Learnt, Planned, PlannedPart};
 use crate::source::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units};
 use crate::tf::graph_def::GraphBuilder;
 use crate::tf::spec::ElementSpec;
@@ -195,6 +196,14 @@ impl Source for LiveSource {
             cardinality: cardinality.clone(),
         });
         Ok(Arc::new(Self { shared, partitions: self.partitions.clone(), options }))
+    }
+
+    /// A folder is opened as a whole; a pipeline that was built here stays here.
+    fn planned(&self, _: Option<u64>) -> Result<Option<Planned>> {
+        let pipeline = &self.shared.pipeline;
+        let learnt = Learnt::Whole { name: pipeline.name.as_str().into(), spec: None };
+        let parts = self.partitions.iter().map(PlannedPart::of).collect();
+        Ok((!pipeline.inputs.is_empty()).then_some(Planned { learnt, parts }))
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4) and base64 (RFC 4648), for what a page says of itself.
+//! SHA-256 (FIPS 180-4) and base64 (RFC 4648), for what pages and plans say of themselves.
 
 /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.
 const ROUNDS: [u32; 64] = [
@@ -69,7 +69,7 @@ const ROUNDS: [u32; 64] = [
 ];
 
 /// The digest of `bytes` in base64, as content security policies have it.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let mut state: [u32; 8] = [
         0x6a09_e667,
         0xbb67_ae85,
@@ -118,7 +118,7 @@ fn compress(state: &mut [u32; 8], block: &[u8; 64]) {
 }
 
 /// `bytes` in base64, padded.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {

@@ -1,0 +1,128 @@
+//! Conversions in tasks, on several machines.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tfarrow::options::OutputKind;
+use tfarrow::source::{Progress, ReadOptions};
+use tfarrow::{Error, ErrorKind, Plan, Result, Task};
+
+use crate::program::args::{self, Input, is_of_tasks};
+use crate::program::commands::{megabytes, note, on_interrupt, print, refuse_existing, summarise};
+use crate::program::damage::{self, Outcome};
+use crate::program::plan;
+use crate::program::progress::Bar;
+
+/// `tfarrow plan`.
+pub(crate) fn plan(args: &args::Plan) -> Result<()> {
+    plan::sink(&args.input, None)?.check(OutputKind::Plan)?;
+    if args.input.has("resume") {
+        let what = "--resume is not for `plan`; a task that is done is not done again";
+        return Err(Error::new(ErrorKind::Config, what));
+    }
+    let is_stream = args.output == Path::new("-");
+    if !is_stream && !args.input.has("overwrite") {
+        refuse_existing(&args.output)?;
+    }
+    let plan = Plan::new(&plan::reader(&args.input, OutputKind::Plan)?)?;
+    let text = plan.to_json();
+    if is_stream {
+        return print(&text);
+    }
+    plan.write(&args.output)?;
+    let (tasks, bytes) = (plan.tasks().len(), text.len() as u64);
+    note(&format!(
+        "{tasks} tasks of {} to {} ({:.1} MB)",
+        plan.kind(),
+        args.output.display(),
+        megabytes(bytes)
+    ));
+    Ok(())
+}
+
+/// The plan in a file, whose tasks reach stores by these settings.
+fn read_plan<'a>(path: &Path, settings: impl Iterator<Item = &'a str>) -> Result<Plan> {
+    let named = |error: Error| error.in_source(path.to_string_lossy().into_owned());
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        let kind = match e.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        named(Error::new(kind, "cannot read plan").with_cause(e))
+    })?;
+    let mut plan = Plan::from_json(&text).map_err(named)?;
+    for setting in settings {
+        let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+        plan = plan.with_store_option(key, value)?;
+    }
+    Ok(plan)
+}
+
+/// Refuses options that say what is read.
+fn check(input: &Input) -> Result<()> {
+    let of_reading = input.options.iter().find(|(option, _)| !is_of_tasks(option));
+    match of_reading {
+        Some((option, _)) => {
+            let flag = option.key.replace('_', "-");
+            Err(Error::new(
+                ErrorKind::Config,
+                format!("--{flag} is not for `task`, which does what was planned"),
+            )
+            .with_hint("say what is read with `tfarrow plan`"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `tfarrow task`.
+pub(crate) fn task(args: &args::Task) -> Result<Outcome> {
+    check(&args.input)?;
+    let options = plan::sink(&args.input, Some(&args.output))?;
+    let plan = read_plan(&args.plan)?;
+    let task: &Task = plan.tasks().get(args.number).ok_or_else(|| {
+        let tasks = plan.tasks().len();
+        Error::new(ErrorKind::Config, format!("no task {} in a plan of {tasks}, from 0", args.number))
+            .in_source(args.plan.to_string_lossy().into_owned())
+    })?;
+    let report = damage::report(args.report.as_deref(), args.input.has("overwrite"))?;
+    let progress: Arc<Progress> = Arc::default();
+    let mut read = ReadOptions::default();
+    (read.progress, read.report) = (progress.clone(), report.clone());
+    on_interrupt()?;
+    let bar = Bar::start(args.progress, progress.clone(), task.bytes());
+    let start = Instant::now();
+    let part = task.write_with(&args.output, &options, &read, plan::threads(&args.input)?);
+    bar.finish();
+    report.flush()?;
+    let part = part?;
+    let outcome = damage::tell(&report, task.on_error());
+    let path = args.output.join(part.name());
+    let done = format!("to {} ({:.1} MB)", path.display(), megabytes(part.bytes()));
+    summarise(part.rows(), &done, &progress, start.elapsed(), &report);
+    Ok(outcome)
+}
+
+/// `tfarrow commit`.
+pub(crate) fn commit(args: &args::Commit) -> Result<Outcome> {
+    let plan = read_plan(&args.plan, args.store.iter().map(String::as_str))?;
+    let done = tfarrow::commit(&args.output, &plan, None)?;
+    let lost = [
+        (done.skipped, "records skipped"),
+        (done.nulled, "records nulled"),
+        (done.nulled_values, "values nulled"),
+    ];
+    let lost: String = lost
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("; {count} {what}"))
+        .collect();
+    note(&format!(
+        "{} rows in {} parts in {} ({:.1} MB) committed{lost}",
+        done.rows,
+        done.parts,
+        args.output.display(),
+        megabytes(done.bytes)
+    ));
+    Ok(if lost.is_empty() { Outcome::Done } else { Outcome::Damaged })
+}
