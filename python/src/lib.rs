@@ -8,10 +8,12 @@ mod command;
 mod elements;
 mod error;
 mod options;
+mod plan;
 #[path = "../../src/bin/tfarrow/program/mod.rs"]
 mod program;
 mod report;
 mod source;
+mod task;
 mod worker;
 mod write;
 
@@ -31,7 +33,11 @@ mod _tfarrow {
     #[pymodule_export]
     use crate::options::{check_options, option_table, shown, takes_store_key, writing_options};
     #[pymodule_export]
+    use crate::plan::PyPlan;
+    #[pymodule_export]
     use crate::source::{PyReader, PySource};
+    #[pymodule_export]
+    use crate::task::{PyTask, task_options};
     #[pymodule_export]
     use crate::write::{verify, write_stream, write_text};
 

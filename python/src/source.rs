@@ -247,7 +247,7 @@ impl arrow::array::RecordBatchReader for Stream {
 
 /// Batches as they are read.
 #[pyclass(frozen, module = "tfarrow._tfarrow", name = "Reader")]
-pub(crate) struct PyReader(Worker<Result<RecordBatch, Error>>);
+pub(crate) struct PyReader(pub(crate) Worker<Result<RecordBatch, Error>>);
 
 #[pymethods]
 impl PyReader {

@@ -24,7 +24,7 @@ pub(crate) type Summary = (u64, u64, Option<usize>, usize, f64, u64, u64);
 
 /// The keys of options that are about the output.
 fn is_of_output(key: &str) -> bool {
-    key != "rows_per_file"
+    !matches!(key, "rows_per_file" | "task_bytes")
         && OPTIONS
             .iter()
             .any(|option| option.key == key && matches!(option.topic, Topic::Writing | Topic::Converting))

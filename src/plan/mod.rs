@@ -184,6 +184,18 @@ impl Plan {
         self
     }
 
+    /// Sets `key` to `value` for the stores that tasks read from, as
+    /// [`ReaderBuilder::with_store_option`] does: no plan's text says it, as it may be a secret.
+    ///
+    /// # Errors
+    /// No store has such a key, or this build reaches none (feature `cloud`).
+    pub fn with_store_option(mut self, key: &str, value: &str) -> Result<Self> {
+        self.head = Arc::new(self.head.with_store_option(key, value)?);
+        self.tasks.iter_mut().for_each(|task| task.head = self.head.clone());
+        self.store = self.store.with_store_option(key, value)?;
+        Ok(self)
+    }
+
     /// Every part of the input, in order.
     fn inputs(&self) -> Box<dyn Iterator<Item = &PlannedPart> + '_> {
         match &self.inputs {
@@ -200,6 +212,12 @@ impl Head {
         settings.extend(output.settings.clone());
         let options = manifest::options(self.builder.read_options(), &settings);
         manifest::Plan::of(inputs, options, &self.schema, dialect)
+    }
+
+    /// The same, with another setting of its stores.
+    fn with_store_option(&self, key: &str, value: &str) -> Result<Self> {
+        let builder = self.builder.clone().with_store_option(key, value)?;
+        Ok(Self { builder, ..self.clone() })
     }
 
     /// A digest of all that says what the tasks read.

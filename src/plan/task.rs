@@ -76,6 +76,14 @@ impl Task {
         self.head.schema.clone()
     }
 
+    /// As [`Plan::with_store_option`](super::Plan::with_store_option), for this task alone.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_store_option(self, key: &str, value: &str) -> Result<Self> {
+        Ok(Self { head: Arc::new(self.head.with_store_option(key, value)?), ..self })
+    }
+
     /// Begins to read it, with `threads` threads.
     ///
     /// # Errors
@@ -92,6 +100,17 @@ impl Task {
         let source = self.open()?;
         let before = self.share.rows_before.unwrap_or(0);
         Ok(Batches::new(source, &self.read_options(options), threads)?.after_rows(before))
+    }
+
+    /// As [`batches`](Self::batches), with these columns only, in this order. What is left out is not
+    /// decoded.
+    ///
+    /// # Errors
+    /// As there, or there is no such column.
+    pub fn batches_of(&self, columns: &[&str], threads: usize) -> Result<Batches> {
+        let source = self.open()?.project(columns)?;
+        let options = self.read_options(self.head.builder.read_options());
+        Ok(Batches::new(source, &options, threads)?.after_rows(self.share.rows_before.unwrap_or(0)))
     }
 
     /// What it reads, open.

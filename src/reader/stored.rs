@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn options_go_both_ways() {
         // These say how a machine does it, or where else options stand.
-        const OF_A_MACHINE: [&str; 3] = ["threads", "task_bytes", "features"];
+        const OF_A_MACHINE: [&str; 4] = ["threads", "task_bytes", "features", "store"];
         let builder = ReaderBuilder::new(["in"]);
         for option in OPTIONS.iter().filter(|option| {
             builder.clone().set(option.key, "\0").err().is_none_or(|e| !e.to_string().contains("no option"))

@@ -82,6 +82,11 @@ fn tasks_read_what_one_machine_reads_of_every_kind_of_input() {
         for sample in samples {
             let builder = sample.builder("").unwrap();
             let Ok(expected) = rows_of(&builder) else { continue };
+            if sample.made.is_some() {
+                let error = Plan::new(&builder).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+                continue;
+            }
             let plan = Plan::new(&builder.clone().with_task_bytes(100)).unwrap();
             let again = Plan::from_json(&plan.to_json()).unwrap();
             assert_eq!(again.to_json(), plan.to_json(), "{}", sample.input);
@@ -105,6 +110,9 @@ fn tasks_of_selected_rows_are_those_of_one_machine() {
             for sample in samples.iter().take(8) {
                 let builder = sample.builder("take").unwrap().with_selection(selection);
                 let Ok(expected) = rows_of(&builder) else { continue };
+                if sample.made.is_some() {
+                    continue;
+                }
                 let plan = Plan::new(&builder.clone().with_task_bytes(300)).unwrap();
                 let found = rows_of_tasks(&plan).unwrap();
                 assert!(found == expected, "{kind} {}: {selection:?}", sample.input);

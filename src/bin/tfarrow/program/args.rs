@@ -214,7 +214,8 @@ fn of_tasks() -> impl Iterator<Item = Arg> {
 
 /// Whether an option says how a task is done, and not what it reads.
 pub(crate) fn is_of_tasks(option: &OptionInfo) -> bool {
-    option.topic == Topic::Writing && option.key != "shards" || option.key == "threads"
+    let of_writing = option.topic == Topic::Writing && option.key != "shards";
+    of_writing || matches!(option.key, "threads" | "store")
 }
 
 fn argument(option: &'static OptionInfo) -> Arg {

@@ -79,7 +79,8 @@ fn check(input: &Input) -> Result<()> {
 pub(crate) fn task(args: &args::Task) -> Result<Outcome> {
     check(&args.input)?;
     let options = plan::sink(&args.input, Some(&args.output))?;
-    let plan = read_plan(&args.plan)?;
+    let settings = args.input.options.iter().filter(|(option, _)| option.key == "store");
+    let plan = read_plan(&args.plan, settings.map(|(_, text)| text.as_str()))?;
     let task: &Task = plan.tasks().get(args.number).ok_or_else(|| {
         let tasks = plan.tasks().len();
         Error::new(ErrorKind::Config, format!("no task {} in a plan of {tasks}, from 0", args.number))
