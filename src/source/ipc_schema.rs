@@ -1,7 +1,9 @@
 //! Schemas of Arrow IPC, checked before arrow-ipc takes them: it panics over what it does not know,
 //! and does not look at the byte order.
 
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, Fields, Schema, SchemaRef};
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::{self as ipc, DateUnit, Endianness, IntervalUnit, Precision, TimeUnit, Type, UnionMode};
 
@@ -27,7 +29,34 @@ pub(crate) fn read(message: ipc::Schema<'_>) -> Result<SchemaRef> {
     for field in message.fields().ok_or_else(|| damaged("fields"))? {
         check(field).map_err(|e| e.in_column(field.name().unwrap_or_default()))?;
     }
-    Ok(SchemaRef::new(fb_to_schema(message)))
+    let schema = fb_to_schema(message);
+    let fields: Fields = schema.fields().iter().map(with_sound_maps).collect();
+    Ok(SchemaRef::new(Schema::new_with_metadata(fields, schema.metadata)))
+}
+
+/// The same with maps whose entries and keys cannot be null: some writers say otherwise, and null they
+/// cannot be.
+fn with_sound_maps(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Map(entries, sorted) => {
+            let entries = with_sound_maps(entries).as_ref().clone().with_nullable(false);
+            let pair = match entries.data_type() {
+                DataType::Struct(pair) => pair.clone(),
+                _ => Fields::empty(),
+            };
+            let keys = pair.iter().take(1).map(|key| Arc::new(key.as_ref().clone().with_nullable(false)));
+            let pair = keys.chain(pair.iter().skip(1).cloned()).collect();
+            DataType::Map(Arc::new(entries.with_data_type(DataType::Struct(pair))), *sorted)
+        }
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(with_sound_maps).collect()),
+        DataType::List(item) => DataType::List(with_sound_maps(item)),
+        DataType::LargeList(item) => DataType::LargeList(with_sound_maps(item)),
+        DataType::ListView(item) => DataType::ListView(with_sound_maps(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(with_sound_maps(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(with_sound_maps(item), *size),
+        _ => return field.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// Refuses data of a version of the format that is not known.
@@ -136,10 +165,9 @@ fn check(field: ipc::Field<'_>) -> Result<()> {
             let entries =
                 field.children().filter(|children| !children.is_empty()).map(|children| children.get(0));
             let pairs = entries.map(|entries| {
-                let pair = entries.children().filter(|pair| pair.len() == 2);
-                entries.type_type() == Type::Struct_ && pair.is_some_and(|pair| !pair.get(0).nullable())
+                entries.type_type() == Type::Struct_ && entries.children().is_some_and(|pair| pair.len() == 2)
             });
-            when(pairs, "a map of keys, none of which is null, and values")?;
+            when(pairs, "a map of keys and values")?;
         }
         Type::RunEndEncoded => {
             has(2, "runs of values")?;
