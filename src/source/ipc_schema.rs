@@ -30,16 +30,16 @@ pub(crate) fn read(message: ipc::Schema<'_>) -> Result<SchemaRef> {
         check(field).map_err(|e| e.in_column(field.name().unwrap_or_default()))?;
     }
     let schema = fb_to_schema(message);
-    let fields: Fields = schema.fields().iter().map(with_sound_maps).collect();
+    let fields: Fields = schema.fields().iter().map(with_sound_parts).collect();
     Ok(SchemaRef::new(Schema::new_with_metadata(fields, schema.metadata)))
 }
 
-/// The same with maps whose entries and keys cannot be null: some writers say otherwise, and null they
-/// cannot be.
-fn with_sound_maps(field: &FieldRef) -> FieldRef {
+/// The same with entries and keys of maps, and ends of runs, that cannot be null: some writers say otherwise,
+/// and null they cannot be.
+fn with_sound_parts(field: &FieldRef) -> FieldRef {
     let data_type = match field.data_type() {
         DataType::Map(entries, sorted) => {
-            let entries = with_sound_maps(entries).as_ref().clone().with_nullable(false);
+            let entries = with_sound_parts(entries).as_ref().clone().with_nullable(false);
             let pair = match entries.data_type() {
                 DataType::Struct(pair) => pair.clone(),
                 _ => Fields::empty(),
@@ -48,12 +48,16 @@ fn with_sound_maps(field: &FieldRef) -> FieldRef {
             let pair = keys.chain(pair.iter().skip(1).cloned()).collect();
             DataType::Map(Arc::new(entries.with_data_type(DataType::Struct(pair))), *sorted)
         }
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(with_sound_maps).collect()),
-        DataType::List(item) => DataType::List(with_sound_maps(item)),
-        DataType::LargeList(item) => DataType::LargeList(with_sound_maps(item)),
-        DataType::ListView(item) => DataType::ListView(with_sound_maps(item)),
-        DataType::LargeListView(item) => DataType::LargeListView(with_sound_maps(item)),
-        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(with_sound_maps(item), *size),
+        DataType::RunEndEncoded(ends, values) => {
+            let ends = Arc::new(ends.as_ref().clone().with_nullable(false));
+            DataType::RunEndEncoded(ends, with_sound_parts(values))
+        }
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(with_sound_parts).collect()),
+        DataType::List(item) => DataType::List(with_sound_parts(item)),
+        DataType::LargeList(item) => DataType::LargeList(with_sound_parts(item)),
+        DataType::ListView(item) => DataType::ListView(with_sound_parts(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(with_sound_parts(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(with_sound_parts(item), *size),
         _ => return field.clone(),
     };
     Arc::new(field.as_ref().clone().with_data_type(data_type))
