@@ -460,6 +460,10 @@ pub(crate) fn wrong(kind: InputKind, samples: &[Sample], dir: &Dir) -> Vec<Strin
                     InputKind::Examples => option.key == "proto",
                     InputKind::Elwc | InputKind::Events => ["proto", "features"].contains(&option.key),
                     InputKind::Tfds => option.key == "proto" || option.key == "record" && value == "event",
+                    // A build without stores says so before anybody knows what is read.
+                    InputKind::Elements | InputKind::Pipeline => {
+                        option.key == "store" && cfg!(not(feature = "cloud"))
+                    }
                     _ => false,
                 };
                 let heeds = option.inputs.contains(&kind) || tells;
