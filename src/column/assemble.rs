@@ -1,14 +1,16 @@
 //! From flat values to the column's type: lists, fixed-size lists and structs put around them.
 //! No value is copied.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Int32Array, ListArray, StructArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{ArrayData, ArrayRef, FixedSizeListArray, Int32Array, ListArray, StructArray, make_array};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
 use crate::tf::dtype::DType;
+use crate::tf::shape::Shape;
 
 /// Puts the fixed-size lists of `data_type` around `values`, which hold the rows' values one row
 /// after the other. `nulls` belong to the outermost list, of `rows` rows.
@@ -75,8 +77,50 @@ pub(crate) fn wrap_variable_shape(
     Ok(Arc::new(StructArray::try_new(fields.clone(), vec![data, shape], nulls)?))
 }
 
+/// How dense tensors of one shape lie in memory, row after row, where that is how a column holds them.
+#[derive(Debug)]
+pub(crate) struct InPlace {
+    value_type: DataType,
+    /// Bytes of a value of the column.
+    width: usize,
+    /// Bytes of a row; more than none.
+    pub(crate) row_bytes: usize,
+}
+
+impl InPlace {
+    /// How those of this dtype and shape lie; `None` if a column of `data_type` holds them in another way.
+    pub(crate) fn of(dtype: DType, shape: &Shape, data_type: &DataType) -> Option<Self> {
+        let value_type = innermost(data_type).filter(|to| is_stored_alike(dtype, to))?;
+        let values = usize::try_from(shape.num_elements()?).ok()?;
+        let row_bytes = values.checked_mul(dtype.item_bytes()?).filter(|bytes| *bytes > 0)?;
+        Some(Self { value_type: value_type.clone(), width: value_type.primitive_width()?, row_bytes })
+    }
+
+    /// The rows `rows` of `memory` as a column of `data_type`, over the memory itself; `None` if they are not
+    /// all there, or not where such values may lie.
+    ///
+    /// # Errors
+    /// None that can be expected.
+    pub(crate) fn column(
+        &self,
+        memory: &Buffer,
+        rows: Range<usize>,
+        data_type: &DataType,
+    ) -> Result<Option<ArrayRef>> {
+        let (start, len) = (rows.start * self.row_bytes, rows.len() * self.row_bytes);
+        if memory.len() < start + len || memory.as_ptr().align_offset(self.width) != 0 {
+            return Ok(None);
+        }
+        let values = ArrayData::builder(self.value_type.clone())
+            .len(len / self.width)
+            .add_buffer(memory.slice_with_length(start, len))
+            .build()?;
+        wrap_fixed(make_array(values), data_type, rows.len(), None).map(Some)
+    }
+}
+
 /// The type of the values at the bottom of fixed-size lists.
-pub(crate) fn innermost(data_type: &DataType) -> Option<&DataType> {
+fn innermost(data_type: &DataType) -> Option<&DataType> {
     match data_type {
         DataType::FixedSizeList(item, _) => innermost(item.data_type()),
         other => other.is_primitive().then_some(other),
@@ -84,7 +128,7 @@ pub(crate) fn innermost(data_type: &DataType) -> Option<&DataType> {
 }
 
 /// Whether a value of `dtype` has the bytes of a value (or, if complex, of two) of `data_type`.
-pub(crate) fn is_stored_alike(dtype: DType, data_type: &DataType) -> bool {
+fn is_stored_alike(dtype: DType, data_type: &DataType) -> bool {
     match dtype {
         DType::Complex64 => *data_type == DataType::Float32,
         DType::Complex128 => *data_type == DataType::Float64,

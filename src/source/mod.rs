@@ -42,6 +42,7 @@ pub(crate) mod options;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod partition;
+mod piece;
 pub(crate) mod planned;
 pub(crate) mod records;
 pub(crate) mod report;

@@ -10,14 +10,15 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayData, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 pub use self::component::{Component, Delivery, Values};
 use self::component::{count, too_few};
 use super::options::OpenOptions;
+use super::piece::split;
 use super::{Cardinality, Decoded, Partition, ReadOptions, Selection, Source, Unit, Units};
-use crate::column::assemble::{innermost, is_stored_alike, wrap_fixed};
+use crate::column::assemble::InPlace;
 use crate::column::component::ComponentBuilder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::element::{ElementColumn, ElementPlan};
@@ -165,14 +166,7 @@ impl Source for ElementsSource {
     }
 }
 
-/// Some rows of a delivery.
-#[derive(Debug, Clone)]
-struct Piece {
-    delivery: Arc<Delivery>,
-    rows: Range<usize>,
-    /// The number of the delivery's first element.
-    first_element: u64,
-}
+type Piece = super::piece::Piece<Delivery>;
 
 /// The first stage: elements are delivered, and put together to batches.
 struct ElementUnits {
@@ -196,7 +190,7 @@ impl ElementUnits {
         let first_element = self.element;
         self.element += delivery.rows as u64;
         self.options.progress.add_bytes(delivery.bytes());
-        Ok(Some(Piece { rows: 0..delivery.rows, delivery: Arc::new(delivery), first_element }))
+        Ok(Some(Piece { rows: 0..delivery.rows, delivered: Arc::new(delivery), first_element }))
     }
 
     fn cut(&mut self) -> Result<Option<ElementUnit>> {
@@ -210,11 +204,11 @@ impl ElementUnits {
             let now = piece.rows.len().min(most - rows);
             if now < piece.rows.len() {
                 let rest = piece.rows.start + now..piece.rows.end;
-                self.at_hand = Some(Piece { rows: rest, ..piece.clone() });
+                self.at_hand = Some(piece.with_rows(rest));
                 piece.rows.end = piece.rows.start + now;
             }
             rows += now;
-            bytes += piece.delivery.bytes();
+            bytes += piece.delivered.bytes();
             pieces.push(piece);
         }
         let (plan, options) = (self.plan.clone(), self.options.clone());
@@ -273,7 +267,7 @@ impl ElementUnit {
     fn column(&self, column: &ElementColumn, pieces: &[Piece]) -> Result<ArrayRef> {
         if let ([piece], [(number, spec)], true) =
             (pieces, column.components.as_slice(), column.spec.is_leaf())
-            && let Some(component) = piece.delivery.components.get(*number)
+            && let Some(component) = piece.delivered.components.get(*number)
             && let Some(array) = in_place(column, spec, component, piece)?
         {
             return Ok(array);
@@ -299,7 +293,7 @@ impl Piece {
         }
         for row in self.rows.clone() {
             let values = column.components.iter().map(|(number, spec)| {
-                let component = self.delivery.components.get(*number).ok_or_else(too_few)?;
+                let component = self.delivered.components.get(*number).ok_or_else(too_few)?;
                 component.value(spec, row)
             });
             let values = values.collect::<Result<Vec<_>>>();
@@ -315,7 +309,7 @@ impl Piece {
         let mut all = Vec::new();
         for (number, spec) in &column.components {
             let (Some(Component::Stacked { shape, values }), ElementSpec::Tensor { dtype, shape: expected }) =
-                (self.delivery.components.get(*number), spec)
+                (self.delivered.components.get(*number), spec)
             else {
                 return Ok(None);
             };
@@ -323,7 +317,7 @@ impl Piece {
                 return Err(Error::mismatch("tensor of another shape")
                     .expected(expected.to_string(), Shape::known(shape).to_string()));
             }
-            let mut dims = Dims::new(&[self.delivery.rows as u64]);
+            let mut dims = Dims::new(&[self.delivered.rows as u64]);
             shape.iter().for_each(|n| dims.push(*n));
             let len = count(&dims).ok_or_else(too_few)?;
             let mut value = Value::Tensor(values.tensor(*dtype, dims, 0..len)?);
@@ -334,23 +328,6 @@ impl Piece {
     }
 }
 
-/// The pieces' first `rows` rows, and the others.
-fn split(pieces: &[Piece], rows: usize) -> (Vec<Piece>, Vec<Piece>) {
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    let mut left = rows;
-    for piece in pieces {
-        let middle = piece.rows.start + left.min(piece.rows.len());
-        left -= middle - piece.rows.start;
-        if middle > piece.rows.start {
-            first.push(Piece { rows: piece.rows.start..middle, ..piece.clone() });
-        }
-        if middle < piece.rows.end {
-            second.push(Piece { rows: middle..piece.rows.end, ..piece.clone() });
-        }
-    }
-    (first, second)
-}
-
 /// The column over the memory that was delivered, if its values lie there as Arrow stores them.
 fn in_place(
     column: &ElementColumn,
@@ -358,7 +335,7 @@ fn in_place(
     component: &Component,
     piece: &Piece,
 ) -> Result<Option<ArrayRef>> {
-    let (delivered, rows) = (piece.delivery.rows, &piece.rows);
+    let (delivered, rows) = (piece.delivered.rows, &piece.rows);
     let (
         ElementSpec::Tensor { dtype, shape },
         Component::Stacked { shape: found, values: Values::Numbers(values) },
@@ -366,30 +343,18 @@ fn in_place(
     else {
         return Ok(None);
     };
-    let Some(value_type) = innermost(column.field.data_type()).filter(|to| is_stored_alike(*dtype, to))
-    else {
-        return Ok(None);
-    };
-    let (Some(width), Some(item)) = (value_type.primitive_width(), dtype.item_bytes()) else {
-        return Ok(None);
-    };
+    let data_type = column.field.data_type();
+    let Some(rows_in_place) = InPlace::of(*dtype, shape, data_type) else { return Ok(None) };
     if shape.as_known().as_deref() != Some(found.as_slice()) {
         return Ok(None);
     }
-    let per_row =
-        shape.num_elements().and_then(|n| usize::try_from(n).ok()).and_then(|n| n.checked_mul(item));
-    let Some(per_row) = per_row.filter(|bytes| *bytes > 0) else { return Ok(None) };
+    let per_row = rows_in_place.row_bytes;
     if per_row.checked_mul(delivered) != Some(values.len()) {
         return Err(Error::mismatch("tensors that do not fill their shape")
             .expected(format!("{delivered} rows of {per_row} bytes"), format!("{} bytes", values.len()))
             .in_column(column.path.as_str()));
     }
-    if values.as_ptr().align_offset(width) != 0 {
-        return Ok(None);
-    }
-    let buffer = values.slice_with_length(rows.start * per_row, rows.len() * per_row);
-    let data = ArrayData::builder(value_type.clone()).len(buffer.len() / width).add_buffer(buffer).build()?;
-    wrap_fixed(make_array(data), column.field.data_type(), rows.len(), None).map(Some)
+    rows_in_place.column(values, rows.clone(), data_type)
 }
 
 #[cfg(test)]

@@ -1,33 +1,26 @@
 //! From fetched tensors to Arrow columns: TensorFlow's own memory where the values lie in it as
 //! Arrow wants them, copies otherwise.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayData, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 
 use super::runner::{Delivered, Fetched};
 use super::tensor::PlainTensor;
-use crate::column::assemble::{innermost, is_stored_alike, wrap_fixed};
+use crate::column::assemble::InPlace;
 use crate::column::component::ComponentBuilder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::element::{ElementColumn, ElementPlan};
 use crate::source::options::OpenOptions;
+use crate::source::piece::split;
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
 use crate::tf::tensor_proto::{Dims, Strings, Tensor};
 use crate::tf::unbatch::unbatched;
 use crate::tf::variant::{self, Value};
 
-/// Some rows of one delivery.
-#[derive(Debug, Clone)]
-pub(super) struct Piece {
-    pub(super) delivered: Arc<Delivered>,
-    pub(super) rows: Range<usize>,
-    /// The number of the delivery's first element.
-    pub(super) first_element: u64,
-}
+pub(super) type Piece = crate::source::piece::Piece<Delivered>;
 
 /// Makes batches of a plan's columns.
 #[derive(Debug)]
@@ -110,10 +103,8 @@ impl Columns {
     ) -> Result<Option<ArrayRef>> {
         let ElementSpec::Tensor { dtype, shape } = &column.spec else { return Ok(None) };
         let Some(sizes) = shape.as_known() else { return Ok(None) };
-        let Some(value_type) = innermost(column.field.data_type()) else { return Ok(None) };
-        let Some(width) = value_type.primitive_width().filter(|_| is_stored_alike(*dtype, value_type)) else {
-            return Ok(None);
-        };
+        let data_type = column.field.data_type();
+        let Some(rows_in_place) = InPlace::of(*dtype, shape, data_type) else { return Ok(None) };
         let Some((leading, inner)) = tensor.dims().split_first() else { return Ok(None) };
         if inner != sizes {
             return Err(Error::mismatch("tensor of another shape")
@@ -121,23 +112,12 @@ impl Columns {
                 .at_record(piece.first_element)
                 .in_column(column.path.as_str()));
         }
-        let per_row = shape.num_elements().and_then(|n| usize::try_from(n).ok());
-        let bytes_per_row =
-            per_row.zip(dtype.item_bytes()).and_then(|(values, width)| values.checked_mul(width));
-        let Some(bytes_per_row) = bytes_per_row.filter(|bytes| *bytes > 0) else { return Ok(None) };
         if *leading < piece.rows.end as u64 {
             return Err(Error::mismatch("components of different batch sizes")
                 .expected(format!("at least {} rows", piece.rows.end), leading.to_string())
                 .in_column(column.path.as_str()));
         }
-        let (start, len) = (piece.rows.start * bytes_per_row, piece.rows.len() * bytes_per_row);
-        let whole = tensor.buffer();
-        if whole.len() < start + len || whole.as_ptr().align_offset(width) != 0 {
-            return Ok(None);
-        }
-        let buffer = whole.slice_with_length(start, len);
-        let data = ArrayData::builder(value_type.clone()).len(len / width).add_buffer(buffer).build()?;
-        wrap_fixed(make_array(data), column.field.data_type(), piece.rows.len(), None).map(Some)
+        rows_in_place.column(&tensor.buffer(), piece.rows.clone(), data_type)
     }
 
     fn append(&self, builder: &mut ComponentBuilder, column: &ElementColumn, piece: &Piece) -> Result<()> {
@@ -201,24 +181,6 @@ impl Columns {
         }
         Ok(rows.unwrap_or(0))
     }
-}
-
-/// The pieces' first `rows` rows, and the others.
-fn split(pieces: &[Piece], rows: usize) -> (Vec<Piece>, Vec<Piece>) {
-    let (mut first, mut second) = (Vec::new(), Vec::new());
-    let mut left = rows;
-    for piece in pieces {
-        let now = left.min(piece.rows.len());
-        left -= now;
-        let middle = piece.rows.start + now;
-        if now > 0 {
-            first.push(Piece { rows: piece.rows.start..middle, ..piece.clone() });
-        }
-        if middle < piece.rows.end {
-            second.push(Piece { rows: middle..piece.rows.end, ..piece.clone() });
-        }
-    }
-    (first, second)
 }
 
 impl Fetched {

@@ -114,7 +114,7 @@ impl LiveUnits {
             let now = piece.rows.len().min(most - rows);
             if now < piece.rows.len() {
                 let rest = piece.rows.start + now..piece.rows.end;
-                self.at_hand.push_front(Piece { rows: rest, ..piece.clone() });
+                self.at_hand.push_front(piece.with_rows(rest));
                 piece.rows.end = piece.rows.start + now;
             }
             rows += now;
