@@ -20,9 +20,9 @@ pub(crate) const PART_BYTES: u64 = 4 << 20;
 const FIRST_BYTES: u64 = 1 << 20;
 /// Requests of one window that are under way: as few at first, so many at last.
 const FEWEST: usize = 2;
-const MOST: usize = 12;
+const MOST: usize = 8;
 /// Bytes that all windows of the process fetch at a time, beyond one request of each.
-const IN_FLIGHT_BYTES: u64 = 48 << 20;
+const IN_FLIGHT_BYTES: u64 = 32 << 20;
 
 /// Bytes that are being fetched, or wait to be read.
 static IN_FLIGHT: AtomicU64 = AtomicU64::new(0);

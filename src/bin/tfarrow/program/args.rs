@@ -250,7 +250,7 @@ fn inputs() -> Arg {
         .required(true)
         .num_args(1..)
         .value_parser(value_parser!(OsString))
-        .help("Files, quoted globs ('train-*.tfrecord'), folders, or - for standard input")
+        .help("Files, quoted globs ('train-*.tfrecord'), folders, URLs (s3://, https://), or - for standard input")
 }
 
 fn plan() -> Arg {

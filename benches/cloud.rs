@@ -1,0 +1,252 @@
+//! Object stores against the local disk, with 30 ms to the first byte of every answer.
+//!
+//! ```text
+//! TFARROW_BENCH_DATA=FOLDER cargo bench --features cloud --bench cloud   # FOLDER holds w2/, w4/ …
+//! cargo bench --features cloud --bench cloud                             # files made here
+//! ```
+//!
+//! A server in a process of its own answers as S3 does, from files on this disk: listings, and ranges of
+//! objects after a pause, on a loopback link. It takes processor time of the same machine, so that the
+//! share of the local rate is less than it is where the store is elsewhere. Each line is the median of
+//! five runs; memory is the highest of all runs so far.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::print_stdout
+)]
+
+mod common;
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tfarrow::ReaderBuilder;
+
+const FIRST_BYTE: Duration = Duration::from_millis(30);
+const RUNS: usize = 5;
+const SHARDS: usize = 1000;
+/// Says to this program that it is the server, and of which folder.
+const SERVES: &str = "TFARROW_BENCH_SERVES";
+
+fn main() {
+    if let Some(folder) = std::env::var_os(SERVES) {
+        serve(PathBuf::from(folder));
+    }
+    let made = tempfile::tempdir().unwrap();
+    let given = std::env::var_os("TFARROW_BENCH_DATA").map(PathBuf::from);
+    let folder = given.clone().unwrap_or_else(|| made.path().to_owned());
+    if given.is_none() {
+        for (name, rows, features) in
+            [("w2", 90_000, common::embedding as fn(u64) -> Vec<Vec<u8>>), ("w4", 300_000, common::tokens)]
+        {
+            std::fs::create_dir(folder.join(name)).unwrap();
+            common::file(&folder.join(name), "one.tfrecord", rows, features);
+        }
+    }
+    let shards = tempfile::tempdir().unwrap();
+    for shard in 0..SHARDS {
+        common::file(shards.path(), &format!("s-{shard:05}-of-{SHARDS:05}"), 20, common::embedding);
+    }
+    let server = Server::start(&folder);
+    println!(
+        "| | MB | local MB/s | store MB/s | share | requests | peak MB |\n| --- | --- | --- | --- | --- | --- | --- |"
+    );
+    for name in ["w2", "w4"] {
+        let files = tfrecords(&folder.join(name));
+        let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+        let there = files.iter().map(|file| {
+            let key = file.strip_prefix(&folder).unwrap().to_str().unwrap();
+            format!("s3://bench/{key}")
+        });
+        let there = server.reader(there.collect());
+        let here = ReaderBuilder::new(&files).with_threads(2);
+        let before = tfarrow_cloud::requests();
+        let far = median(|| read(&there));
+        let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
+        let peak = peak_megabytes();
+        let near = median(|| read(&here));
+        let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.0} | {:.0} % | {requests} | {peak} |",
+            bytes as f64 / 1e6,
+            rate(near),
+            rate(far),
+            100.0 * rate(far) / rate(near)
+        );
+        let before = tfarrow_cloud::requests();
+        let schema = median(|| drop(there.build_source().unwrap()));
+        let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
+        println!("| {name}, schema | | | {:.0} ms | | {requests} | |", schema.as_secs_f64() * 1e3);
+    }
+    drop(server);
+    let server = Server::start(shards.path());
+    let before = tfarrow_cloud::requests();
+    let count = median(|| {
+        let shards = server.reader(vec!["s3://bench/".to_owned()]);
+        assert_eq!(shards.count().unwrap(), 20 * SHARDS as u64);
+    });
+    let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
+    println!(
+        "| {SHARDS} shards counted | | | {:.2} s | | {requests} | {} |",
+        count.as_secs_f64(),
+        peak_megabytes()
+    );
+}
+
+fn tfrecords(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.is_file() && file.to_string_lossy().contains("tfrecord"));
+    files.sort();
+    files
+}
+
+fn read(builder: &ReaderBuilder) {
+    let rows: usize = builder.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+    assert!(rows > 0);
+}
+
+/// The median of some runs, after one that does not count.
+fn median(mut run: impl FnMut()) -> Duration {
+    run();
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let begun = Instant::now();
+            run();
+            begun.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[RUNS / 2]
+}
+
+fn peak_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) / 1000
+}
+
+struct Server {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(SERVES, folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = [0; 2];
+        child.stdout.as_mut().unwrap().read_exact(&mut port).unwrap();
+        Self { child, port: u16::from_le_bytes(port) }
+    }
+
+    fn reader(&self, names: Vec<String>) -> ReaderBuilder {
+        let builder = ReaderBuilder::new(names).with_threads(2);
+        [
+            ("aws_endpoint", format!("http://127.0.0.1:{}", self.port)),
+            ("aws_allow_http", "true".to_owned()),
+            ("skip_signature", "true".to_owned()),
+        ]
+        .iter()
+        .fold(builder, |builder, (key, value)| builder.with_store_option(key, value).unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn serve(folder: PathBuf) -> ! {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    std::io::stdout().write_all(&listener.local_addr().unwrap().port().to_le_bytes()).unwrap();
+    std::io::stdout().flush().unwrap();
+    for stream in listener.incoming() {
+        let folder = folder.clone();
+        std::thread::spawn(move || answer(stream.unwrap(), &folder));
+    }
+    unreachable!()
+}
+
+/// Answers the requests of one connection.
+fn answer(mut stream: TcpStream, folder: &Path) {
+    stream.set_nodelay(true).unwrap();
+    let (mut held, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let end = loop {
+            if let Some(end) = held.windows(4).position(|at| at == b"\r\n\r\n") {
+                break end + 4;
+            }
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(n) => held.extend_from_slice(&buffer[..n]),
+            }
+        };
+        let head = String::from_utf8_lossy(&held[..end]).into_owned();
+        held.drain(..end);
+        std::thread::sleep(FIRST_BYTE);
+        let target = head.split(' ').nth(1).unwrap().to_owned();
+        let sent = match target.split_once('?') {
+            Some((_, query)) if query.contains("list-type=2") => list(&mut stream, folder),
+            _ => send(&mut stream, folder.join(target.trim_start_matches("/bench/")), &head, &mut buffer),
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+fn list(stream: &mut TcpStream, folder: &Path) -> std::io::Result<()> {
+    let mut objects = String::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        objects.push_str(&format!(
+            "<Contents><Key>{}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>\"1\"</ETag>\
+             <Size>{}</Size></Contents>",
+            entry.file_name().to_string_lossy(),
+            entry.metadata()?.len()
+        ));
+    }
+    let body = format!("<ListBucketResult><IsTruncated>false</IsTruncated>{objects}</ListBucketResult>");
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn send(stream: &mut TcpStream, path: PathBuf, head: &str, buffer: &mut [u8]) -> std::io::Result<()> {
+    let Ok(mut file) = std::fs::File::open(path)
+        .and_then(|f| if f.metadata()?.is_file() { Ok(f) } else { Err(std::io::ErrorKind::NotFound.into()) })
+    else {
+        return write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    };
+    let bytes = file.metadata()?.len();
+    let range = head.to_ascii_lowercase();
+    let range = range.split_once("range: bytes=").unwrap().1.split("\r\n").next().unwrap().to_owned();
+    let (start, last) = range.split_once('-').unwrap();
+    let (start, last): (u64, u64) = (start.parse().unwrap(), last.parse::<u64>().unwrap().min(bytes - 1));
+    write!(
+        stream,
+        "HTTP/1.1 206 Partial Content\r\nETag: \"1\"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
+         Content-Range: bytes {start}-{last}/{bytes}\r\nContent-Length: {}\r\n\r\n",
+        last + 1 - start
+    )?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut rest = file.take(last + 1 - start);
+    loop {
+        match rest.read(buffer)? {
+            0 => return Ok(()),
+            n => stream.write_all(&buffer[..n])?,
+        }
+    }
+}
