@@ -73,7 +73,7 @@ const KNOWN: &[&str] = &[
     "azure_tenant_id",
     "azure_endpoint",
     "azure_allow_http",
-    "azure_use_emulator",
+    "azure_storage_use_emulator",
     "azure_use_azure_cli",
     "azure_skip_signature",
     "access_key_id",
