@@ -14,6 +14,8 @@ use crate::reader::ReaderBuilder;
 use crate::sink::SinkOptions;
 use crate::source::planned::{Learnt, Object, PlannedPart, invalid, schema_from_text, schema_to_text};
 
+/// What a plan's tasks begin with, one a line.
+const TASKS: &str = "\"tasks\":[\n";
 /// The version of the form.
 const VERSION: u64 = 1;
 
@@ -81,9 +83,9 @@ impl Plan {
             let parts: Value = parts.iter().map(PlannedPart::to_json).collect();
             text.push_str(&format!("\"inputs\":{parts},\n"));
         }
-        text.push_str("\"tasks\":[");
+        text.push_str(TASKS);
         for (at, task) in self.tasks.iter().enumerate() {
-            text.push_str(if at > 0 { ",\n" } else { "\n" });
+            text.push_str(if at > 0 { ",\n" } else { "" });
             text.push_str(&task.own_text());
         }
         text.push_str("\n]}\n");
@@ -122,7 +124,7 @@ impl Task {
     /// The task as text: its plan's, with this one task alone.
     #[must_use]
     pub fn to_json(&self) -> String {
-        format!("{}\"tasks\":[\n{}\n]}}\n", self.head.open_text(), self.own_text())
+        format!("{}{TASKS}{}\n]}}\n", self.head.open_text(), self.own_text())
     }
 
     /// Reads what [`to_json`](Self::to_json) gives.
@@ -138,6 +140,23 @@ impl Task {
             (Some(task), None) => Ok(task),
             _ => Err(Error::corrupt("invalid task").expected("one task", "none, or several")),
         }
+    }
+
+    /// The task `number` of the plan that `text` is; `None` if it has fewer. Of the plan's own text, no other
+    /// task is read.
+    ///
+    /// # Errors
+    /// It is no plan, or of another version.
+    pub fn of_plan(text: &str, number: usize) -> Result<Option<Self>> {
+        // No line ends within a text of JSON, so that what stands there is no value.
+        if let Some((head, tasks)) = text.split_once(TASKS)
+            && let Some(own) = tasks.lines().nth(number)
+            && let Ok(task) = Self::from_json(&format!("{head}{TASKS}{}\n]}}", own.trim_end_matches(',')))
+            && task.index == number
+        {
+            return Ok(Some(task));
+        }
+        Ok(Plan::from_json(text)?.tasks.get(number).cloned())
     }
 
     fn own_text(&self) -> String {

@@ -122,7 +122,13 @@ impl Plan {
         let count =
             share::Count { builder: &own, learnt: &learnt, folder: &folder, varies: source.rows_vary() };
         let shares = share::shares(&parts, builder.read_options(), &count)?;
-        let described: Value = parts.iter().map(|part| manifest::describe(&part.partition)).collect();
+        // As the list in a manifest reads, piece by piece: there may be a hundred thousand.
+        let mut described = "[".to_owned();
+        for (at, part) in parts.iter().enumerate() {
+            described.push_str(if at > 0 { "," } else { "" });
+            described.push_str(&manifest::describe(&part.partition).to_string());
+        }
+        described.push(']');
         let mut head = Head {
             id: String::new(),
             kind: source.kind().to_owned(),
@@ -131,7 +137,7 @@ impl Plan {
             learnt,
             schema: source.schema(),
             tasks: shares.len(),
-            inputs: sha256::digest(described.to_string().as_bytes()),
+            inputs: sha256::digest(described.as_bytes()),
             rows: known,
         };
         head.id = head.digest(&shares);

@@ -230,6 +230,11 @@ fn a_task_names_its_own_part_and_is_small() {
     let task = plan.tasks()[17].to_json();
     assert!(task.len() < 8_000, "{}", task.len());
     assert!(task.contains("a-00017-of-00300") && !task.contains("a-00018-of-00300"));
+    assert_eq!(Task::of_plan(&plan.to_json(), 17).unwrap().unwrap().to_json(), task);
+    // However it is written.
+    let value: serde_json::Value = serde_json::from_str(&plan.to_json()).unwrap();
+    assert_eq!(Task::of_plan(&format!("{value:#}"), 17).unwrap().unwrap().to_json(), task);
+    assert!(Task::of_plan(&plan.to_json(), 300).unwrap().is_none());
     // Other files need not be there.
     for n in (0..300).filter(|n| *n != 17) {
         std::fs::remove_file(dir.path(&format!("a-{n:05}-of-00300"))).unwrap();

@@ -41,8 +41,8 @@ pub(crate) fn plan(args: &args::Plan) -> Result<()> {
     Ok(())
 }
 
-/// The plan in a file, whose tasks reach stores by these settings.
-fn read_plan<'a>(path: &Path, settings: impl Iterator<Item = &'a str>) -> Result<Plan> {
+/// What `read` makes of the text of the plan in a file.
+fn read_plan<T>(path: &Path, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     let named = |error: Error| error.in_source(path.to_string_lossy().into_owned());
     let text = std::fs::read_to_string(path).map_err(|e| {
         let kind = match e.kind() {
@@ -51,12 +51,12 @@ fn read_plan<'a>(path: &Path, settings: impl Iterator<Item = &'a str>) -> Result
         };
         named(Error::new(kind, "cannot read plan").with_cause(e))
     })?;
-    let mut plan = Plan::from_json(&text).map_err(named)?;
-    for setting in settings {
-        let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
-        plan = plan.with_store_option(key, value)?;
-    }
-    Ok(plan)
+    read(&text).map_err(named)
+}
+
+/// A setting of stores: a key and a value.
+fn setting(text: &str) -> (&str, &str) {
+    text.split_once('=').unwrap_or((text, ""))
 }
 
 /// Refuses options that say what is read.
@@ -79,13 +79,18 @@ fn check(input: &Input) -> Result<()> {
 pub(crate) fn task(args: &args::Task) -> Result<Outcome> {
     check(&args.input)?;
     let options = plan::sink(&args.input, Some(&args.output))?;
-    let settings = args.input.options.iter().filter(|(option, _)| option.key == "store");
-    let plan = read_plan(&args.plan, settings.map(|(_, text)| text.as_str()))?;
-    let task: &Task = plan.tasks().get(args.number).ok_or_else(|| {
-        let tasks = plan.tasks().len();
-        Error::new(ErrorKind::Config, format!("no task {} in a plan of {tasks}, from 0", args.number))
-            .in_source(args.plan.to_string_lossy().into_owned())
+    let number = args.number;
+    let found = read_plan(&args.plan, |text| match Task::of_plan(text, number)? {
+        Some(task) => Ok(task),
+        None => {
+            let tasks = Plan::from_json(text)?.tasks().len();
+            Err(Error::new(ErrorKind::Config, format!("no task {number} in a plan of {tasks}, from 0")))
+        }
     })?;
+    let settings = args.input.options.iter().filter(|(option, _)| option.key == "store");
+    let task = settings
+        .map(|(_, text)| setting(text))
+        .try_fold(found, |task, (key, value)| task.with_store_option(key, value))?;
     let report = damage::report(args.report.as_deref(), args.input.has("overwrite"))?;
     let progress: Arc<Progress> = Arc::default();
     let mut read = ReadOptions::default();
@@ -106,7 +111,10 @@ pub(crate) fn task(args: &args::Task) -> Result<Outcome> {
 
 /// `tfarrow commit`.
 pub(crate) fn commit(args: &args::Commit) -> Result<Outcome> {
-    let plan = read_plan(&args.plan, args.store.iter().map(String::as_str))?;
+    let plan = read_plan(&args.plan, Plan::from_json)?;
+    let settings = args.store.iter().map(|text| setting(text));
+    let plan =
+        settings.into_iter().try_fold(plan, |plan, (key, value)| plan.with_store_option(key, value))?;
     let done = tfarrow::commit(&args.output, &plan, None)?;
     let lost = [
         (done.skipped, "records skipped"),
