@@ -68,7 +68,7 @@ def test_datasets_are_planned_as_they_are_narrowed(digits):
 def test_options_are_those_of_open(digits):
     with pytest.raises(TypeError, match="did you mean `columns`"):
         tfarrow.plan(digits, colums=["label"])
-    with pytest.raises(tfarrow.Error, match="`threads` is not for `plan`"):
+    with pytest.raises(tfarrow.Error, match="threads is not for `plan`"):
         tfarrow.plan(digits, threads=2)
     with pytest.raises(tfarrow.NotFoundError):
         tfarrow.plan("/nowhere/at-all")
