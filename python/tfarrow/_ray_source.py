@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,18 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from tfarrow._plan import Plan, Task
+
+
+def _read_type(schema: bytes) -> pa.DataType:
+    return pa.ipc.read_schema(pa.py_buffer(schema)).field(0).type
+
+
+def _reduce(kind: pa.DataType) -> tuple[Any, tuple[bytes]]:
+    return _read_type, (pa.schema([("", kind)]).serialize().to_pybytes(),)
+
+
+# pyarrow has `arrow.variable_shape_tensor` and does not pickle it, and Ray sends the schema of every block.
+copyreg.pickle(pa.BaseExtensionType, _reduce)
 
 
 def dataset(plan: Plan) -> ray.data.Dataset:
@@ -69,10 +82,12 @@ class Read:
         self.columns = columns
 
     def __call__(self) -> Iterator[pa.Table]:
-        task = self.task
+        task, columns = self.task, self.columns
+        # Who counts rows asks for no column, and counts none where there is none: one column is given.
+        read = pa.schema(task.schema).names[:1] if columns == [] else columns
         empty = True
-        for batch in task.batches(self.columns):
+        for batch in task.batches(read):
             empty = False
             yield pa.Table.from_batches([batch.to_pyarrow()])
         if empty:
-            yield task.to_pyarrow(self.columns)
+            yield task.to_pyarrow(read)

@@ -14,8 +14,7 @@ package=${CARGO_TARGET_DIR:-$PWD/target}/python/package
 [ -d "$package" ] || { echo "run tests/python/test_package.sh first" >&2; exit 1; }
 # Workers are processes of their own, and find it by this.
 export PYTHONPATH=$package RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0 RAY_USAGE_STATS_ENABLED=0
-# Those of Ray are new, and were not seen to pass on a busy machine yet.
-tests=(${TFARROW_TEST_RAY:+tests/python/engines/test_ray.py})
+tests=(tests/python/engines/test_ray.py)
 if command -v java >/dev/null; then
   tests+=(tests/python/engines/test_spark.py)
 elif [ -n "${TFARROW_REQUIRE_JAVA:-}" ]; then
@@ -24,4 +23,4 @@ elif [ -n "${TFARROW_REQUIRE_JAVA:-}" ]; then
 else
   echo "there is no java: Spark is left out"
 fi
-[ ${#tests[@]} = 0 ] || "$TFARROW_TEST_ENGINES" -m pytest -q -p no:cacheprovider "${tests[@]}" "$@"
+"$TFARROW_TEST_ENGINES" -m pytest -q -p no:cacheprovider "${tests[@]}" "$@"
