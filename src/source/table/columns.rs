@@ -162,8 +162,30 @@ pub(super) fn check_same(first: &Schema, other: &Schema) -> Result<()> {
     }
 }
 
+/// Whether there is a union of no types in a type: no value can be of it.
+fn is_of_nothing(data_type: &DataType) -> bool {
+    let is = |field: &FieldRef| is_of_nothing(field.data_type());
+    match data_type {
+        DataType::Union(types, _) => types.is_empty() || types.iter().any(|(_, field)| is(field)),
+        DataType::Struct(fields) => fields.iter().any(is),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _)
+        | DataType::RunEndEncoded(_, item) => is(item),
+        DataType::Dictionary(_, value) => is_of_nothing(value),
+        _ => false,
+    }
+}
+
 /// A column as tfarrow has it: one of tensors as tfarrow stores them, any other as it is. Nullable.
 fn own_field(field: &Field) -> Result<Field> {
+    if is_of_nothing(field.data_type()) {
+        // Arrow's own code has no value for it, and panics where one is needed.
+        return Err(Error::unsupported("union of no types"));
+    }
     let data_type = match is_others(field)? {
         true => None,
         false => from_arrow::stored_type(field.data_type()),
