@@ -99,6 +99,7 @@ impl PyPlan {
         py: Python<'_>,
         folder: &Bound<'_, PyAny>,
         parts: Option<Vec<String>>,
+        store: Vec<(String, String)>,
     ) -> PyResult<Committed> {
         let folder = PathBuf::from(options::path_or_text(folder)?);
         let read = |text: String| {
@@ -108,7 +109,8 @@ impl PyPlan {
         };
         let parts =
             parts.map(|parts| parts.into_iter().map(read).collect::<PyResult<Vec<_>>>()).transpose()?;
-        let plan = self.0.clone();
+        let set = |plan: Plan, (key, value): (String, String)| plan.with_store_option(&key, &value);
+        let plan = store.into_iter().try_fold(self.0.clone(), set).or_raise(py)?;
         let done = wait(py, move || tfarrow::commit(folder, &plan, parts.as_deref()))?.or_raise(py)?;
         Ok((done.rows, done.bytes, done.parts, done.skipped, done.nulled, done.nulled_values))
     }

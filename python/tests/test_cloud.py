@@ -89,6 +89,35 @@ def test_what_is_written_there_is_read_from_there(bucket, tmp_path):
     assert tfarrow.report(DIGITS, tmp_path / "r.json")["rows"] == 1797
 
 
+def test_plans_are_done_from_store_to_store(bucket, tmp_path):
+    url, store = bucket
+    plan = tfarrow.plan(f"{url}/digits/", store=store, task_bytes=200_000)
+    assert len(plan.tasks) > 2 and "hush" not in plan.to_json() and "hush" not in plan.tasks[0].to_json()
+    out = f"{url}/planned/"
+    # Another process does them, in any order, one of them twice.
+    tasks = [pickle.loads(pickle.dumps(task)) for task in [*plan.tasks[::-1], plan.tasks[0]]]
+    parts = [task.write(out, format="parquet") for task in tasks]
+    with pytest.raises(tfarrow.Error, match="part"):
+        tfarrow.commit(out, plan, parts[:1])
+    tfarrow.commit(out, plan, parts)
+    tfarrow.commit(out, plan, parts)
+    assert rows(tfarrow.open(out, store=store)) == rows(tfarrow.open(DIGITS))
+    # The files are those that one machine makes on its disk.
+    tfarrow.convert(f"{url}/digits/", f"{tmp_path}/here/", store=store, task_bytes=200_000)
+    for part in sorted((tmp_path / "here").glob("part-*")):
+        tfarrow.convert(f"{out}{part.name}", tmp_path / "there.arrow", store=store, overwrite=True)
+        tfarrow.convert(part, tmp_path / "here.arrow", overwrite=True)
+        assert (tmp_path / "there.arrow").read_bytes() == (tmp_path / "here.arrow").read_bytes()
+    # What was replaced since it was planned is not read.
+    tfarrow.write_tfrecord(tfarrow.open(DIGITS).take(3), f"{url}/one/x.tfrecord", store=store)
+    plan = tfarrow.plan(f"{url}/one/x.tfrecord", store=store)
+    tfarrow.write_tfrecord(tfarrow.open(DIGITS).skip(3).take(3), f"{url}/one/x.tfrecord", store=store, overwrite=True)
+    with pytest.raises(tfarrow.Error, match="changed since it was planned.*x.tfrecord"):
+        plan.tasks[0].write(f"{url}/replaced/")
+    with pytest.raises(tfarrow.Error):
+        tfarrow.commit(f"{url}/replaced/", plan)
+
+
 def test_a_dataset_goes_to_other_processes(bucket):
     url, store = bucket
     there = tfarrow.open(f"{url}/digits/", store=store)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from tfarrow import _tfarrow
+from tfarrow import _stores, _tfarrow
 from tfarrow._batch import Batch
 from tfarrow._dataset import Dataset, LiveDataset
 from tfarrow._errors import Error
@@ -27,10 +27,10 @@ class Plan:
 
     __slots__ = ("_plan", "_store")
 
-    def __init__(self, plan: _tfarrow.Plan, store: Mapping[str, str] | None = None) -> None:
+    def __init__(self, plan: _tfarrow.Plan, store: Any = None) -> None:
         self._plan = plan
         # What may be a secret: other processes are told, texts are not.
-        self._store = dict(store or {})
+        self._store = _stores.pairs(store)
 
     @property
     def id(self) -> str:
@@ -78,7 +78,7 @@ class Task:
 
     def __init__(self, task: _tfarrow.Task, store: Mapping[str, str] | None = None) -> None:
         self._task = task
-        self._store = dict(store or {})
+        self._store = _stores.pairs(store)
 
     @property
     def index(self) -> int:
@@ -134,6 +134,9 @@ class Task:
         written again. What comes back is a part for `tfarrow.commit`: a dict that JSON can hold. The
         options are those of `Dataset.write`: `format`, `compression`, `row_group_rows`, `overwrite` …
         """
+        # What reaches the input reaches the output.
+        store = {**_stores.taken(output, _stores.pairs(self._store)), **_stores.pairs(options.get("store"))}
+        options["store"] = store or None
         part: dict[str, Any] = json.loads(self._task.write(os.fspath(output), options, threads))
         return part
 
@@ -253,11 +256,12 @@ def commit(output: _Path, plan: Plan, parts: Sequence[dict[str, Any]] | None = N
     part that is missing, or is of another plan, is an error. To commit again does nothing.
     """
     texts = None if parts is None else [json.dumps(part) for part in parts]
-    return Committed(*plan._plan.commit(os.fspath(output), texts))
+    store = _pairs(_stores.taken(output, plan._store))
+    return Committed(*plan._plan.commit(os.fspath(output), texts, store))
 
 
-def _pairs(store: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    return [(key, str(value)) for key, value in (store or {}).items()]
+def _pairs(store: Any) -> list[tuple[str, str]]:
+    return list(_stores.pairs(store).items())
 
 
 def _plan_from_json(text: str, store: Mapping[str, str]) -> Plan:

@@ -279,7 +279,12 @@ impl TaskFolder {
         if self.place.local_path().is_some() && self.place.stat_now()?.is_none() {
             return Ok(Vec::new());
         }
-        Ok(self.place.list_now()?.into_iter().map(|(place, stat)| (place.file_name(), stat)).collect())
+        match self.place.list_now() {
+            Ok(entries) => Ok(entries.into_iter().map(|(place, stat)| (place.file_name(), stat)).collect()),
+            // A store has no empty folders.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A JSON file of the folder, if it is there.
