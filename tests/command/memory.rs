@@ -35,6 +35,31 @@ fn a_large_input_needs_no_more_memory_than_a_small_one() {
     assert!(std::fs::metadata(dir.path("400.arrow")).unwrap().len() > 160 << 20);
 }
 
+/// Examples as what they are, too: messages with a map.
+#[test]
+fn large_files_of_messages_need_no_more_memory_than_small_ones() {
+    let dir = Dir::new();
+    let proto = r#"
+        syntax = "proto3";
+        message Example { Features features = 1; }
+        message Features { map<string, Feature> feature = 1; }
+        message Feature { oneof kind { BytesList bytes = 1; FloatList floats = 2; Int64List ints = 3; } }
+        message BytesList { repeated bytes value = 1; }
+        message FloatList { repeated float value = 1; }
+        message Int64List { repeated int64 value = 1; }
+    "#;
+    std::fs::write(dir.path("example.proto"), proto).unwrap();
+    let described = ["--proto", &dir.arg("example.proto"), "--message", "Example"];
+    for copies in [5, 400] {
+        let target = dir.arg(&format!("{copies}.arrow"));
+        let run = run_limited(160, copies, &[&described[..], &["-o", &target]].concat());
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{copies}: {stderr}");
+        assert!(stderr.contains(&format!("{} rows", copies * 1797)), "{stderr}");
+    }
+    assert!(std::fs::metadata(dir.path("400.arrow")).unwrap().len() > 160 << 20);
+}
+
 #[test]
 fn the_limit_is_one() {
     // Were the limit not in force, the test above would prove nothing.
