@@ -86,9 +86,10 @@ impl Batches {
         let varies = source.rows_vary();
         let mut unit_options = options.clone();
         let selected = varies.then(|| RowSelection::new(std::mem::take(&mut unit_options.selection)));
-        // Rows are counted across partitions to select them, so that then one follows another.
+        // Rows are counted across partitions to select them and to end parts, so that then one follows another.
         let apart = source.reading_is_heavy()
             && unit_options.selection == Selection::default()
+            && unit_options.part_rows.is_none()
             && partitions.len() > 1;
         let loses_rows = options.on_error == OnError::Skip;
         let rebatch = (apart || loses_rows || varies)

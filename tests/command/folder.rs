@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -83,6 +84,24 @@ fn so_many_rows_make_a_part() {
     assert_eq!(parts.iter().map(Table::rows).collect::<Vec<_>>(), [500, 500, 500, 297]);
     let labels: Vec<Value> = parts.iter().flat_map(|part| part.values("label")).collect();
     assert_eq!(labels, whole.values("label"));
+    // Files that are compressed, and are read side by side otherwise.
+    for (shard, path) in [SHARD_0, SHARD_1].iter().enumerate() {
+        let file = fs::File::create(dir.path(&format!("d-0000{shard}-of-00002.gz"))).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        gzip.write_all(&fs::read(repo(path)).unwrap()).unwrap();
+        gzip.finish().unwrap();
+    }
+    for threads in ["1", "2"] {
+        let out = dir.arg(&format!("gzip{threads}/"));
+        let args = ["convert", &dir.arg("d-*.gz"), "-o", &out, "--rows-per-file", "500", "--format", "arrow"];
+        tfarrow(&[&args[..], &["--batch-rows", "64", "--threads", threads]].concat()).success();
+        let parts =
+            (0..4).map(|part| Table::open(&dir.path(&format!("gzip{threads}/part-0000{part}.arrow"))));
+        let parts: Vec<Table> = parts.collect();
+        assert_eq!(parts.iter().map(Table::rows).collect::<Vec<_>>(), [500, 500, 500, 297]);
+        let labels: Vec<Value> = parts.iter().flat_map(|part| part.values("label")).collect();
+        assert_eq!(labels, whole.values("label"));
+    }
     // Rows are chosen before they are shared out.
     let args = ["convert", DIGITS, "-o", &dir.arg("some/"), "--rows-per-file", "400", "--format", "arrow"];
     tfarrow(&[&args[..], &["--skip", "5", "--shard", "1/2", "--take", "800"]].concat()).success();
