@@ -74,112 +74,56 @@ pub(super) const FRAMED: &[InputKind] = &[
     InputKind::Cache,
 ];
 
+/// Files of rows, with what stands before and behind them in a list.
+macro_rules! files {
+    ([$($before:ident)?] $($after:ident)*) => {
+        &[
+            $(OutputKind::$before,)?
+            OutputKind::Parquet,
+            OutputKind::IpcFile,
+            OutputKind::IpcStream,
+            OutputKind::Npy,
+            OutputKind::Npz,
+            OutputKind::Npyd,
+            OutputKind::TfRecord,
+            OutputKind::Saved,
+            $(OutputKind::$after,)*
+        ]
+    };
+}
+
+/// Files that can be parts in a folder, and what else there is of parts.
+macro_rules! parts {
+    ($($after:ident)*) => {
+        &[
+            OutputKind::Parquet,
+            OutputKind::IpcFile,
+            OutputKind::IpcStream,
+            OutputKind::Npy,
+            OutputKind::Npz,
+            OutputKind::TfRecord,
+            $(OutputKind::$after,)*
+        ]
+    };
+}
+
 /// Outputs of rows.
-pub(super) const ROWS: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-    OutputKind::Plan,
-];
+pub(super) const ROWS: &[OutputKind] = files!([Batches] Head Report Plan);
 /// Outputs of rows that are made at once.
-pub(super) const HERE: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-];
+pub(super) const HERE: &[OutputKind] = files!([Batches] Head Report);
 /// Outputs of rows, and the columns alone.
-pub(super) const COLUMNS: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-    OutputKind::Schema,
-    OutputKind::Plan,
-];
+pub(super) const COLUMNS: &[OutputKind] = files!([Batches] Head Report Schema Plan);
 /// Whatever has or counts rows.
-pub(super) const COUNTED: &[OutputKind] = &[
-    OutputKind::Batches,
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Head,
-    OutputKind::Report,
-    OutputKind::Schema,
-    OutputKind::Count,
-    OutputKind::Plan,
-];
+pub(super) const COUNTED: &[OutputKind] = files!([Batches] Head Report Schema Count Plan);
 pub(super) const EVERYTHING: &[OutputKind] = OutputKind::ALL;
 /// Outputs that are files or folders.
-pub(super) const FILES: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-];
+pub(super) const FILES: &[OutputKind] = files!([]);
 /// Outputs that may be there already.
-pub(super) const REPLACED: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::Npyd,
-    OutputKind::TfRecord,
-    OutputKind::Saved,
-    OutputKind::Report,
-    OutputKind::Plan,
-];
+pub(super) const REPLACED: &[OutputKind] = files!([] Report Plan);
 /// Files that can be parts in a folder.
-pub(super) const WRITTEN: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::TfRecord,
-];
+pub(super) const WRITTEN: &[OutputKind] = parts!();
 /// The same, and what says which parts there will be.
-pub(super) const PARTS: &[OutputKind] = &[
-    OutputKind::Parquet,
-    OutputKind::IpcFile,
-    OutputKind::IpcStream,
-    OutputKind::Npy,
-    OutputKind::Npz,
-    OutputKind::TfRecord,
-    OutputKind::Plan,
-];
+pub(super) const PARTS: &[OutputKind] = parts!(Plan);
 pub(super) const COMPRESSED: &[OutputKind] = &[
     OutputKind::Parquet,
     OutputKind::IpcFile,
