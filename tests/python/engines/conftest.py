@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
+import threading
 
 import pytest
 
@@ -60,6 +62,19 @@ def large(folder: pathlib.Path, shards: int = 3) -> str:
     for shard in range(shards):
         (folder / f"large-{shard:05}-of-{shards:05}").write_bytes(bytes_ * 60)
     return str(folder / "large-*-of-*")
+
+
+def dying_once(write, flag: str):
+    """`write` of a task, but the worker that first does the second task is killed in the middle of it."""
+
+    def dies_once(task, folder, writing, threads):
+        if task.index == 1 and not os.path.exists(flag):
+            with open(flag, "x"):
+                pass
+            threading.Timer(0.05, os._exit, (1,)).start()
+        return write(task, folder, writing, threads)
+
+    return dies_once
 
 
 @pytest.fixture(scope="session")

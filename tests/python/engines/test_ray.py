@@ -6,14 +6,13 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import tfarrow
-from conftest import DIGITS, command, files, kinds, large
+from conftest import DIGITS, command, dying_once, files, kinds, large
 
 ray = pytest.importorskip("ray")
 
@@ -75,17 +74,7 @@ def test_tensors_and_columns(data):
 
 def test_a_worker_that_is_killed_is_replaced(data, tmp_path, monkeypatch):
     source, flag = large(tmp_path), str(tmp_path / "killed")
-    write = tfarrow.ray._write
-
-    def dies_once(task, folder, writing, threads):
-        if task.index == 1 and not os.path.exists(flag):
-            with open(flag, "x"):
-                pass
-            # In the middle of it.
-            threading.Timer(0.05, os._exit, (1,)).start()
-        return write(task, folder, writing, threads)
-
-    monkeypatch.setattr(tfarrow.ray, "_write", dies_once)
+    monkeypatch.setattr(tfarrow.ray, "_write", dying_once(tfarrow.ray._write, flag))
     tfarrow.ray.convert(source, tmp_path / "found")
     assert os.path.exists(flag)
     assert files(tmp_path / "found") == command(source, tmp_path / "expected", {})

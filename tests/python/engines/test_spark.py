@@ -6,12 +6,11 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 
 import pytest
 
 import tfarrow
-from conftest import DIGITS, command, files, kinds, large
+from conftest import DIGITS, command, dying_once, files, kinds, large
 
 pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession  # noqa: E402
@@ -92,18 +91,7 @@ def test_shapes_stand_in_the_metadata_and_options_are_checked(spark, tmp_path):
 
 def test_a_worker_that_is_killed_is_replaced(spark, tmp_path, monkeypatch):
     source, flag = large(tmp_path), str(tmp_path / "killed")
-
-    write = tfarrow.spark._write
-
-    def dies_once(task, folder, writing, threads):
-        if task.index == 1 and not os.path.exists(flag):
-            with open(flag, "x"):
-                pass
-            # In the middle of it.
-            threading.Timer(0.05, os._exit, (1,)).start()
-        return write(task, folder, writing, threads)
-
-    monkeypatch.setattr(tfarrow.spark, "_write", dies_once)
+    monkeypatch.setattr(tfarrow.spark, "_write", dying_once(tfarrow.spark._write, flag))
     tfarrow.spark.convert(spark, source, tmp_path / "found")
     assert os.path.exists(flag)
     assert files(tmp_path / "found") == command(source, tmp_path / "expected", {})
