@@ -13,7 +13,6 @@ use crate::sink::Sink;
 use crate::source::{ReadOptions, Source};
 
 pub use conversion::{Conversion, Converted};
-pub use folder::{FolderOptions, FolderSummary, convert_to_folder};
 
 /// What a conversion did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -122,8 +122,10 @@
     allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)
 )]
 
+pub mod array;
 mod column;
 mod convert;
+mod encode;
 mod error;
 #[cfg(feature = "ffi")]
 mod ffi;
@@ -143,7 +145,7 @@ mod text;
 mod tf;
 mod wire;
 
-pub use convert::{Conversion, Converted, FolderOptions, FolderSummary, Summary, convert, convert_to_folder};
+pub use convert::{Conversion, Converted, Summary, convert};
 pub use error::{Error, ErrorKind, Location, Result};
 #[cfg(feature = "ffi")]
 pub use ffi::export_stream;
@@ -160,25 +162,6 @@ pub use arrow;
 pub use half;
 #[cfg(feature = "ndarray")]
 pub use {ndarray, num_complex};
-
-/// Tensor columns: their types, and columns as arrays, in memory or mapped from files.
-pub mod array {
-    pub use crate::tensor::extension::{FixedShapeTensor, VariableShapeTensor};
-
-    #[cfg(feature = "ndarray")]
-    pub use crate::column::array::{BatchBuilder, from_array, from_view};
-    #[cfg(feature = "mmap")]
-    pub use crate::source::ipc_map::{IpcMap, MappedBatch};
-    #[cfg(all(feature = "mmap", feature = "ndarray"))]
-    pub use crate::tensor::npy_map::NpyMap;
-    #[cfg(feature = "ndarray")]
-    pub use crate::tensor::{
-        collect::{ArrayCollector, Arrays, to_arrays},
-        column::{TensorColumn, tensor},
-        parts::{Bytes, Ragged, Sparse, SparseRow},
-        scalar::Scalar,
-    };
-}
 
 /// Elements that the caller delivers: datasets that run elsewhere, such as `tf.data` in Python.
 pub mod elements {

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the lowest to the highest. `docs/DESIGN.md` says what each is for.
-const LAYERS: [&str; 17] = [
-    "text", "options", "error", "input", "wire", "tf", "tensor", "schema", "column", "source", "reader",
-    "sink", "convert", "plan", "report", "ffi", "fuzzing",
+const LAYERS: [&str; 19] = [
+    "text", "options", "error", "input", "wire", "tf", "tensor", "schema", "column", "encode", "source",
+    "array", "reader", "sink", "convert", "plan", "report", "ffi", "fuzzing",
 ];
 
 /// Words that must not occur in the code of a layer.

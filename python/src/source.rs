@@ -30,7 +30,6 @@ pub(crate) struct PySource {
     source: Arc<dyn Source>,
     /// The columns it was projected to since.
     columns: Option<Vec<String>>,
-    threads: usize,
 }
 
 impl PySource {
@@ -39,19 +38,17 @@ impl PySource {
         for (key, text) in options::settings(options)? {
             builder = builder.set(key, &text).or_raise(py)?;
         }
-        let threads = match options.get_item("threads")? {
-            Some(threads) => threads.extract()?,
-            None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let builder = builder.with_default_threads(cores);
         let opening = builder.clone();
         let source = wait(py, move || opening.build_source())?.or_raise(py)?;
-        Ok(Self { builder, source, columns: None, threads })
+        Ok(Self { builder, source, columns: None })
     }
 
     /// Reads `take` elements at most, every `step`th after the first `skip`.
     fn batches(&self, py: Python<'_>, skip: u64, step: u64, take: Option<u64>) -> PyResult<Batches> {
         let options = self.builder.read_options().clone().with_selection(selection(skip, step, take));
-        let (source, threads) = (self.source.clone(), self.threads);
+        let (source, threads) = (self.source.clone(), self.builder.threads());
         wait(py, move || Batches::new(source, &options, threads))?.or_raise(py)
     }
 }
@@ -61,7 +58,7 @@ impl PySource {
     fn part(&self, selection: Selection, progress: &Arc<Progress>) -> report::Part {
         let options =
             self.builder.read_options().clone().with_selection(selection).with_progress(progress.clone());
-        report::Part { source: self.source.clone(), options, threads: self.threads }
+        report::Part { source: self.source.clone(), options, threads: self.builder.threads() }
     }
 }
 
@@ -133,7 +130,7 @@ impl PySource {
     fn project(&self, py: Python<'_>, columns: Vec<String>) -> PyResult<Self> {
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
         let source = self.source.project(&names).or_raise(py)?;
-        Ok(Self { builder: self.builder.clone(), source, columns: Some(columns), threads: self.threads })
+        Ok(Self { builder: self.builder.clone(), source, columns: Some(columns) })
     }
 
     /// The number of elements, read as far as it must be.
@@ -193,8 +190,7 @@ impl PySource {
             .with_source(self.source.clone())
             .with_read_options(read)
             .with_sink(sink)
-            .with_resume(resume)
-            .with_threads(self.threads);
+            .with_resume(resume);
         write::run(py, conversion, &progress, &report, output, watch)
     }
 

@@ -88,7 +88,7 @@ impl PyTask {
         threads: usize,
     ) -> PyResult<String> {
         let folder = PathBuf::from(options::path_or_text(folder)?);
-        let mut sink = SinkOptions::new();
+        let mut sink = SinkOptions::new().with_threads(threads);
         for (key, text) in options::settings(options)? {
             sink = sink.set(key, &text).or_raise(py)?;
         }
@@ -96,7 +96,7 @@ impl PyTask {
         let mut read = ReadOptions::default();
         (read.progress, read.report) = (progress.clone(), report);
         let task = self.0.clone();
-        let job = move || task.write_with(&folder, &sink, &read, threads);
+        let job = move || task.write_with(&folder, &sink, &read);
         let part = wait_and_watch(py, job, || Ok(()), || progress.stop())?.or_raise(py)?;
         Ok(part.to_json().to_string())
     }

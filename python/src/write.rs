@@ -60,7 +60,7 @@ pub(crate) fn run(
 ) -> PyResult<Summary> {
     let job = move || match output {
         Some(path) => conversion.write(path),
-        None => conversion.dry_run(),
+        None => conversion.dry_run(None),
     };
     let tick = || match watch {
         Some(watch) => watch.call1((progress.bytes(), progress.total_bytes(), progress.rows())).map(drop),

@@ -1,16 +1,12 @@
 //! Builders: rows in, Arrow arrays out.
 
-#[cfg(feature = "ndarray")]
-pub(crate) mod array;
 pub(crate) mod assemble;
 pub(crate) mod component;
 mod dense;
 pub(crate) mod element;
 pub(crate) mod elwc;
-pub(crate) mod encode;
 mod encoded;
 pub(crate) mod event;
-pub(crate) mod example;
 pub(crate) mod feature;
 mod image;
 mod leaf;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::convert;
 use super::folder::{FolderOptions, convert_to_folder, format_of_parts};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::Phrase;
+use crate::options::{OutputKind, Phrase};
 use crate::reader::ReaderBuilder;
 use crate::sink::{Format, OutputCompression, SinkOptions, open_sink};
 use crate::source::{ReadOptions, Source};
@@ -55,9 +55,10 @@ pub struct Converted {
 }
 
 impl Conversion {
-    /// Converts what `builder` reads, with as many threads as there are cores.
+    /// Converts what `builder` reads, with [its threads](ReaderBuilder::with_threads) or, where it was not
+    /// told of any, as many as there are cores. The output does not depend on them.
     pub fn new(builder: ReaderBuilder) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = builder.threads_or_cores();
         Self { builder, source: None, read: None, sink: SinkOptions::new(), resume: false, threads }
     }
 
@@ -85,18 +86,36 @@ impl Conversion {
         self
     }
 
-    /// Threads that read, decode and encode. Default: one a core. The output does not depend on it.
-    pub fn with_threads(mut self, threads: usize) -> Self {
-        self.threads = threads.max(1);
-        self
-    }
-
-    /// Reads and converts everything, and writes nothing.
+    /// Refuses what can be refused before anything is read or written: an output that is there, or that
+    /// is of no known format, and options that it does not heed. None is an output that is not written.
     ///
     /// # Errors
-    /// The input cannot be read or is damaged.
-    pub fn dry_run(&self) -> Result<Converted> {
-        let source = self.source(None)?;
+    /// It says why.
+    pub fn check(&self, output: Option<&Path>) -> Result<()> {
+        let Some(output) = output else { return self.sink.check(self.output_kind(None)?) };
+        let parts = self.part_extension(output)?;
+        self.sink.check(self.output_kind(Some(output))?)?;
+        if output == Path::new("-") {
+            return match self.sink.overwrite {
+                true => Err(nothing_to_replace()),
+                false => Ok(()),
+            };
+        }
+        // A folder may be gone on with, and shards have names of their own.
+        match parts.is_some() || self.sink.shards.is_some() {
+            true => Ok(()),
+            false => refuse_present(output, &self.sink),
+        }
+    }
+
+    /// Reads and converts everything, and writes nothing: as it would be for `output`, if one is named.
+    ///
+    /// # Errors
+    /// The input cannot be read or is damaged, or an option is not for this output.
+    pub fn dry_run(&self, output: Option<&Path>) -> Result<Converted> {
+        let kind = self.output_kind(output)?;
+        self.sink.check(kind)?;
+        let source = self.source(kind)?;
         let summary = convert(&source, None, self.read_options(), self.threads)?;
         Ok(Converted::file(summary.rows, 0, summary.elapsed, source))
     }
@@ -113,20 +132,30 @@ impl Conversion {
     /// already or cannot be written.
     pub fn write(&self, output: impl AsRef<Path>) -> Result<Converted> {
         let output = output.as_ref();
+        self.check(Some(output))?;
         match self.part_extension(output)? {
             Some(extension) => self.write_folder(output, extension),
             None => self.write_file(output),
         }
     }
 
-    fn source(&self, output: Option<Format>) -> Result<Arc<dyn Source>> {
-        let source = match (&self.source, output) {
-            (Some(source), _) => source.clone(),
-            (None, Some(format)) => self.builder.clone().for_output(format.kind()).build_source()?,
-            (None, None) => self.builder.build_source()?,
+    /// What the output is to options. Part files are Parquet unless something says otherwise.
+    fn output_kind(&self, output: Option<&Path>) -> Result<OutputKind> {
+        let is_parts = |output: &Path| named_format(output).is_none() && is_folder(output);
+        Ok(match (self.sink.format, output) {
+            (Some(format), _) => format.kind(),
+            (None, Some(output)) if is_parts(output) => OutputKind::Parquet,
+            (None, Some(output)) => Format::from_path(output)?.kind(),
+            (None, None) => OutputKind::Batches,
+        })
+    }
+
+    fn source(&self, output: OutputKind) -> Result<Arc<dyn Source>> {
+        let source = match &self.source {
+            Some(source) => source.clone(),
+            None => self.builder.clone().for_output(output).build_source()?,
         };
-        let bytes: Option<u64> = source.partitions().iter().map(|partition| partition.bytes).sum();
-        self.read_options().progress.set_total_bytes(bytes);
+        self.read_options().progress.set_total_bytes(source.as_ref());
         Ok(source)
     }
 
@@ -135,13 +164,7 @@ impl Conversion {
     }
 
     fn write_file(&self, output: &Path) -> Result<Converted> {
-        // Before anything is read.
-        let format = self.sink.format.map_or_else(|| Format::from_path(output), Ok)?;
-        // Shards have names of their own.
-        if self.sink.shards.is_none() && output != Path::new("-") {
-            refuse_present(output, &self.sink)?;
-        }
-        let source = self.source(Some(format))?;
+        let source = self.source(self.output_kind(Some(output))?)?;
         let options = self.sink.clone().with_threads(self.threads);
         let sink = open_sink(output, &source.schema(), &options)?;
         let summary = convert(&source, Some(sink), self.read_options(), self.threads)?;
@@ -149,39 +172,28 @@ impl Conversion {
     }
 
     fn write_folder(&self, folder: &Path, extension: String) -> Result<Converted> {
-        let source = self.builder.cut(self.source(Some(format_of_parts(&extension)?))?)?;
+        let source = self.builder.cut(self.source(format_of_parts(&extension)?.kind())?)?;
         let options = FolderOptions {
             extension,
             sink: self.sink.clone().with_threads(self.threads),
             resume: self.resume,
-            threads: self.threads,
             settings: self.builder.settings(),
         };
-        let summary = convert_to_folder(&source, folder, self.read_options(), &options);
-        let summary = summary.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists | ErrorKind::Config => error,
-            _ if error.hint().is_some() => error,
-            _ => {
-                error.with_hint(Phrase::new("parts that are whole stay, and {resume=true} makes the others"))
+        convert_to_folder(&source, folder, self.read_options(), &options).map_err(|error| {
+            let is_told = matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Config);
+            match is_told || error.hint().is_some() {
+                true => error,
+                false => error
+                    .with_hint(Phrase::new("parts that are whole stay, and {resume=true} makes the others")),
             }
-        })?;
-        Ok(Converted {
-            rows: summary.rows,
-            bytes_written: summary.bytes,
-            parts: Some(summary.parts),
-            kept: summary.kept,
-            elapsed: summary.elapsed,
-            source,
         })
     }
 
     /// The extension of the part files, if `output` is to be a folder of them.
     fn part_extension(&self, output: &Path) -> Result<Option<String>> {
-        let named = named_format(output);
-        let slash = output.to_string_lossy().ends_with(['/', MAIN_SEPARATOR]);
         // These are folders by themselves.
-        let is_folder = matches!(self.sink.format.or(named), Some(Format::Npyd | Format::Saved));
-        if is_folder || !slash && !output.is_dir() {
+        let format = self.sink.format.or(named_format(output));
+        if matches!(format, Some(Format::Npyd | Format::Saved)) || !is_folder(output) {
             let cut = self.builder.task_bytes().is_some();
             if self.read_options().part_rows.is_some() || self.resume || cut {
                 let what = Phrase::new("{rows_per_file}, {task_bytes} and {resume} are for an output folder");
@@ -200,6 +212,11 @@ fn named_format(folder: &Path) -> Option<Format> {
     Format::from_path(folder).ok().filter(|_| folder != Path::new("-"))
 }
 
+/// Whether part files are to be written into `output`, unless its format is a folder by itself.
+fn is_folder(output: &Path) -> bool {
+    output.to_string_lossy().ends_with(['/', MAIN_SEPARATOR]) || output.is_dir()
+}
+
 /// The extension of part files in `folder`.
 pub(crate) fn extension_of_parts(folder: &Path, sink: &SinkOptions) -> String {
     let gzip = matches!(sink.compression, Some(OutputCompression::Gzip(_)));
@@ -209,6 +226,12 @@ pub(crate) fn extension_of_parts(folder: &Path, sink: &SinkOptions) -> String {
         (None, Some(_)) => folder.extension().unwrap_or_default().to_string_lossy().into_owned(),
         (None, None) => Format::Parquet.extension().to_owned(),
     }
+}
+
+/// What is said of an output that is not there to be replaced.
+fn nothing_to_replace() -> Error {
+    let what = "{overwrite=true} is for files and folders; what is written goes to standard output";
+    Error::config(Phrase::new(what)).with_hint(Phrase::new("leave {overwrite} out, or name a file"))
 }
 
 /// Refuses an output that is there, unless it may be replaced.

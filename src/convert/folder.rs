@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Map, Value};
 
+use super::Converted;
 use super::manifest::{self, DONE, Found, KEPT_FAILURES, MANIFEST, PROGRESS, Part, Plan, Progress, TASKS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{FileKind, Place, Stat};
@@ -24,37 +25,17 @@ use crate::source::report::Report;
 use crate::source::{ReadOptions, Selection, Source};
 
 /// How a folder of part files is written.
-#[derive(Debug, Clone)]
-pub struct FolderOptions {
+#[derive(Debug)]
+pub(super) struct FolderOptions {
     /// The extension of the parts, which names their format: `parquet`, `arrow` ….
-    pub extension: String,
-    /// How each part is written. `overwrite` is about the folder: whether a conversion in it is
-    /// begun again.
-    pub sink: SinkOptions,
+    pub(super) extension: String,
+    /// How each part is written, and with how many threads. `overwrite` is about the folder: whether a
+    /// conversion in it is begun again.
+    pub(super) sink: SinkOptions,
     /// Whether a conversion that was begun in the folder is gone on with.
-    pub resume: bool,
-    /// Threads that read, decode and encode.
-    pub threads: usize,
-    /// What else the parts depend on, by name, such as
-    /// [`ReaderBuilder::settings`](crate::ReaderBuilder::settings): a resumed run must have the
-    /// same.
-    pub settings: Map<String, Value>,
-}
-
-/// What a conversion to a folder did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FolderSummary {
-    /// Rows in all parts.
-    pub rows: u64,
-    /// Bytes of all parts.
-    pub bytes: u64,
-    /// Parts.
-    pub parts: usize,
-    /// Parts that an earlier run had made.
-    pub kept: usize,
-    /// How long it took.
-    pub elapsed: Duration,
+    pub(super) resume: bool,
+    /// What else the parts depend on, by name: a resumed run must have the same.
+    pub(super) settings: Map<String, Value>,
 }
 
 /// Reads all of `source` and writes it to part files in `folder`: one for each partition, or for
@@ -67,12 +48,12 @@ pub struct FolderSummary {
 /// # Errors
 /// The source cannot be read or is damaged, a part cannot be written, the folder holds something
 /// else, or `resume` is set and input or options are not what they were. Parts that are whole stay.
-pub fn convert_to_folder(
+pub(super) fn convert_to_folder(
     source: &Arc<dyn Source>,
     folder: &Path,
     read: &ReadOptions,
     options: &FolderOptions,
-) -> Result<FolderSummary> {
+) -> Result<Converted> {
     let start = Instant::now();
     let place = options.sink.place(folder)?;
     let job = Job::new(source, &place, read, options)?;
@@ -98,12 +79,13 @@ pub fn convert_to_folder(
     }
     drop(progress);
     manifest::finish(&place, &job.plan, &parts)?;
-    Ok(FolderSummary {
+    Ok(Converted {
         rows: parts.iter().map(|p| p.rows).sum(),
-        bytes: parts.iter().map(|p| p.bytes).sum(),
-        parts: parts.len(),
+        bytes_written: parts.iter().map(|p| p.bytes).sum(),
+        parts: Some(parts.len()),
         kept,
         elapsed: start.elapsed(),
+        source: source.clone(),
     })
 }
 
@@ -213,8 +195,8 @@ impl<'a> Job<'a> {
     fn by_partition(&self, whole: Vec<Part>, progress: &Mutex<Progress>) -> Result<Vec<Part>> {
         let made = |index| whole.iter().any(|part| part.index == index);
         let left: Vec<usize> = (0..self.source.partitions().len()).filter(|index| !made(*index)).collect();
-        let workers = self.options.threads.clamp(1, left.len().max(1));
-        let threads = (self.options.threads / workers).max(1);
+        let workers = self.options.sink.threads.clamp(1, left.len().max(1));
+        let threads = (self.options.sink.threads / workers).max(1);
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
         let done: Mutex<Vec<(usize, Result<Part>)>> = Mutex::default();
@@ -272,7 +254,7 @@ impl<'a> Job<'a> {
             shard,
             take: take.map(|take| take.saturating_sub(elements)),
         };
-        let threads = self.options.threads;
+        let threads = self.options.sink.threads;
         let mut report = Arc::new(Report::new(KEPT_FAILURES));
         let read = ReadOptions { report: report.clone(), selection, ..self.read.clone() };
         let mut batches = Batches::new(self.source.clone(), &read, threads)?;
@@ -342,7 +324,7 @@ pub(crate) fn check_parts(source: &dyn Source, read: &ReadOptions, sink: &SinkOp
             Err(Error::config("rows cannot be chosen where each partition makes a part")
                 .with_hint(Phrase::new("pass {rows_per_file} N with {take}, {skip} or {shard}")))
         }
-        Some(_) if !source.cuts_parts() => {
+        Some(_) if !source.units_are().cut_by_parts => {
             Err(Error::unsupported(format!("parts of so many rows of {}", source.kind()))
                 .with_hint(Phrase::new("leave {rows_per_file} out")))
         }

@@ -16,12 +16,12 @@ use crate::tensor::extension::{
     EXTENSION_METADATA, EXTENSION_NAME, FixedShapeTensor, VariableShapeTensor, item,
 };
 use crate::tf::dtype::DType;
-use crate::tf::features::info::DatasetInfo;
-use crate::tf::features::{Feature, split as splits};
 use crate::tf::shape::Shape;
 use crate::tf::snapshot::{DistributedMetadata, Metadata};
 use crate::tf::spec::ElementSpec;
 use crate::tf::tensor_proto::{Data, Tensor};
+use crate::tf::tfds::info::DatasetInfo;
+use crate::tf::tfds::{Feature, split as splits};
 use crate::tf::variant::{self as variants, Value};
 use crate::tf::{encode, graph_def as graphs, structured_value};
 #[cfg(feature = "image")]
@@ -320,7 +320,7 @@ pub fn extension(data: &[u8]) {
     }
     #[cfg(feature = "ndarray")]
     {
-        use crate::tensor::column::TensorColumn;
+        use crate::array::column::TensorColumn;
         const ROWS: usize = 2;
         let array = arrow::array::new_null_array(field.data_type(), ROWS);
         let Ok(column) = TensorColumn::try_new(&field, &*array) else { return };

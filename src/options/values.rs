@@ -35,6 +35,7 @@ macro_rules! words {
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+        #[non_exhaustive]
         pub enum $name {
             $($(#[$doc])* $value,)*
         }
@@ -80,7 +81,6 @@ pub(crate) fn listed<S: AsRef<str>>(words: &[S], and: &str) -> String {
 
 words! {
     /// What the records of a TFRecord file are.
-    #[non_exhaustive]
     RecordKind of "record" {
         /// `tf.train.Example` or `SequenceExample`: the latter if one of the records read for
         /// inference has feature lists.
@@ -124,7 +124,6 @@ words! {
 
 words! {
     /// How tensors of a known shape (and of a known rank) are stored.
-    #[non_exhaustive]
     TensorLayout of "tensor_layout" {
         /// The canonical extension types over flat lists.
         #[default]
@@ -138,7 +137,6 @@ words! {
 
 words! {
     /// How bool tensors are stored. Scalar bool components are always Boolean.
-    #[non_exhaustive]
     BoolStorage of "bool" {
         /// Arrow Boolean, one bit a value.
         #[default]
@@ -150,7 +148,6 @@ words! {
 
 words! {
     /// Which encodings and types a Parquet file may use.
-    #[non_exhaustive]
     ParquetEncodings of "parquet_encodings" {
         /// What every mainstream reader of the last three years opens: plain values and dictionaries;
         /// TensorFlow's `half` as Float32, which holds every one of its values.
@@ -164,7 +161,6 @@ words! {
 
 words! {
     /// How bfloat16 and float8 values are stored.
-    #[non_exhaustive]
     BFloat16Storage of "bfloat16" {
         /// Widened to Float32, which is exact.
         #[default]
@@ -176,7 +172,6 @@ words! {
 
 words! {
     /// Whether structures are flattened to columns named by path, or kept as Arrow structs.
-    #[non_exhaustive]
     Structure of "structure" {
         /// One column a component, named by its path.
         #[default]

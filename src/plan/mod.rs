@@ -47,7 +47,7 @@ const MAX_TASKS: u64 = 100_000_000;
 /// let mut parts = Vec::new();
 /// for task in plan.tasks() {
 ///     let task = tfarrow::Task::from_json(&task.to_json())?;
-///     parts.push(task.write(out.path(), &SinkOptions::new(), 1)?);
+///     parts.push(task.write(out.path(), &SinkOptions::new())?);
 /// }
 /// assert_eq!(commit(out.path(), &plan, Some(&parts))?.rows, 1797);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -101,7 +101,7 @@ impl Plan {
         let task_bytes = builder.task_bytes().unwrap_or(DEFAULT_TASK_BYTES);
         let planned = source.planned(Some(task_bytes).filter(|_| part_rows.is_none()))?;
         let Planned { learnt, parts } = planned.ok_or_else(|| not_planned(&*source))?;
-        if part_rows.is_some() && !source.cuts_parts() {
+        if part_rows.is_some() && !source.units_are().cut_by_parts {
             crate::convert::folder::check_parts(&*source, builder.read_options(), &Default::default())?;
         }
         if let Some(input) =
@@ -119,8 +119,12 @@ impl Plan {
             }
             _ => None,
         };
-        let count =
-            share::Count { builder: &own, learnt: &learnt, folder: &folder, varies: source.rows_vary() };
+        let count = share::Count {
+            builder: &own,
+            learnt: &learnt,
+            folder: &folder,
+            varies: source.units_are().varying,
+        };
         let shares = share::shares(&parts, builder.read_options(), &count)?;
         // As the list in a manifest reads, piece by piece: there may be a hundred thousand.
         let mut described = "[".to_owned();

@@ -140,26 +140,21 @@ impl Task {
     /// often and wherever that is done. What is there of it already is kept.
     ///
     /// The part becomes one of a dataset when it is [committed](super::commit). The options are those of
-    /// any output; with `overwrite`, what another plan left in the folder is replaced.
+    /// any output; with `overwrite`, what another plan left in the folder is replaced. Their
+    /// [threads](SinkOptions::with_threads) read and decode, too.
     ///
     /// # Errors
     /// An input is not what it was when it was planned or is damaged, the folder holds something else, or
     /// the part cannot be written.
-    pub fn write(&self, folder: impl AsRef<Path>, options: &SinkOptions, threads: usize) -> Result<TaskPart> {
-        self.write_with(folder.as_ref(), options, self.head.builder.read_options(), threads)
+    pub fn write(&self, folder: impl AsRef<Path>, options: &SinkOptions) -> Result<TaskPart> {
+        self.write_with(folder.as_ref(), options, self.head.builder.read_options())
     }
 
     /// As [`write`](Self::write), with counters and a report of the caller's.
     ///
     /// # Errors
     /// As there.
-    pub fn write_with(
-        &self,
-        folder: &Path,
-        options: &SinkOptions,
-        read: &ReadOptions,
-        threads: usize,
-    ) -> Result<TaskPart> {
+    pub fn write_with(&self, folder: &Path, options: &SinkOptions, read: &ReadOptions) -> Result<TaskPart> {
         let planned = self.head.builder.read_options();
         let output = Output::new(&self.head, folder, options)?;
         let dialect = read.report.dialect();
@@ -186,12 +181,13 @@ impl Task {
         let report = part;
         let source = self.open()?;
         let own = ReadOptions { report: report.clone(), progress: read.progress.clone(), ..planned.clone() };
-        let mut sink_options = options.clone().with_overwrite(true).with_threads(threads);
+        own.progress.set_total_bytes(source.as_ref());
+        let mut sink_options = options.clone().with_overwrite(true);
         let witness: Arc<Witness> = Arc::default();
         sink_options.witness = Some(witness.clone());
         let mut sink = open_part(&folder.place().join(&name), &self.head.schema, &sink_options)?;
         let mut rows = 0;
-        let batches = Batches::new(source.clone(), &self.read_options(&own), threads)?;
+        let batches = Batches::new(source.clone(), &self.read_options(&own), options.threads)?;
         for batch in batches {
             let batch = batch?;
             rows += batch.num_rows() as u64;

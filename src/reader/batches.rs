@@ -83,11 +83,12 @@ impl Batches {
         options: &ReadOptions,
         threads: usize,
     ) -> Result<Self> {
-        let varies = source.rows_vary();
+        let units = source.units_are();
+        let varies = units.varying;
         let mut unit_options = options.clone();
         let selected = varies.then(|| RowSelection::new(std::mem::take(&mut unit_options.selection)));
         // Rows are counted across partitions to select them and to end parts, so that then one follows another.
-        let apart = source.reading_is_heavy()
+        let apart = units.heavy
             && unit_options.selection == Selection::default()
             && unit_options.part_rows.is_none()
             && partitions.len() > 1;

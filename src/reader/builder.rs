@@ -44,7 +44,7 @@ pub struct ReaderBuilder {
     pub(super) read: ReadOptions,
     /// Bytes of a file from which it is cut.
     pub(super) task_bytes: Option<u64>,
-    threads: usize,
+    threads: Option<usize>,
 }
 
 impl ReaderBuilder {
@@ -80,7 +80,7 @@ impl ReaderBuilder {
 
     pub(super) fn of(inputs: Names) -> Self {
         let (open, read) = (OpenOptions::default(), ReadOptions::default());
-        Self { inputs, made: None, open, read, task_bytes: None, threads: 1 }
+        Self { inputs, made: None, open, read, task_bytes: None, threads: None }
     }
 
     /// Reads names that begin with `scheme://` from `store`, which is given what stands behind that.
@@ -414,7 +414,7 @@ impl ReaderBuilder {
         if !self.open.given.has("tensorflow_threads") {
             self.open.tensorflow_threads = u8::try_from(threads).unwrap_or(u8::MAX);
         }
-        self.threads = threads;
+        self.threads = Some(threads);
         self
     }
 
@@ -422,14 +422,20 @@ impl ReaderBuilder {
     /// that has no use for threads does not refuse them.
     #[must_use]
     pub fn with_default_threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.threads.get_or_insert(threads);
         self
     }
 
     /// Threads that read and decode.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.threads
+        self.threads.unwrap_or(1)
+    }
+
+    /// Threads for work that takes as many as there are, unless it was told otherwise.
+    pub(crate) fn threads_or_cores(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.unwrap_or_else(cores)
     }
 
     /// What the rows are read for. Options that such an output does not heed are refused. Default:
@@ -460,8 +466,8 @@ impl ReaderBuilder {
         }
     }
 
-    /// Elements in a part, for [`convert_to_folder`](crate::convert_to_folder). Default: a partition
-    /// is a part.
+    /// Elements in a part file of a [`Conversion`](crate::Conversion) to a folder. Default: a partition is
+    /// a part.
     #[must_use]
     pub fn with_part_rows(mut self, rows: u64) -> Self {
         self.open.given.set("rows_per_file");
@@ -557,7 +563,7 @@ impl ReaderBuilder {
     /// As [`build_source`](Self::build_source).
     pub fn build(&self) -> Result<Reader> {
         let source = self.build_source()?;
-        let batches = Batches::new(source.clone(), &self.read, self.threads)?;
+        let batches = Batches::new(source.clone(), &self.read, self.threads())?;
         Ok(Reader::new(source, batches))
     }
 

@@ -8,11 +8,11 @@ use arrow::error::ArrowError;
 
 use super::rebatch::Rebatch;
 use super::{Batches, ReaderBuilder};
+#[cfg(feature = "ndarray")]
+use crate::array::collect::{ArrayCollector, Arrays};
 use crate::error::Result;
 use crate::input::IntoInputs;
 use crate::source::Source;
-#[cfg(feature = "ndarray")]
-use crate::tensor::collect::{ArrayCollector, Arrays};
 
 /// Reads these inputs: short for [`ReaderBuilder::new`].
 ///

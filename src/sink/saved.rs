@@ -13,7 +13,7 @@ use arrow::datatypes::Schema;
 
 use super::atomic::{AtomicFolder, FolderFile};
 use super::{OutputCompression, Sink, SinkOptions};
-use crate::column::encode::ElementEncoder;
+use crate::encode::element::ElementEncoder;
 use crate::error::{Error, Result};
 use crate::input::{FileKind, Place};
 

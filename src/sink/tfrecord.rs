@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::atomic::{AtomicFile, persist_all, refuse_existing};
 use super::{OutputCompression, Sink, SinkOptions};
-use crate::column::example::ExampleEncoder;
+use crate::encode::example::ExampleEncoder;
 use crate::error::{Error, Result};
 use crate::input::Place;
 use crate::options::Phrase;

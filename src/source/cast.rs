@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::planned::Planned;
 use super::report::Failure;
-use super::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, Verified};
+use super::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, UnitsAre, Verified};
 use crate::error::Result;
 use crate::options::OnError;
 use crate::schema::cast::{Cast, CastPlan};
@@ -65,20 +65,12 @@ impl Source for CastSource {
         self.inner.partitions()
     }
 
-    fn reading_is_heavy(&self) -> bool {
-        self.inner.reading_is_heavy()
-    }
-
-    fn cuts_parts(&self) -> bool {
-        self.inner.cuts_parts()
+    fn units_are(&self) -> UnitsAre {
+        self.inner.units_are()
     }
 
     fn notes(&self) -> &[String] {
         self.inner.notes()
-    }
-
-    fn rows_vary(&self) -> bool {
-        self.inner.rows_vary()
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {

@@ -5,9 +5,6 @@
 //! is downstream works on units and partitions alone, so that one big file uses as many cores as
 //! many small ones, and rows keep their order.
 
-#[cfg(feature = "mmap")]
-pub(crate) mod ipc_map;
-
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -168,7 +165,9 @@ impl Progress {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_total_bytes(&self, bytes: Option<u64>) {
+    /// All of `source` is to be read.
+    pub(crate) fn set_total_bytes(&self, source: &dyn Source) {
+        let bytes: Option<u64> = source.partitions().iter().map(|partition| partition.bytes).sum();
         self.total_bytes.store(bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
@@ -201,7 +200,7 @@ pub struct ReadOptions {
     /// Where records that cannot be read are counted and told of.
     pub report: Arc<Report>,
     /// Of the elements taken, so many make a part: no unit has elements of two, and what a source
-    /// that [cuts parts](Source::cuts_parts) gives of each ends with [`Decoded::EndOfPart`].
+    /// whose units are [cut by parts](UnitsAre::cut_by_parts) gives of each ends with [`Decoded::EndOfPart`].
     pub part_rows: Option<u64>,
 }
 
@@ -278,6 +277,20 @@ pub struct Verified {
     pub looked_into: bool,
 }
 
+/// What is out of the ordinary with the units of a [`Source`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct UnitsAre {
+    /// Cutting them (decompression, say) takes so long that several partitions should be read at a time,
+    /// where there are several.
+    pub heavy: bool,
+    /// Cut where a part ends: they heed [`part_rows`](ReadOptions::part_rows).
+    pub cut_by_parts: bool,
+    /// Of another number of rows than they were cut for, so that batches are put together anew from what
+    /// they give, and rows are selected and counted then.
+    pub varying: bool,
+}
+
 /// A dataset that can be read as record batches.
 pub trait Source: fmt::Debug + Send + Sync {
     /// What kind of input it is, in a few words.
@@ -311,21 +324,9 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Its parts, in the order of their rows.
     fn partitions(&self) -> &[Partition];
 
-    /// Whether reading (decompression, say) takes long enough that several partitions should be
-    /// read at a time, where there are several.
-    fn reading_is_heavy(&self) -> bool {
-        false
-    }
-
-    /// Whether its units heed [`part_rows`](ReadOptions::part_rows).
-    fn cuts_parts(&self) -> bool {
-        false
-    }
-
-    /// Whether a unit gives another number of rows than it was cut for, so that batches are put
-    /// together anew from what units give, and rows are selected and counted then.
-    fn rows_vary(&self) -> bool {
-        false
+    /// What a reader should know of its units. Default: nothing that is out of the ordinary.
+    fn units_are(&self) -> UnitsAre {
+        UnitsAre::default()
     }
 
     /// The same with these columns only, in this order, by the names they have in the schema or, as

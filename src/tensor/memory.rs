@@ -38,7 +38,7 @@ pub(super) fn into_parts<T: Float>(numbers: Vec<Complex<T>>) -> Vec<T> {
 /// Asks the system to back the room that `values` has left with large pages, where that is at least
 /// a few of them: filling it then costs a fault for each 2 MiB rather than for each 4 KiB, which
 /// is most of what copying into fresh memory costs. NumPy does the same.
-pub(super) fn advise_large_pages<T>(values: &mut Vec<T>) {
+pub(crate) fn advise_large_pages<T>(values: &mut Vec<T>) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
         const LARGE: usize = 2 << 20;

@@ -1,18 +1,10 @@
-//! Tensor columns: the canonical extension types, and columns seen as arrays.
+//! Tensors: the canonical extension types, dense columns, and their scalars.
 
 pub(crate) mod dense;
 pub(crate) mod extension;
 pub(crate) mod numpy;
 
 #[cfg(feature = "ndarray")]
-pub(crate) mod collect;
-#[cfg(feature = "ndarray")]
-pub(crate) mod column;
-#[cfg(feature = "ndarray")]
-mod memory;
-#[cfg(all(feature = "mmap", feature = "ndarray"))]
-pub(crate) mod npy_map;
-#[cfg(feature = "ndarray")]
-pub(crate) mod parts;
+pub(crate) mod memory;
 #[cfg(feature = "ndarray")]
 pub(crate) mod scalar;

@@ -134,7 +134,7 @@ complex! {
 }
 
 /// The types as which values of this Arrow type can be viewed, in words for a hint.
-pub(super) fn views_of(values: &DataType, tf_dtype: Option<DType>) -> Option<String> {
+pub(crate) fn views_of(values: &DataType, tf_dtype: Option<DType>) -> Option<String> {
     let plain = match values {
         DataType::Int8 => "i8",
         DataType::Int16 => "i16",

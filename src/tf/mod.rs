@@ -9,7 +9,6 @@ pub(crate) mod elwc;
 pub(crate) mod encode;
 pub(crate) mod event;
 pub(crate) mod example;
-pub(crate) mod features;
 #[cfg(any(test, feature = "tensorflow", feature = "fuzzing"))]
 #[cfg_attr(not(feature = "tensorflow"), allow(dead_code))]
 pub(crate) mod graph_def;
@@ -21,6 +20,7 @@ pub(crate) mod spec;
 pub(crate) mod structured_value;
 pub(crate) mod tensor_proto;
 pub(crate) mod text_proto;
+pub(crate) mod tfds;
 pub(crate) mod unbatch;
 pub(crate) mod variant;
 pub(crate) mod widen;

@@ -17,7 +17,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use tfarrow::options::RecordKind;
-use tfarrow::source::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units};
+use tfarrow::source::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, UnitsAre};
 use tfarrow::{Batches, ElementSpec, ReaderBuilder, Result};
 
 /// Where threads wait for another one to decode at the same time.
@@ -67,12 +67,8 @@ impl Source for Met {
         self.inner.partitions()
     }
 
-    fn rows_vary(&self) -> bool {
-        self.inner.rows_vary()
-    }
-
-    fn reading_is_heavy(&self) -> bool {
-        self.inner.reading_is_heavy()
+    fn units_are(&self) -> UnitsAre {
+        self.inner.units_are()
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {

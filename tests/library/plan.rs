@@ -51,7 +51,10 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn write_all(plan: &Plan, folder: &Path, options: &SinkOptions) -> Result<Vec<TaskPart>> {
-    plan.tasks().iter().map(|task| Task::from_json(&task.to_json())?.write(folder, options, 2)).collect()
+    plan.tasks()
+        .iter()
+        .map(|task| Task::from_json(&task.to_json())?.write(folder, &options.clone().with_threads(2)))
+        .collect()
 }
 
 /// The files that tasks make, and those of one machine.
@@ -258,7 +261,7 @@ fn an_input_that_changed_is_refused_by_name() {
     std::fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
     for error in [
         plan.tasks()[0].batches(1).unwrap_err(),
-        plan.tasks()[0].write(&out, &SinkOptions::new(), 1).unwrap_err(),
+        plan.tasks()[0].write(&out, &SinkOptions::new()).unwrap_err(),
     ] {
         let text = error.to_string();
         assert!(text.contains("changed since it was planned") && text.contains("x.tfrecord"), "{text}");
@@ -284,13 +287,13 @@ fn missing_and_foreign_parts_are_refused() {
     let otherwise = write_all(&plan, &dir.path("otherwise"), &zstd).unwrap();
     let mixed = [parts[0].clone(), otherwise[1].clone()];
     assert!(commit(&out, &plan, Some(&mixed)).unwrap_err().to_string().contains("another way"));
-    let error = plan.tasks()[0].write(&out, &zstd, 1).unwrap_err();
+    let error = plan.tasks()[0].write(&out, &zstd).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
     assert!(!out.join("_manifest.json").exists());
     // A part that is gone is missing, whatever is said of it.
     std::fs::remove_file(out.join(parts[1].name())).unwrap();
     assert!(commit(&out, &plan, Some(&parts)).unwrap_err().to_string().contains("missing"));
-    let again = plan.tasks()[1].write(&out, &options, 1).unwrap();
+    let again = plan.tasks()[1].write(&out, &options).unwrap();
     assert_eq!(again, parts[1]);
     assert_eq!(commit(&out, &plan, None).unwrap().rows, 1797);
     // Once more, by a driver that does not know.
@@ -299,7 +302,7 @@ fn missing_and_foreign_parts_are_refused() {
     assert!(commit(&out, &plan, Some(&foreign)).is_err());
     // A straggler changes nothing.
     let before = files(&out);
-    assert_eq!(plan.tasks()[0].write(&out, &options, 1).unwrap(), parts[0]);
+    assert_eq!(plan.tasks()[0].write(&out, &options).unwrap(), parts[0]);
     assert_eq!(files(&out), before);
 }
 
@@ -309,7 +312,7 @@ fn an_output_that_holds_something_else_is_refused() {
     let (out, plan) = (dir.path("out"), Plan::new(&digits()).unwrap());
     let (options, overwrite) = (SinkOptions::new(), SinkOptions::new().with_overwrite(true));
     let refused = |plan: &Plan| {
-        let error = plan.tasks()[1].write(&out, &SinkOptions::new(), 1).unwrap_err();
+        let error = plan.tasks()[1].write(&out, &SinkOptions::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
         assert!(error.hint().is_some());
     };
@@ -347,9 +350,7 @@ fn tasks_done_at_once_and_twice_make_one_dataset() {
             std::thread::spawn(move || {
                 let tasks = plan.tasks();
                 (0..tasks.len())
-                    .map(|n| {
-                        tasks[(n + thread * 2) % tasks.len()].write(&out, &SinkOptions::new(), 1).unwrap()
-                    })
+                    .map(|n| tasks[(n + thread * 2) % tasks.len()].write(&out, &SinkOptions::new()).unwrap())
                     .collect::<Vec<_>>()
             })
         })

@@ -90,6 +90,7 @@ impl Profile {
     pub fn of(source: &Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Self> {
         let found = Arc::new(Report::new(LISTED));
         let options = ReadOptions { report: found.clone(), ..options.clone() };
+        options.progress.set_total_bytes(source.as_ref());
         let batches = Batches::new(source.clone(), &options, threads)?;
         let mut profile = Self::of_batches(&source.schema(), batches, threads)?;
         profile.description = Some(Description::of(source.as_ref()));

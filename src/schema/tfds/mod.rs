@@ -23,9 +23,9 @@ use super::{FeaturePlan, Projection, is_under, schema_of, unknown_column};
 use crate::error::{Error, Result};
 use crate::options::{Phrase, Structure};
 use crate::tf::dtype::DType;
-use crate::tf::features::{Feature, FeatureKind};
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
+use crate::tf::tfds::{Feature, FeatureKind};
 
 /// Field metadata key: the class of the TFDS feature.
 const TFDS_FEATURE: &str = "tfds.feature";

@@ -16,9 +16,9 @@ use crate::schema::mapping::{self, MappingOptions, with_metadata};
 use crate::tensor::extension::CLASS_NAMES;
 use crate::tensor::extension::item;
 use crate::tf::dtype::DType;
-use crate::tf::features::{Feature, FeatureKind, TensorEncoding};
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
+use crate::tf::tfds::{Feature, FeatureKind, TensorEncoding};
 
 /// Collects the wire columns of the features that are planned with it.
 pub(super) struct Planner<'a> {

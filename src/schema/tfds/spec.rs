@@ -2,9 +2,9 @@
 
 use super::{EPISODE_INDEX, STEP_INDEX};
 use crate::tf::dtype::DType;
-use crate::tf::features::{Feature, FeatureKind};
 use crate::tf::shape::Shape;
 use crate::tf::spec::ElementSpec;
+use crate::tf::tfds::{Feature, FeatureKind};
 
 /// The element spec that TensorFlow would give the feature.
 pub(super) fn spec_of(feature: &Feature, decode_images: bool) -> ElementSpec {

@@ -12,7 +12,7 @@ use crate::source::options::OpenOptions;
 use crate::source::planned::{Features, Learnt, Planned, RecordsOf};
 use crate::source::report::Failure;
 use crate::source::{
-    Cardinality, Partition, ReadOptions, Source, Units, Verified, features, verify_by_reading,
+    Cardinality, Partition, ReadOptions, Source, Units, UnitsAre, Verified, features, verify_by_reading,
 };
 use crate::tf::spec::ElementSpec;
 
@@ -131,16 +131,8 @@ impl Source for RecordSource {
         &self.files.partitions
     }
 
-    fn reading_is_heavy(&self) -> bool {
-        self.files.compressed
-    }
-
-    fn rows_vary(&self) -> bool {
-        self.rows_vary
-    }
-
-    fn cuts_parts(&self) -> bool {
-        !self.rows_vary
+    fn units_are(&self) -> UnitsAre {
+        UnitsAre { heavy: self.files.compressed, cut_by_parts: !self.rows_vary, varying: self.rows_vary }
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {

@@ -23,7 +23,7 @@ use super::blocks::BufferPool;
 use super::options::OpenOptions;
 use super::planned::{Learnt, Planned, PlannedPart};
 use super::report::Failure;
-use super::{Cardinality, InputFile, Partition, Progress, ReadOptions, Source, Units, Verified};
+use super::{Cardinality, InputFile, Partition, Progress, ReadOptions, Source, Units, UnitsAre, Verified};
 use crate::column::element::ElementBuilder;
 use crate::error::{Error, Result};
 use crate::input::Place;
@@ -424,12 +424,8 @@ impl Source for SavedSource {
         &self.partitions
     }
 
-    fn reading_is_heavy(&self) -> bool {
-        self.compressed
-    }
-
-    fn cuts_parts(&self) -> bool {
-        true
+    fn units_are(&self) -> UnitsAre {
+        UnitsAre { heavy: self.compressed, cut_by_parts: true, varying: false }
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {

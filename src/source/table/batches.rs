@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use super::columns::TablePlan;
 use crate::error::{Error, Result};
 use crate::source::options::OpenOptions;
-use crate::source::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units};
+use crate::source::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, UnitsAre};
 use crate::tf::spec::ElementSpec;
 
 type BoxedReader = Box<dyn RecordBatchReader + Send>;
@@ -74,9 +74,8 @@ impl Source for ArrowSource {
         &self.partitions
     }
 
-    /// Batches have the rows that the caller gave them.
-    fn rows_vary(&self) -> bool {
-        true
+    fn units_are(&self) -> UnitsAre {
+        UnitsAre { varying: true, ..UnitsAre::default() }
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {

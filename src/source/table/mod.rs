@@ -32,6 +32,7 @@ use super::options::OpenOptions;
 use super::planned::{Learnt, Planned, PlannedPart};
 use super::{
     Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units,
+    UnitsAre,
 };
 use crate::error::{Error, Result};
 use crate::input::{Input, side_by_side};
@@ -279,9 +280,8 @@ impl Source for TableSource {
         &self.partitions
     }
 
-    /// Parts have the rows that the writer gave them.
-    fn rows_vary(&self) -> bool {
-        true
+    fn units_are(&self) -> UnitsAre {
+        UnitsAre { varying: true, ..UnitsAre::default() }
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {

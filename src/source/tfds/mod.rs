@@ -17,7 +17,7 @@ use self::decoder::TfdsDecoder;
 use super::options::OpenOptions;
 use super::planned::{Learnt, LearntTfds, Planned};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, planned, sample};
-use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units};
+use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units, UnitsAre};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Place, Stat};
 use crate::options::{InferRecords, OnError, Phrase};
@@ -25,10 +25,10 @@ use crate::schema::feature::FeatureSpec;
 use crate::schema::infer::{Inference, Lists};
 use crate::schema::is_under;
 use crate::schema::tfds::{ADDED, TfdsOptions, TfdsPlan};
-use crate::tf::features::info::{DatasetInfo, FileFormat, SplitInfo};
-use crate::tf::features::split::{self, Slice};
-use crate::tf::features::{Feature, FeatureKind, TensorEncoding};
 use crate::tf::spec::ElementSpec;
+use crate::tf::tfds::info::{DatasetInfo, FileFormat, SplitInfo};
+use crate::tf::tfds::split::{self, Slice};
+use crate::tf::tfds::{Feature, FeatureKind, TensorEncoding};
 
 pub(crate) use folder::find;
 
@@ -530,17 +530,10 @@ impl Source for TfdsSource {
         &self.partitions
     }
 
-    fn reading_is_heavy(&self) -> bool {
-        self.heavy
-    }
-
-    fn rows_vary(&self) -> bool {
-        self.plan.plan.explode.is_some()
-    }
-
-    /// Steps are counted after they were cut.
-    fn cuts_parts(&self) -> bool {
-        self.plan.plan.explode.is_none()
+    fn units_are(&self) -> UnitsAre {
+        // Steps are counted after they were cut.
+        let varying = self.plan.plan.explode.is_some();
+        UnitsAre { heavy: self.heavy, cut_by_parts: !varying, varying }
     }
 
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>> {
@@ -553,7 +546,7 @@ impl Source for TfdsSource {
         if let Some(listed) = &self.no_split {
             return Err(no_split(listed));
         }
-        let (rows_vary, most) = (self.rows_vary(), self.shared.max_record_bytes);
+        let (rows_vary, most) = (self.units_are().varying, self.shared.max_record_bytes);
         let parts = planned(&self.pieces, &self.partitions, part_bytes, most, rows_vary)?;
         Ok(Some(Planned { learnt: Learnt::Tfds(self.learnt.clone()), parts }))
     }

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tfarrow::input::is_url;
 use tfarrow::options::OutputKind;
 use tfarrow::report::{Description, json_to_text, printable, rows_to_text};
-use tfarrow::sink::{open_sink, remove_partial_outputs};
+use tfarrow::sink::remove_partial_outputs;
 use tfarrow::source::{Progress, Report, Source};
-use tfarrow::{Error, ErrorKind, Result, convert};
+use tfarrow::{Conversion, Converted, Error, ErrorKind, Result};
 
 use crate::program::args::{Command, Convert, Count, Head, Show};
 use crate::program::damage::{self, Outcome};
-use crate::program::folder;
 use crate::program::plan;
 use crate::program::progress::Bar;
 use crate::program::report;
@@ -43,39 +41,46 @@ pub(crate) fn run(command: Command) -> Result<Outcome> {
 
 fn run_convert(args: &Convert) -> Result<Outcome> {
     let progress: Arc<Progress> = Arc::default();
-    let options = plan::sink(&args.input, args.output.as_deref())?;
-    let builder =
-        plan::reader(&args.input, plan::output_kind(args, &options)?)?.with_progress(progress.clone());
-    let threads = builder.threads();
-    let options = options.with_threads(threads);
+    let output = args.output.as_deref();
+    let builder = plan::reader(&args.input, OutputKind::Batches)?.with_progress(progress.clone());
+    let conversion = |builder| -> Result<Conversion> {
+        let conversion = Conversion::new(builder).with_sink(plan::sink(&args.input, output)?);
+        Ok(conversion.with_resume(args.input.has("resume")))
+    };
+    conversion(builder.clone())?.check(output.filter(|_| !args.dry_run))?;
     let report = damage::report(args.report.as_deref(), args.input.has("overwrite"))?;
     let builder = builder.with_report(report.clone());
-    let output = if args.dry_run { None } else { args.output.as_deref() };
-    if let Some(path) = output {
-        if let Some(extension) = folder::extension(path, args)? {
-            return folder::convert(path, extension, args, builder, options, &progress);
-        }
-        check_output(path, args)?;
-    }
+    let conversion = conversion(builder.clone())?;
     on_interrupt()?;
-    let source = builder.build_source()?;
-    let sink = output.map(|path| open_sink(path, &source.schema(), &options)).transpose()?;
-    let bytes: Option<u64> = source.partitions().iter().map(|p| p.bytes).sum();
-    let bar = Bar::start(args.progress, progress.clone(), bytes);
-    let summary = convert(&source, sink, builder.read_options(), threads);
+    let bar = Bar::start(args.progress, progress.clone());
+    let converted = match output {
+        Some(output) if !args.dry_run => conversion.write(output),
+        _ => conversion.dry_run(output),
+    };
     bar.finish();
     // What was found until something failed is worth having too.
     report.flush()?;
-    let summary = summary?;
-    let done = match output {
-        None => "read, nothing written (dry run)".to_owned(),
-        Some(path) if path == Path::new("-") => "to standard output".to_owned(),
-        Some(path) => format!("to {} ({:.1} MB)", path.display(), megabytes(summary.bytes_written)),
-    };
+    let converted = converted?;
     let outcome = damage::tell(&report, builder.read_options().on_error);
-    tell_choice(source.as_ref());
-    summarise(summary.rows, &done, &progress, summary.elapsed, &report);
+    tell_choice(converted.source.as_ref());
+    summarise(converted.rows, &told(args, &converted), &progress, converted.elapsed, &report);
     Ok(outcome)
+}
+
+/// Where the rows went.
+fn told(args: &Convert, converted: &Converted) -> String {
+    let size = megabytes(converted.bytes_written);
+    match &args.output {
+        Some(path) if !args.dry_run => match (converted.parts, converted.kept) {
+            _ if path == Path::new("-") => "to standard output".to_owned(),
+            (None, _) => format!("to {} ({size:.1} MB)", path.display()),
+            (Some(parts), 0) => format!("to {parts} parts in {} ({size:.1} MB)", path.display()),
+            (Some(parts), kept) => {
+                format!("to {parts} parts in {} ({size:.1} MB, {kept} of them kept)", path.display())
+            }
+        },
+        _ => "read, nothing written (dry run)".to_owned(),
+    }
 }
 
 /// Which part of the input was read, where its name left that open.
@@ -92,21 +97,6 @@ pub(crate) fn summarise(rows: u64, done: &str, progress: &Progress, elapsed: Dur
     let rate = if seconds > 0.0 { format!(", {:.0} MB/s", read / seconds) } else { String::new() };
     let lost = damage::summary(report);
     note(&format!("{rows} rows {done}: {read:.1} MB read in {seconds:.2} s{rate}{lost}"));
-}
-
-/// Refuses an output that cannot be, before anything is read.
-fn check_output(path: &Path, args: &Convert) -> Result<()> {
-    if !args.input.has("format") {
-        tfarrow::sink::Format::from_path(path)?;
-    }
-    if path == Path::new("-") {
-        // A list of what is damaged may be replaced.
-        let ignored = args.input.has("overwrite") && args.report.is_none();
-        return if ignored { Err(nothing_to_replace()) } else { Ok(()) };
-    }
-    // Shards have names of their own.
-    let spared = args.input.has("shards") || args.input.has("overwrite") || is_url(path.as_os_str());
-    if spared { Ok(()) } else { refuse_existing(path) }
 }
 
 /// What is said of `--overwrite` where standard output is written to.

@@ -4,7 +4,6 @@
 mod args;
 mod commands;
 mod damage;
-mod folder;
 mod plan;
 mod progress;
 mod report;

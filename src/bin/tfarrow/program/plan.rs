@@ -5,38 +5,21 @@ use std::path::Path;
 
 use tfarrow::input::takes_store_key;
 use tfarrow::options::{OutputKind, Topic};
-use tfarrow::sink::{Format, SinkOptions};
+use tfarrow::sink::SinkOptions;
 use tfarrow::{ReaderBuilder, Result};
 
-use crate::program::args::{Convert, Input};
-use crate::program::folder;
+use crate::program::args::Input;
 
 /// The reader that the options describe, for `output`.
 pub(crate) fn reader(input: &Input, output: OutputKind) -> Result<ReaderBuilder> {
     let builder = ReaderBuilder::new(&input.inputs).for_output(output);
-    let builder = if input.has("threads") { builder } else { builder.with_default_threads(cores()) };
+    let builder = builder.with_default_threads(cores());
     let of_reading = input.options.iter().filter(|(option, text)| match option.topic {
         _ if option.key == "store" => is_for(&input.inputs, &input.others, text),
         Topic::Reading | Topic::Storing => true,
         _ => matches!(option.key, "rows_per_file" | "task_bytes"),
     });
     of_reading.into_iter().try_fold(builder, |builder, (option, text)| builder.set(option.key, text))
-}
-
-/// The kind of the output, which must heed the options of writing.
-pub(crate) fn output_kind(args: &Convert, options: &SinkOptions) -> Result<OutputKind> {
-    let kind = match (&args.output, args.input.value("format")) {
-        (_, Some(format)) => Format::from_name(format)?.kind(),
-        (Some(path), None) => match Format::from_path(path) {
-            Ok(format) => format.kind(),
-            // Part files are Parquet unless something says otherwise.
-            Err(_) if folder::is_folder(path) => OutputKind::Parquet,
-            Err(error) => return Err(error),
-        },
-        (None, None) => OutputKind::Batches,
-    };
-    options.check(kind)?;
-    Ok(kind)
 }
 
 /// Whether a setting of stores is for `names`. One that is for none of `others` either is theirs to
@@ -56,15 +39,9 @@ pub(crate) fn sink(input: &Input, output: Option<&Path>) -> Result<SinkOptions> 
     let of_writing = input.options.iter().filter(|(option, text)| {
         option.topic == Topic::Writing || option.key == "threads" || option.key == "store" && takes(text)
     });
-    of_writing
-        .into_iter()
-        .try_fold(SinkOptions::new(), |options, (option, text)| options.set(option.key, text))
-}
-
-/// Threads to work with.
-pub(crate) fn threads(input: &Input) -> Result<usize> {
-    let threads = input.value("threads").map(|text| ReaderBuilder::new([""; 0]).set("threads", text));
-    Ok(threads.transpose()?.map_or_else(cores, |builder| builder.threads()))
+    of_writing.into_iter().try_fold(SinkOptions::new().with_threads(cores()), |options, (option, text)| {
+        options.set(option.key, text)
+    })
 }
 
 fn cores() -> usize {

@@ -20,8 +20,8 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// Shows a bar for `bytes` bytes of input, if it is to be shown.
-    pub(crate) fn start(when: args::Progress, progress: Arc<Progress>, bytes: Option<u64>) -> Self {
+    /// Shows a bar, if it is to be shown.
+    pub(crate) fn start(when: args::Progress, progress: Arc<Progress>) -> Self {
         let stop: Arc<AtomicBool> = Arc::default();
         let show = match when {
             args::Progress::Always => true,
@@ -33,7 +33,7 @@ impl Bar {
         }
         let thread = std::thread::spawn({
             let stop = stop.clone();
-            move || run(&stop, &progress, bytes)
+            move || run(&stop, &progress)
         });
         Self { stop, thread: Some(thread) }
     }
@@ -48,20 +48,22 @@ impl Bar {
     }
 }
 
-fn run(stop: &AtomicBool, progress: &Progress, bytes: Option<u64>) {
-    let bar = match bytes {
-        Some(bytes) => ProgressBar::new(bytes),
-        None => ProgressBar::no_length(),
-    };
-    bar.set_draw_target(ProgressDrawTarget::stderr());
-    let template = match bytes {
-        Some(_) => "{wide_bar} {decimal_bytes}/{decimal_total_bytes} {msg} {decimal_bytes_per_sec} {eta}",
-        None => "{spinner} {decimal_bytes} {msg} {decimal_bytes_per_sec} {elapsed}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
+fn run(stop: &AtomicBool, progress: &Progress) {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = |template| ProgressStyle::with_template(template).ok();
+    if let Some(style) = style("{spinner} {decimal_bytes} {msg} {decimal_bytes_per_sec} {elapsed}") {
         bar.set_style(style);
     }
     while !stop.load(Ordering::Relaxed) {
+        // It is known once the input is open.
+        if let (None, Some(bytes)) = (bar.length(), progress.total_bytes()) {
+            bar.set_length(bytes);
+            let template =
+                "{wide_bar} {decimal_bytes}/{decimal_total_bytes} {msg} {decimal_bytes_per_sec} {eta}";
+            if let Some(style) = style(template) {
+                bar.set_style(style);
+            }
+        }
         bar.set_position(progress.bytes());
         bar.set_message(format!("{} rows", progress.rows()));
         std::thread::park_timeout(INTERVAL);

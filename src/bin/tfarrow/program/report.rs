@@ -91,8 +91,7 @@ fn profile(args: &Report, input: &Input) -> Result<Profile> {
         builder = builder.with_selection(selection);
     }
     let source = builder.build_source()?;
-    let bytes: Option<u64> = source.partitions().iter().map(|p| p.bytes).sum();
-    let bar = Bar::start(args.progress, progress, bytes);
+    let bar = Bar::start(args.progress, progress);
     let profile = Profile::of(&source, builder.read_options(), builder.threads());
     bar.finish();
     tell_choice(source.as_ref());

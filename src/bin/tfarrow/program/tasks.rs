@@ -96,9 +96,9 @@ pub(crate) fn task(args: &args::Task) -> Result<Outcome> {
     let mut read = ReadOptions::default();
     (read.progress, read.report) = (progress.clone(), report.clone());
     on_interrupt()?;
-    let bar = Bar::start(args.progress, progress.clone(), task.bytes());
+    let bar = Bar::start(args.progress, progress.clone());
     let start = Instant::now();
-    let part = task.write_with(&args.output, &options, &read, plan::threads(&args.input)?);
+    let part = task.write_with(&args.output, &options, &read);
     bar.finish();
     report.flush()?;
     let part = part?;

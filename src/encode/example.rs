@@ -9,7 +9,7 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Int64Type, Schema, UInt16Type, UInt64Type};
 
-use super::encode::{column_at, content, dense_message};
+use super::element::{column_at, content, dense_message};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
 use crate::schema::feature::{Encoding, FeatureSpec, Missing};

@@ -1,4 +1,4 @@
-//! The way back: rows of Arrow columns as the components of TensorFlow elements.
+//! Rows of Arrow columns as the components of TensorFlow elements.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, make_array};
 use arrow::buffer::NullBuffer;

@@ -11,8 +11,8 @@ use arrow::datatypes::SchemaRef;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, root_as_footer, root_as_message};
 
+use super::mapped;
 use crate::error::{Error, Result};
-use crate::input::open_local;
 use crate::source::guard::no_panic;
 use crate::source::ipc_schema;
 
@@ -79,16 +79,9 @@ impl IpcMap {
     /// # Errors
     /// The file cannot be opened or mapped, or it is no Arrow IPC file, or its footer is damaged.
     pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let name: Arc<str> = path.display().to_string().into();
-        let open = || {
-            let file = open_local(path).map_err(|e| Error::io("cannot open", e))?;
-            // SAFETY: that the file does not change is this function's own condition.
-            let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
-            let buffer = Buffer::from(bytes::Bytes::from_owner(map));
-            no_panic("damaged Arrow IPC file", || Self::of_buffer(buffer, name.clone()))
-        };
-        open().map_err(|e| e.in_source(name.clone()))
+        let read = |buffer, name| no_panic("damaged Arrow IPC file", || Self::of_buffer(buffer, name));
+        // SAFETY: the condition is this function's own.
+        unsafe { mapped::map(path.as_ref(), read) }
     }
 
     fn of_buffer(buffer: Buffer, name: Arc<str>) -> Result<Self> {

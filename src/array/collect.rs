@@ -12,10 +12,10 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 use num_complex::Complex;
 
 use super::column::{element_shape, internal, permuted_axes, shape_of};
-use super::dense::{Dense, is_complex};
-use super::memory::advise_large_pages;
-use super::scalar::Scalar;
 use crate::error::{Error, Result};
+use crate::tensor::dense::{Dense, is_complex};
+use crate::tensor::memory::advise_large_pages;
+use crate::tensor::scalar::Scalar;
 use crate::tf::dtype::DType;
 
 /// How many values are cast at a time, so that a cast needs no second batch's worth of memory.

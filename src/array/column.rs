@@ -5,12 +5,12 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Int64Type};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn};
 
-use super::dense::{Dense, is_order, tf_dtype};
-use super::extension::{CLASS_NAMES, VariableShapeTensor};
 use super::parts::{Bytes, Ragged, Sparse};
-use super::scalar::{Scalar, views_of};
 use crate::error::{Error, Result};
 use crate::options::Phrase;
+use crate::tensor::dense::{Dense, is_order, tf_dtype};
+use crate::tensor::extension::{CLASS_NAMES, VariableShapeTensor};
+use crate::tensor::scalar::{Scalar, views_of};
 use crate::tf::dtype::DType;
 
 /// The column at `path` of `batch`, to be viewed as arrays. O(1); copies nothing.

@@ -9,9 +9,9 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 use ndarray::{ArrayView, ArrayViewD, Dimension, IxDyn, ShapeBuilder};
 
-use super::scalar::Scalar;
+use super::mapped;
 use crate::error::{Error, Result};
-use crate::input::open_local;
+use crate::tensor::scalar::Scalar;
 use crate::tf::dtype::DType;
 
 /// What every `.npy` file begins with; the version follows, and the length of the header.
@@ -64,15 +64,8 @@ impl NpyMap {
     /// The file cannot be opened or mapped, is no `.npy` file or is cut short, or holds something else than
     /// numbers or bools in the machine's byte order.
     pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let name: Arc<str> = path.display().to_string().into();
-        let open = || {
-            let file = open_local(path).map_err(|e| Error::io("cannot open", e))?;
-            // SAFETY: that the file does not change is this function's own condition.
-            let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| Error::io("cannot map", e))?;
-            Self::of_buffer(&Buffer::from(bytes::Bytes::from_owner(map)), name.clone())
-        };
-        open().map_err(|e: Error| e.in_source(name.clone()))
+        // SAFETY: the condition is this function's own.
+        unsafe { mapped::map(path.as_ref(), |buffer, name| Self::of_buffer(&buffer, name)) }
     }
 
     fn of_buffer(file: &Buffer, name: Arc<str>) -> Result<Self> {
