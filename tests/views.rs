@@ -422,6 +422,10 @@ fn sparse_columns() {
     let shape = array![2i64, 3];
     narrow.dense_shape = shape.view();
     assert!(narrow.to_dense().unwrap_err().to_string().contains("outside of a sparse tensor"));
+    // Nobody is killed for want of memory by a shape that somebody wrote.
+    let shape = array![1i64 << 20, 1 << 20];
+    narrow.dense_shape = shape.view();
+    assert!(narrow.to_dense().unwrap_err().to_string().contains("dense tensor too large"));
     assert!(sparse.row::<f32>(2).is_err());
     assert!(tensor(&batch, "x").unwrap().view::<f32>().unwrap_err().to_string().ends_with("use sparse()"));
 }

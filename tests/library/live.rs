@@ -10,7 +10,8 @@ use std::sync::OnceLock;
 use crate::common::{Dir, Table, command, python, repo, run_python, tfarrow};
 use crate::options::{Sample, wrong};
 use tfarrow::array::tensor;
-use tfarrow::live::{DataOptions, Dataset, ModelFunction, Values};
+use tfarrow::arrow::array::{Array, BinaryArray, BooleanArray, Float32Array, Int64Array, UInt8Array};
+use tfarrow::live::{Components, DataOptions, Dataset, ModelFunction, Values};
 use tfarrow::options::InputKind;
 use tfarrow::source::{Cardinality, Selection};
 use tfarrow::{ErrorKind, ReaderBuilder, conformance};
@@ -244,6 +245,25 @@ fn named_rows(rows: u64) -> Dataset {
     let names = Values::from(vec!["b", "a", "?", "b", "a"]);
     let dataset = Dataset::from_tensor_slices([("x", Values::from(x)), ("name", names)]).unwrap();
     dataset.batch(rows, false).unwrap()
+}
+
+#[test]
+fn components_are_nested_as_in_python() {
+    let Some(dir) = exported() else { return };
+    let names = vec!["a".to_owned(), "b".to_owned()];
+    let features =
+        [("x", Components::from(vec![1f32, 2.])), ("of", ([("name", names)], vec![true, false]).into())];
+    let dataset = Dataset::from_tensor_slices((features, vec![3i64, 4], vec![5u8, 6])).unwrap();
+    let reader = ReaderBuilder::from_dataset(dataset).with_libtensorflow(library(dir));
+    let source = reader.build_source().unwrap();
+    let columns: Vec<String> = source.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(columns, ["0/of/0/name", "0/of/1", "0/x", "1", "2"]);
+    let batch = reader.build().unwrap().next().unwrap().unwrap();
+    assert_eq!(batch.column(0).as_ref(), &BinaryArray::from(vec![&b"a"[..], b"b"]) as &dyn Array);
+    assert_eq!(batch.column(1).as_ref(), &BooleanArray::from(vec![true, false]) as &dyn Array);
+    assert_eq!(batch.column(2).as_ref(), &Float32Array::from(vec![1., 2.]) as &dyn Array);
+    assert_eq!(batch.column(3).as_ref(), &Int64Array::from(vec![3, 4]) as &dyn Array);
+    assert_eq!(batch.column(4).as_ref(), &UInt8Array::from(vec![5, 6]) as &dyn Array);
 }
 
 #[test]

@@ -548,7 +548,7 @@ mod tests {
             numbers.concatenate(&Dataset::from_tensors(vec![1.5f32]).unwrap()),
             Dataset::zip(&[]),
             Dataset::from_tensor_slices((vec![1i64, 2], vec![1f32])),
-            Dataset::from_tensor_slices([("a", vec![1i64].into()), ("a", vec![2i64].into())]),
+            Dataset::from_tensor_slices([("a", vec![1i64]), ("a", vec![2i64])]),
             Dataset::tf_record(&[] as &[&str], Compression::None),
         ] {
             assert_eq!(wrong.unwrap_err().kind(), crate::error::ErrorKind::Config);

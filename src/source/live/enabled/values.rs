@@ -51,21 +51,35 @@ impl<T: Scalar> From<Vec<T>> for Values {
     }
 }
 
+impl From<Vec<bool>> for Values {
+    fn from(values: Vec<bool>) -> Self {
+        let bytes: Vec<u8> = values.into_iter().map(u8::from).collect();
+        Self { dtype: DType::Bool, dims: vec![bytes.len() as u64], bytes: Buffer::from_vec(bytes) }
+    }
+}
+
 impl From<Vec<&str>> for Values {
     fn from(values: Vec<&str>) -> Self {
         Self::strings(&values)
     }
 }
 
-/// One component, a tuple of them, or a dict.
+impl From<Vec<String>> for Values {
+    fn from(values: Vec<String>) -> Self {
+        Self::strings(&values)
+    }
+}
+
+/// One component, or a tuple or a dict of others, which may be tuples and dicts again: arrays, vectors,
+/// pairs and longer tuples, and arrays or vectors of names and what is called so.
 #[derive(Debug, Clone)]
 pub struct Components(Structure);
 
 #[derive(Debug, Clone)]
 enum Structure {
     One(Values),
-    Tuple(Vec<Values>),
-    Dict(Vec<(String, Values)>),
+    Tuple(Vec<Components>),
+    Dict(Vec<(String, Components)>),
 }
 
 impl<V: Into<Values>> From<V> for Components {
@@ -74,21 +88,35 @@ impl<V: Into<Values>> From<V> for Components {
     }
 }
 
-impl<A: Into<Values>, B: Into<Values>> From<(A, B)> for Components {
-    fn from((a, b): (A, B)) -> Self {
-        Self(Structure::Tuple(vec![a.into(), b.into()]))
+/// Tuples of these generic parameters.
+macro_rules! tuples {
+    ($($($item:ident)*;)*) => {$(
+        impl<$($item: Into<Components>),*> From<($($item,)*)> for Components {
+            #[allow(non_snake_case)] // the names of the types are those of the values
+            fn from(($($item,)*): ($($item,)*)) -> Self {
+                Self(Structure::Tuple(vec![$($item.into()),*]))
+            }
+        }
+    )*};
+}
+
+tuples! {
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+}
+
+impl<K: Into<String>, V: Into<Components>, const N: usize> From<[(K, V); N]> for Components {
+    fn from(fields: [(K, V); N]) -> Self {
+        fields.into_iter().collect::<Vec<_>>().into()
     }
 }
 
-impl<K: Into<String>, const N: usize> From<[(K, Values); N]> for Components {
-    fn from(fields: [(K, Values); N]) -> Self {
-        Self(Structure::Dict(fields.into_iter().map(|(key, values)| (key.into(), values)).collect()))
-    }
-}
-
-impl<K: Into<String>> From<Vec<(K, Values)>> for Components {
-    fn from(fields: Vec<(K, Values)>) -> Self {
-        Self(Structure::Dict(fields.into_iter().map(|(key, values)| (key.into(), values)).collect()))
+impl<K: Into<String>, V: Into<Components>> From<Vec<(K, V)>> for Components {
+    fn from(fields: Vec<(K, V)>) -> Self {
+        Self(Structure::Dict(fields.into_iter().map(|(key, values)| (key.into(), values.into())).collect()))
     }
 }
 
@@ -98,27 +126,37 @@ impl Components {
         self,
         spec_of: &dyn Fn(&Values) -> Result<ElementSpec>,
     ) -> Result<(Vec<Values>, ElementSpec)> {
+        let mut values = Vec::new();
+        let spec = self.flatten_into(spec_of, &mut values)?;
+        Ok((values, spec))
+    }
+
+    fn flatten_into(
+        self,
+        spec_of: &dyn Fn(&Values) -> Result<ElementSpec>,
+        out: &mut Vec<Values>,
+    ) -> Result<ElementSpec> {
         Ok(match self.0 {
             Structure::One(values) => {
                 let spec = spec_of(&values)?;
-                (vec![values], spec)
+                out.push(values);
+                spec
             }
             Structure::Tuple(items) => {
-                let specs = items.iter().map(spec_of).collect::<Result<_>>()?;
-                (items, ElementSpec::Tuple(specs))
+                let specs = items.into_iter().map(|item| item.flatten_into(spec_of, out));
+                ElementSpec::Tuple(specs.collect::<Result<_>>()?)
             }
             Structure::Dict(mut fields) => {
                 fields.sort_by(|a, b| a.0.cmp(&b.0));
-                if let Some(pair) = fields.windows(2).find(|pair| match pair {
-                    [a, b] => a.0 == b.0,
-                    _ => false,
-                }) {
-                    let key = pair.first().map_or("", |(key, _)| key.as_str());
+                let twice = fields.windows(2).find_map(|pair| match pair {
+                    [a, b] if a.0 == b.0 => Some(a.0.as_str()),
+                    _ => None,
+                });
+                if let Some(key) = twice {
                     return Err(Error::config(format!("two components are called `{key}`")));
                 }
-                let specs = fields.iter().map(|(key, values)| Ok((key.clone(), spec_of(values)?)));
-                let spec = ElementSpec::Dict(specs.collect::<Result<_>>()?);
-                (fields.into_iter().map(|(_, values)| values).collect(), spec)
+                let specs = fields.into_iter().map(|(key, item)| Ok((key, item.flatten_into(spec_of, out)?)));
+                ElementSpec::Dict(specs.collect::<Result<_>>()?)
             }
         })
     }
