@@ -199,12 +199,13 @@ impl<'a> Job<'a> {
         let threads = (self.options.sink.threads / workers).max(1);
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
+        let read = self.read.clone().in_turn(self.source, left.clone().into_iter());
         let done: Mutex<Vec<(usize, Result<Part>)>> = Mutex::default();
         let work = || {
             while !failed.load(Ordering::Relaxed)
                 && let Some(&index) = left.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                let result = self.partition(index, threads).and_then(|part| {
+                let result = self.partition(index, &read, threads).and_then(|part| {
                     progress.lock().unwrap_or_else(PoisonError::into_inner).add(&part)?;
                     Ok(part)
                 });
@@ -228,9 +229,9 @@ impl<'a> Job<'a> {
         Ok(parts)
     }
 
-    fn partition(&self, index: usize, threads: usize) -> Result<Part> {
+    fn partition(&self, index: usize, read: &ReadOptions, threads: usize) -> Result<Part> {
         let report = Arc::new(Report::new(KEPT_FAILURES));
-        let read = ReadOptions { report: report.clone(), ..self.read.clone() };
+        let read = ReadOptions { report: report.clone(), ..read.clone() };
         let (mut sink, witness) = self.sink(index, threads)?;
         let mut rows = 0;
         for batch in Batches::of_partitions(self.source.clone(), index..index + 1, &read, threads)? {

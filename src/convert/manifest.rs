@@ -147,8 +147,16 @@ pub(crate) struct Plan {
 
 /// What the bytes of parts depend on, besides the input: settings of reading and of writing.
 pub(crate) fn options(read: &ReadOptions, settings: &Map<String, Value>) -> Map<String, Value> {
-    let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report: _, part_rows } =
-        read;
+    let ReadOptions {
+        batch_rows,
+        batch_bytes,
+        selection,
+        progress: _,
+        on_error,
+        report: _,
+        part_rows,
+        turns: _,
+    } = read;
     let mut options = settings.clone();
     options.insert("batch_rows".to_owned(), json!(batch_rows));
     options.insert("batch_bytes".to_owned(), json!(batch_bytes));

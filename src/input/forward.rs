@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ReadAt;
+use super::turns::Turn;
 
 /// Bytes that are read and dropped rather than a stream begun anew behind them.
 const SKIPPED_BYTES: u64 = 256 << 10;
@@ -17,6 +18,8 @@ pub(crate) struct Forward {
     end: u64,
     /// A stream that stands at `at`.
     stream: Option<Box<dyn Read + Send>>,
+    /// Where it is one of several that are read in turn.
+    turn: Option<Turn>,
 }
 
 impl std::fmt::Debug for Forward {
@@ -28,7 +31,12 @@ impl std::fmt::Debug for Forward {
 impl Forward {
     /// The bytes in `range` of `file`. Nothing is read yet.
     pub(crate) fn new(file: Arc<dyn ReadAt>, range: Range<u64>) -> Self {
-        Self { file, at: range.start, end: range.end, stream: None }
+        Self { file, at: range.start, end: range.end, stream: None, turn: None }
+    }
+
+    /// The same, as one of several that are read in turn.
+    pub(super) fn in_turn(self, turn: Turn) -> Self {
+        Self { turn: Some(turn), ..self }
     }
 
     /// Goes to byte `offset` of the file, from where it reads on.
@@ -40,6 +48,10 @@ impl Forward {
             return Ok(());
         }
         let near = offset.checked_sub(self.at).is_some_and(|gap| gap <= SKIPPED_BYTES);
+        // What was begun stands at the beginning.
+        if near && self.stream.is_none() && self.turn.is_some() {
+            self.begin()?;
+        }
         match &mut self.stream {
             Some(stream) if near => {
                 io::copy(&mut stream.take(offset - self.at), &mut io::sink()).map_err(whole)?;
@@ -47,6 +59,11 @@ impl Forward {
             _ => self.stream = None,
         }
         self.at = offset;
+        Ok(())
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        self.stream = self.file.open_sequential(self.at..self.end).map_err(whole)?;
         Ok(())
     }
 
@@ -63,7 +80,7 @@ impl Forward {
 impl Read for Forward {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.stream.is_none() {
-            self.stream = self.file.open_sequential(self.at..self.end).map_err(whole)?;
+            self.begin()?;
         }
         let n = match &mut self.stream {
             Some(stream) => stream.read(buf),
@@ -79,6 +96,9 @@ impl Read for Forward {
             return Err(io::Error::other(super::changed(self.end, self.at)));
         }
         self.at += n as u64;
+        if let Some(turn) = &mut self.turn {
+            turn.passed(n as u64, self.end.saturating_sub(self.at));
+        }
         Ok(n)
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! What a store that answers slowly may add: [`ReadAt::open_sequential`], a stream that reads ahead,
 //! for what is read from its beginning to its end; [`ReadAt::will_read`], told of what is read next in
-//! several places; [`Store::openings`], so that many files are opened side by side. An error that is a
+//! several places; [`ReadAt::read_ahead`], told of a file that is read after another;
+//! [`Store::openings`], so that many files are opened side by side. An error that is a
 //! [`tfarrow::Error`](crate::Error) inside keeps its kind and hint, and so does a [`StoreError`].
 
 mod forward;
@@ -18,6 +19,7 @@ mod names;
 mod once;
 mod place;
 mod stores;
+mod turns;
 
 pub use tfarrow_store::{Entry, FileKind, Hint, ReadAt, Stat, Store, StoreError, Upload, Written};
 
@@ -29,6 +31,7 @@ pub(crate) use self::names::{Names, expand_folder};
 pub(crate) use self::place::{Input, Opened, Place, side_by_side, side_by_side_of};
 pub(crate) use self::stores::Stores;
 pub use self::stores::{is_url, shown, takes_store_key};
+pub(crate) use self::turns::{Stretch, Turns};
 
 /// What is said of a file whose length changed.
 pub(crate) fn changed(expected: u64, found: u64) -> String {

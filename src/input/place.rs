@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tfarrow_store::Upload;
 
 use super::once::Once;
+use super::turns::Turns;
 use super::{FileKind, Forward, ReadAt, Stat, Store, changed, shown};
 use crate::error::{Error, Result};
 
@@ -202,7 +203,7 @@ impl Place {
             Ok((file, stat))
         };
         let (file, stat) = open().map_err(|e| self.place(failed("cannot open input", e)))?;
-        Ok(Opened { file, stat, name: self.name() })
+        Ok(Opened { file, stat, name: self.name(), turns: None })
     }
 
     /// The content of a file of `most` bytes at most; `None` if there is no such file.
@@ -221,9 +222,9 @@ impl Place {
         match stat {
             Some(stat) if stat.kind == FileKind::Stream && self.prefix.is_empty() => {
                 let name = self.name();
-                Input { name, from: From::Once(Arc::new(Once::at(self.path))) }
+                Input { name, from: From::Once(Arc::new(Once::at(self.path))), turns: None }
             }
-            stat => Input { name: self.name(), from: From::Place(self, stat) },
+            stat => Input { name: self.name(), from: From::Place(self, stat), turns: None },
         }
     }
 }
@@ -234,6 +235,7 @@ pub(crate) struct Opened {
     pub(crate) file: Arc<dyn ReadAt>,
     pub(crate) stat: Stat,
     pub(crate) name: Arc<str>,
+    turns: Option<Arc<Turns>>,
 }
 
 impl Opened {
@@ -244,7 +246,12 @@ impl Opened {
 
     /// The bytes in `range`, to be read forwards.
     pub(crate) fn forward(&self, range: Range<u64>) -> Forward {
-        Forward::new(self.file.clone(), range)
+        match self.turns.as_ref().and_then(|turns| turns.take(self, &range)) {
+            Some((begun, turn)) => {
+                Forward::new(begun.as_ref().unwrap_or(self).file.clone(), range).in_turn(turn)
+            }
+            None => Forward::new(self.file.clone(), range),
+        }
     }
 
     /// Fills `buf` from `offset` on.
@@ -303,6 +310,8 @@ impl Opened {
 pub(crate) struct Input {
     name: Arc<str>,
     from: From,
+    /// What it is read in turn with.
+    turns: Option<Arc<Turns>>,
 }
 
 #[derive(Debug, Clone)]
@@ -328,12 +337,12 @@ impl Input {
 
     /// A stream that is called `name`.
     pub(crate) fn stream(name: &str, stream: Box<dyn Read + Send>) -> Self {
-        Self { name: name.into(), from: From::Once(Arc::new(Once::new(stream))) }
+        Self { name: name.into(), from: From::Once(Arc::new(Once::new(stream))), turns: None }
     }
 
     /// What is open, and called `name`.
     pub(crate) fn open_file(name: &str, file: Arc<dyn ReadAt>) -> Self {
-        Self { name: name.into(), from: From::Open(file) }
+        Self { name: name.into(), from: From::Open(file), turns: None }
     }
 
     /// What to call it in messages.
@@ -344,6 +353,11 @@ impl Input {
     /// The same under another name.
     pub(crate) fn called(self, name: Arc<str>) -> Self {
         Self { name, ..self }
+    }
+
+    /// The same, as one of several that are read in turn.
+    pub(crate) fn in_turn(&self, turns: Option<&Arc<Turns>>) -> Self {
+        Self { turns: turns.cloned(), ..self.clone() }
     }
 
     /// Whether it can be read once only.
@@ -423,15 +437,17 @@ impl Input {
     /// It cannot be opened, or its length is not that of `same`.
     pub(crate) fn opened(&self, same: Option<&Stat>) -> Result<Opened> {
         let opened = match &self.from {
-            From::Place(place, known) => place.open(same.or(known.as_ref()))?,
+            From::Place(place, known) => {
+                Opened { turns: self.turns.clone(), ..place.open(same.or(known.as_ref()))? }
+            }
             From::Once(once) => {
                 let file = once.whole().map_err(|e| self.failed("cannot read input", e))?;
                 let stat = file.stat().map_err(|e| self.failed("cannot read input", e))?;
-                Opened { file, stat, name: self.name() }
+                Opened { file, stat, name: self.name(), turns: None }
             }
             From::Open(file) => {
                 let stat = file.stat().map_err(|e| self.failed("cannot read input", e))?;
-                Opened { file: file.clone(), stat, name: self.name() }
+                Opened { file: file.clone(), stat, name: self.name(), turns: None }
             }
         };
         match same.and_then(|same| same.bytes) {
@@ -440,6 +456,14 @@ impl Input {
                 Err(self.failed("cannot read input", error))
             }
             _ => Ok(opened),
+        }
+    }
+
+    /// Opens it, if it is known what it is, so that nothing is asked for.
+    pub(super) fn opened_if_known(&self) -> Option<Opened> {
+        match &self.from {
+            From::Place(place, Some(known)) => place.open(Some(known)).ok(),
+            _ => None,
         }
     }
 

@@ -85,7 +85,7 @@ impl Batches {
     ) -> Result<Self> {
         let units = source.units_are();
         let varies = units.varying;
-        let mut unit_options = options.clone();
+        let mut unit_options = options.clone().in_turn(&source, partitions.clone());
         let selected = varies.then(|| RowSelection::new(std::mem::take(&mut unit_options.selection)));
         // Rows are counted across partitions to select them and to end parts, so that then one follows another.
         let apart = units.heavy

@@ -53,8 +53,16 @@ impl ReaderBuilder {
         // Otherwise they are as many as there are threads.
         let tensorflow_threads = given.has("tensorflow_threads").then_some(tensorflow_threads);
         let MappingOptions { tensor_layout, bool_storage, bfloat16, structure, utf8, rename } = mapping;
-        let ReadOptions { batch_rows, batch_bytes, selection, progress: _, on_error, report: _, part_rows } =
-            &self.read;
+        let ReadOptions {
+            batch_rows,
+            batch_bytes,
+            selection,
+            progress: _,
+            on_error,
+            report: _,
+            part_rows,
+            turns: _,
+        } = &self.read;
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         let specs: Vec<Value> = features.iter().map(FeatureSpec::to_json).collect();
         let own = [

@@ -63,7 +63,7 @@ impl Verification {
         listed: usize,
         each: &mut dyn FnMut(&PartVerified) -> Result<()>,
     ) -> Result<Self> {
-        let options = ReadOptions::default();
+        let options = ReadOptions::default().all_in_turn(source);
         let mut parts = Vec::new();
         for (index, partition) in source.partitions().iter().enumerate() {
             let mut part = PartVerified {

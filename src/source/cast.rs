@@ -9,7 +9,9 @@ use arrow::datatypes::SchemaRef;
 
 use super::planned::Planned;
 use super::report::Failure;
-use super::{Cardinality, Decoded, Partition, ReadOptions, Source, Unit, Units, UnitsAre, Verified};
+use super::{
+    Cardinality, Decoded, InputFile, Partition, ReadOptions, Source, Unit, Units, UnitsAre, Verified,
+};
 use crate::error::Result;
 use crate::options::OnError;
 use crate::schema::cast::{Cast, CastPlan};
@@ -78,6 +80,10 @@ impl Source for CastSource {
         let plan = CastPlan::of_some(inner.schema().as_ref(), &self.casts, &self.mapping)?;
         let (casts, mapping) = (self.casts.clone(), self.mapping.clone());
         Ok(Arc::new(Self { inner, plan: Arc::new(plan), casts, mapping }))
+    }
+
+    fn in_order(&self, partition: usize) -> Vec<(InputFile, Range<u64>)> {
+        self.inner.in_order(partition)
     }
 
     fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {

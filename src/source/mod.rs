@@ -14,6 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
+use crate::input::Turns;
 use crate::options::OnError;
 use crate::tf::spec::ElementSpec;
 pub use kinds::input_kinds;
@@ -21,6 +22,7 @@ pub use options::DEFAULT_MAX_RECORD_BYTES;
 pub use partition::{InputFile, Partition, PartitionRange};
 pub use report::{Failure, Report};
 
+pub(crate) mod ahead;
 #[cfg(feature = "array-record")]
 pub(crate) mod array_record;
 pub(crate) mod blocks;
@@ -202,6 +204,8 @@ pub struct ReadOptions {
     /// Of the elements taken, so many make a part: no unit has elements of two, and what a source
     /// whose units are [cut by parts](UnitsAre::cut_by_parts) gives of each ends with [`Decoded::EndOfPart`].
     pub part_rows: Option<u64>,
+    /// What is told of what is read, so that what comes next is begun.
+    pub(crate) turns: Option<Arc<Turns>>,
 }
 
 /// Batches never grow past this, whatever is asked for: readers refuse 64-bit offsets.
@@ -260,6 +264,7 @@ impl Default for ReadOptions {
             on_error: OnError::default(),
             report: Arc::default(),
             part_rows: None,
+            turns: None,
         }
     }
 }
@@ -337,6 +342,13 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is no such column.
     fn project(&self, columns: &[&str]) -> Result<Arc<dyn Source>>;
+
+    /// The bytes that reading the partition of this number reads in order, each range from its first to its
+    /// last: what lies in a store is fetched while the partition before is read. Default: none.
+    fn in_order(&self, partition: usize) -> Vec<(InputFile, Range<u64>)> {
+        let _ = partition;
+        Vec::new()
+    }
 
     /// Itself as data, from which parts of it can be opened elsewhere; files that can be cut are in
     /// parts of about `part_bytes`, if that is given. `None` where it cannot be opened elsewhere.

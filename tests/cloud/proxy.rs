@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 /// What happens to a request or its answer.
@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Elsewhere(&'static str),
     /// The connection breaks after so many bytes of the body.
     Cut(usize),
+    /// The last bytes of the body wait until the gate opens.
+    Hold(Arc<Gate>),
     /// The head promises so many bytes more than come.
     Longer(usize),
     /// The head, in small letters, is changed: the first text for the second.
@@ -27,6 +29,37 @@ pub(crate) enum Fault {
     Body(Vec<u8>),
     /// This is the answer; the server is not asked.
     Answer(Vec<u8>),
+}
+
+/// How long a gate is waited for that does not open: less than a reader waits for bytes.
+const NEVER: Duration = Duration::from_secs(20);
+/// Bytes that wait.
+const HELD_BYTES: usize = 100;
+
+/// What opens once.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    is_open: Mutex<bool>,
+    changed: Condvar,
+    missed: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let is_open = self.is_open.lock().unwrap();
+        let waited = self.changed.wait_timeout_while(is_open, NEVER, |is_open| !*is_open).unwrap();
+        self.missed.fetch_or(waited.1.timed_out(), Ordering::SeqCst);
+    }
+
+    /// Whether it was waited for in vain.
+    pub(crate) fn was_missed(&self) -> bool {
+        self.missed.load(Ordering::SeqCst)
+    }
 }
 
 /// A request as its first line and its header says, and those that came before it.
@@ -224,7 +257,14 @@ fn serve(
         let most = if let Fault::Cut(bytes) = fault { bytes.min(answer.len()) } else { answer.len() };
         done.fetch_max(round, Ordering::SeqCst);
         if !line.starts_with("HEAD") {
-            client.write_all(&answer[..most])?;
+            let mut answer = &answer[..most];
+            if let Fault::Hold(gate) = &fault {
+                let (first, held) = answer.split_at(answer.len().saturating_sub(HELD_BYTES));
+                client.write_all(first)?;
+                gate.wait();
+                answer = held;
+            }
+            client.write_all(answer)?;
         }
         if matches!(fault, Fault::Cut(_) | Fault::Longer(_)) {
             return client.shutdown(Shutdown::Both);

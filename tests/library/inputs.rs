@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use tfarrow::input::{Entry, ReadAt, Stat, Store};
@@ -158,12 +158,21 @@ struct Asked {
     most_at_a_time: AtomicUsize,
     streams: AtomicUsize,
     announced: AtomicUsize,
+    /// Files that were begun before they were read, and that were read, in this order.
+    order: Mutex<Vec<(Order, PathBuf)>>,
     /// Whether connections break after some bytes.
     breaks: AtomicBool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Begun,
+    Read,
+}
+
 #[derive(Debug)]
 struct FarFile {
+    path: PathBuf,
     bytes: Arc<Vec<u8>>,
     stat: Stat,
     asked: Arc<Asked>,
@@ -227,7 +236,7 @@ impl Store for Far {
         std::thread::sleep(std::time::Duration::from_millis(2));
         self.asked.opened_at_a_time.fetch_sub(1, Ordering::SeqCst);
         let bytes = self.files.get(path).ok_or(ErrorKind::NotFound)?.clone();
-        Ok(Arc::new(FarFile { bytes, stat, asked: self.asked.clone() }))
+        Ok(Arc::new(FarFile { path: path.to_owned(), bytes, stat, asked: self.asked.clone() }))
     }
 
     fn openings(&self) -> usize {
@@ -261,6 +270,7 @@ impl ReadAt for FarFile {
 
     fn open_sequential(&self, range: Range<u64>) -> io::Result<Option<Box<dyn Read + Send>>> {
         self.asked.streams.fetch_add(1, Ordering::Relaxed);
+        self.asked.order.lock().unwrap().push((Order::Read, self.path.clone()));
         let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(self.bytes.len());
         let bytes = self.bytes[usize::try_from(range.start).unwrap().min(end)..end].to_vec();
         match self.check(end as u64) {
@@ -270,6 +280,11 @@ impl ReadAt for FarFile {
                 Ok(Some(Box::new(broken)))
             }
         }
+    }
+
+    fn read_ahead(&self, range: Range<u64>, bytes: u64) {
+        assert!(bytes > 0 && range.start < range.end && range.end <= self.bytes.len() as u64);
+        self.asked.order.lock().unwrap().push((Order::Begun, self.path.clone()));
     }
 
     fn will_read(&self, ranges: &[Range<u64>]) {
@@ -393,6 +408,76 @@ fn nothing_that_was_listed_is_asked_for_again_and_shards_are_opened_side_by_side
     assert!(stats <= 6 && lists == 1, "{stats} and {lists}");
     assert!(asked.most_at_a_time.load(Ordering::Relaxed) > 1);
     assert!(asked.announced.load(Ordering::Relaxed) >= 40);
+}
+
+/// Copies of a file, as shards of a folder.
+fn copies(folder: &Path, file: &Path, name: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    for index in 0..6 {
+        std::fs::copy(file, folder.join(format!("{index}.{name}"))).unwrap();
+    }
+}
+
+#[test]
+fn what_is_read_next_is_begun_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    files(folder);
+    let mut inputs = vec![
+        (repo("tests/golden/saved/shards3"), "/data"),
+        (repo("tests/golden/saved/compression_SNAPPY"), "/data"),
+        (repo("tests/golden/tfds/wide_tfrecord"), ""),
+    ];
+    for name in ["d.arrow", "d.arrows", "d.tfrecord.gz"] {
+        let shards = folder.join(format!("{name}.copies"));
+        copies(&shards, &folder.join(name), name);
+        inputs.push((shards, "/*"));
+    }
+    copies(&folder.join("plain"), &repo(SHARD), "tfrecord");
+    inputs.push((folder.join("plain"), "/*"));
+    if cfg!(feature = "array-record") {
+        inputs.push((repo("tests/golden/tfds/wide_array_record"), ""));
+        let file = repo("tests/golden/array_record/big_records.array_record");
+        copies(&folder.join("array_record"), &file, "array_record");
+        inputs.push((folder.join("array_record"), "/*"));
+    }
+    for (root, name) in inputs {
+        for threads in [1, 2] {
+            let what = format!("{}{name} with {threads} threads", root.display());
+            let asked: Arc<Asked> = Arc::default();
+            let builder = set(far(name, &root, &asked), &root).with_threads(threads);
+            let builder =
+                if root.ends_with("array_record") { builder.with_record(RecordKind::Raw) } else { builder };
+            let source = builder.build_source().unwrap();
+            asked.order.lock().unwrap().clear();
+            let read = tfarrow::Batches::new(source.clone(), builder.read_options(), threads).unwrap();
+            assert!(read.map(|batch| batch.unwrap().num_rows()).sum::<usize>() > 0);
+            let order = asked.order.lock().unwrap().clone();
+            let mut read: Vec<&PathBuf> =
+                order.iter().filter(|(order, _)| *order == Order::Read).map(|(_, path)| path).collect();
+            assert_eq!(read.len(), source.partitions().len(), "{what}");
+            // As many as there are threads may be the first.
+            read.drain(..threads.min(read.len()));
+            for path in read {
+                let first = order.iter().find(|(_, of)| of == path).unwrap();
+                assert_eq!(first.0, Order::Begun, "{what}: {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn who_reads_little_has_little_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = vec![b'x'; 100_000];
+    let file = folder.path().join("file");
+    std::fs::write(&file, crate::common::tfrecord(&vec![record; 100])).unwrap();
+    copies(&folder.path().join("files"), &file, "tfrecord");
+    let asked: Arc<Asked> = Arc::default();
+    let builder = far("/*", &folder.path().join("files"), &asked).with_record(RecordKind::Raw);
+    let first = builder.clone().with_take(20).build().unwrap().map(|batch| batch.unwrap().num_rows());
+    assert_eq!(first.sum::<usize>(), 20);
+    assert!(asked.order.lock().unwrap().iter().all(|(order, _)| *order == Order::Read));
 }
 
 #[test]

@@ -198,6 +198,8 @@ pub(crate) type KeepHead = Box<dyn Fn(Bytes) + Send + Sync>;
 struct Pieces {
     kept: VecDeque<(u64, Bytes)>,
     coming: Vec<Part>,
+    /// What is read in order later, and was begun.
+    begun: Option<Window>,
     /// Where the last piece ended, and how many bytes it had.
     last: (u64, u64),
 }
@@ -218,6 +220,21 @@ impl Pieces {
             buf.get_mut(..n)?.copy_from_slice(rest.get(..n)?);
             Some(n)
         })
+    }
+
+    /// The bytes of `range` in order, of which the first ones may be there.
+    fn window(&self, version: &Arc<Version>, range: Range<u64>) -> Window {
+        let first = self
+            .kept
+            .iter()
+            .find(|(start, bytes)| *start <= range.start && range.start - start < bytes.len() as u64);
+        match first {
+            Some((start, bytes)) => {
+                let skipped = usize::try_from(range.start - start).unwrap_or(usize::MAX);
+                Window::after(version.clone(), range, bytes.slice(skipped.min(bytes.len())..))
+            }
+            None => Window::new(version.clone(), range),
+        }
     }
 
     fn keep(&mut self, start: u64, bytes: Bytes) {
@@ -304,20 +321,18 @@ impl ReadAt for Object {
 
     fn open_sequential(&self, range: Range<u64>) -> io::Result<Option<Box<dyn Read + Send>>> {
         let range = range.start..range.end.min(self.version.bytes());
-        let first = self
-            .lock()
-            .kept
-            .iter()
-            .find(|(start, bytes)| *start <= range.start && range.start - start < bytes.len() as u64)
-            .cloned();
-        let window = match first {
-            Some((start, bytes)) => {
-                let skipped = usize::try_from(range.start - start).unwrap_or(usize::MAX);
-                Window::after(self.version.clone(), range, bytes.slice(skipped.min(bytes.len())..))
-            }
-            None => Window::new(self.version.clone(), range),
-        };
-        Ok(Some(Box::new(window)))
+        let mut pieces = self.lock();
+        let begun = pieces.begun.take().and_then(|window| window.up_to(range.start, range.end));
+        Ok(Some(Box::new(begun.unwrap_or_else(|| pieces.window(&self.version, range)))))
+    }
+
+    fn read_ahead(&self, range: Range<u64>, bytes: u64) {
+        let range = range.start..range.end.min(self.version.bytes());
+        let mut pieces = self.lock();
+        let begun = pieces.begun.take().and_then(|window| window.up_to(range.start, range.end));
+        let mut window = begun.unwrap_or_else(|| pieces.window(&self.version, range));
+        // What cannot be begun now is when it is read, which says why.
+        pieces.begun = window.begin(bytes).is_ok().then_some(window);
     }
 
     fn will_read(&self, ranges: &[Range<u64>]) {

@@ -151,14 +151,40 @@ impl Window {
     fn ask(&mut self) -> io::Result<()> {
         while self.parts.len() < self.wanted && self.asked < self.end {
             let bytes = if self.done + self.parts.len() < FEWEST { FIRST_BYTES } else { PART_BYTES };
-            let next = self.end.min(self.asked.saturating_add(bytes));
-            match Part::begin(&self.version, self.asked..next, self.parts.is_empty())? {
-                Some(part) => self.parts.push_back(part),
-                None => break,
+            if !self.ask_for(bytes, self.parts.is_empty())? {
+                break;
             }
-            self.asked = next;
         }
         Ok(())
+    }
+
+    /// Begins a request for the next `bytes`, if it may; says whether it did.
+    fn ask_for(&mut self, bytes: u64, always: bool) -> io::Result<bool> {
+        let next = self.end.min(self.asked.saturating_add(bytes));
+        let part = Part::begin(&self.version, self.asked..next, always)?;
+        let begun = part.is_some();
+        if begun {
+            self.parts.extend(part);
+            self.asked = next;
+        }
+        Ok(begun)
+    }
+
+    /// Begins to fetch the first `bytes` of what nobody reads yet, or a few more, where other windows
+    /// leave room for it. Who reads it then reads on.
+    ///
+    /// # Errors
+    /// There is no thread to do it.
+    pub(crate) fn begin(&mut self, bytes: u64) -> io::Result<()> {
+        self.wanted = MOST;
+        let enough = self.at.saturating_add(bytes).min(self.end);
+        while self.parts.len() < MOST && self.asked < enough && self.ask_for(PART_BYTES, false)? {}
+        Ok(())
+    }
+
+    /// The same, to be read up to `end`, if it stands at `start`.
+    pub(crate) fn up_to(self, start: u64, end: u64) -> Option<Self> {
+        (self.at == start).then_some(Self { end, ..self })
     }
 
     /// What was begun in another process is begun anew.

@@ -109,6 +109,13 @@ pub trait ReadAt: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Says that the bytes in `range` will be read in order, by [`open_sequential`](Self::open_sequential),
+    /// once those of other files were: about the first `bytes` of them may be fetched until then. It may
+    /// be called again, with more. Default: nothing is done.
+    fn read_ahead(&self, range: Range<u64>, bytes: u64) {
+        let _ = (range, bytes);
+    }
+
     /// Says that these bytes will be read soon, each range as a whole: they may be fetched side by
     /// side until then. Default: nothing is done.
     fn will_read(&self, ranges: &[Range<u64>]) {

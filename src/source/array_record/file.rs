@@ -1,12 +1,13 @@
 //! An ArrayRecord file: its index is read when it is opened, its chunks when they are needed.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::input::{Forward, Input, Opened, Stat};
 use crate::options::Phrase;
 use crate::source::blocks::{Block, BufferPool};
-use crate::source::{InputFile, Progress};
+use crate::source::{InputFile, Progress, ReadOptions};
 use crate::wire::riegeli::array_record::{self, Index};
 use crate::wire::riegeli::{BLOCK_BYTES, ChunkDecoder, SIGNATURE};
 
@@ -44,14 +45,27 @@ impl ArrayRecordFile {
         InputFile::of(&self.input)
     }
 
-    /// Bytes of its records' chunks from the record `from` up to `to`.
-    pub(crate) fn bytes_of(&self, from: u64, to: u64) -> u64 {
-        let begin = self.index.offset(self.index.chunk_of(from));
-        let end = match to.checked_sub(1) {
+    /// What is read where these records are: from the beginning of the file, if they begin there, so that
+    /// this is known before the index is.
+    pub(crate) fn read_for(&self, records: Range<u64>) -> Range<u64> {
+        let Range { start, end } = self.range_of(records.clone());
+        if records.start == 0 { 0..end } else { start..end }
+    }
+
+    /// Where the chunks of these records lie.
+    fn range_of(&self, records: Range<u64>) -> Range<u64> {
+        let begin = self.index.offset(self.index.chunk_of(records.start));
+        let end = match records.end.checked_sub(1) {
             Some(last) => self.index.offset(self.index.chunk_of(last).saturating_add(1)),
             None => begin,
         };
-        end.saturating_sub(begin)
+        begin..end.max(begin)
+    }
+
+    /// Bytes of its records' chunks from the record `from` up to `to`.
+    pub(crate) fn bytes_of(&self, from: u64, to: u64) -> u64 {
+        let Range { start, end } = self.range_of(from..to);
+        end - start
     }
 }
 
@@ -191,22 +205,27 @@ pub(crate) struct ChunkStream {
     /// The next record.
     next: u64,
     /// The block read last and the chunks in it.
-    last: Option<(Arc<Block>, std::ops::Range<usize>)>,
+    last: Option<(Arc<Block>, Range<usize>)>,
 }
 
 impl ChunkStream {
+    /// The file `of`, of which `records` are read.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is not what it was.
     pub(crate) fn open(
         of: &Arc<ArrayRecordFile>,
+        records: Range<u64>,
         pool: &Arc<BufferPool>,
         max_record_bytes: u64,
-        progress: &Arc<Progress>,
+        options: &ReadOptions,
     ) -> Result<Self> {
-        let opened = of.input.opened(Some(&of.stat))?;
+        let opened = of.input.in_turn(options.turns.as_ref()).opened(Some(&of.stat))?;
         Ok(Self {
             of: of.clone(),
-            chunks: opened.forward(0..of.index.offset(of.index.chunks())),
+            chunks: opened.forward(of.read_for(records)),
             pool: pool.clone(),
-            progress: progress.clone(),
+            progress: options.progress.clone(),
             max_record_bytes,
             next: 0,
             last: None,
@@ -249,12 +268,7 @@ impl ChunkStream {
     }
 
     /// Reads chunks from `first` on, until they hold `records` records or take enough bytes.
-    fn read(
-        &mut self,
-        first: usize,
-        records: u64,
-        bytes: u64,
-    ) -> Result<(Arc<Block>, std::ops::Range<usize>)> {
+    fn read(&mut self, first: usize, records: u64, bytes: u64) -> Result<(Arc<Block>, Range<usize>)> {
         let index = &self.of.index;
         let begin = index.offset(first);
         let wanted = self.next.saturating_add(records);

@@ -1,12 +1,10 @@
 //! Records read for nothing but to see whether they are sound.
 
-use std::sync::Arc;
-
 use super::runs::{Piece, Run, RunScratch};
 use super::{Shared, clamp};
 use crate::error::{Error, Result};
 use crate::source::report::Failure;
-use crate::source::{Progress, Verified};
+use crate::source::{ReadOptions, Verified};
 use crate::tf::example::{self, Checked};
 
 /// How many records may come before the first Example: with more, a file is of another kind.
@@ -25,13 +23,13 @@ type Damage<'a> = &'a mut dyn FnMut(Failure) -> Result<()>;
 pub(crate) fn verify(
     pieces: &[Piece],
     max_record_bytes: u64,
-    progress: &Arc<Progress>,
+    options: &ReadOptions,
     damage: Damage<'_>,
 ) -> Result<Verified> {
     let shared = Shared::new(true, max_record_bytes, |_| Err(Error::config("nothing to decode")));
     let mut check = Check::default();
     for piece in pieces {
-        match verify_piece(piece, &shared, progress, &mut check, damage) {
+        match verify_piece(piece, &shared, options, &mut check, damage) {
             Err(error) if error.is_data() => check.damaged(error.into(), damage)?,
             other => other?,
         }
@@ -46,14 +44,14 @@ pub(crate) fn verify(
 fn verify_piece(
     piece: &Piece,
     shared: &Shared,
-    progress: &Arc<Progress>,
+    options: &ReadOptions,
     check: &mut Check,
     damage: Damage<'_>,
 ) -> Result<()> {
     const RUN_RECORDS: usize = 64;
     const RUN_BYTES: usize = 1 << 20;
     let mut scratch = RunScratch::default();
-    let mut stream = piece.file.open(shared, progress)?;
+    let mut stream = piece.open(shared, options)?;
     stream.skip(piece.skip)?;
     let mut left = piece.records.unwrap_or(u64::MAX);
     while left > 0 {

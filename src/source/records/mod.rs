@@ -393,7 +393,7 @@ impl RecordUnits {
                 self.selector.pass(records);
                 continue;
             }
-            let mut stream = piece.file.open(&self.shared, &self.options.progress)?;
+            let mut stream = piece.open(&self.shared, &self.options)?;
             let skipped = stream.skip(piece.skip)?;
             let open = Open { piece, stream, passed: 0, lossy: false };
             if skipped < open.piece.skip {

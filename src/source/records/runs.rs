@@ -7,8 +7,9 @@ use super::Shared;
 use crate::error::{Error, Result};
 use crate::input::Input;
 use crate::options::Phrase;
+use crate::source::ahead;
 use crate::source::blocks::{FrameReader, FrameRun};
-use crate::source::{InputFile, Progress};
+use crate::source::{InputFile, ReadOptions};
 use crate::wire::tfrecord;
 
 #[cfg(feature = "array-record")]
@@ -69,30 +70,34 @@ impl RecordFile {
                 Ok(Stream::Frames(Box::new(reader)))
             }
             #[allow(unreachable_patterns)]
-            other => other.open(shared, &Arc::default()),
+            other => other.open(shared, &ReadOptions::default(), 0..u64::MAX),
         }
     }
 
-    /// Opens it at its first record.
-    pub(super) fn open(&self, shared: &Shared, progress: &Arc<Progress>) -> Result<Stream> {
+    /// Opens it at its first record, to read `records` of it.
+    fn open(&self, shared: &Shared, options: &ReadOptions, records: Range<u64>) -> Result<Stream> {
+        let (pool, most) = (&shared.pool, shared.max_record_bytes);
+        let (progress, turns) = (&options.progress, options.turns.as_ref());
+        #[cfg(not(feature = "array-record"))]
+        let _ = records;
         Ok(match self {
             RecordFile::Frames(input) => {
-                let reader = FrameReader::open(input, &shared.pool, shared.max_record_bytes, progress)?;
+                let reader = FrameReader::open(&input.in_turn(turns), pool, most, progress)?;
                 Stream::Frames(Box::new(reader))
             }
             RecordFile::FramesAt(input, bytes, first) => {
-                let (pool, most) = (&shared.pool, shared.max_record_bytes);
-                let reader = FrameReader::open_at(input, bytes.clone(), *first, pool, most, progress)?;
+                let input = input.in_turn(turns);
+                let reader = FrameReader::open_at(&input, bytes.clone(), *first, pool, most, progress)?;
                 Stream::Frames(Box::new(reader))
             }
             #[cfg(feature = "array-record")]
             RecordFile::Chunks(file) => {
-                Stream::Chunks(ChunkStream::open(file, &shared.pool, shared.max_record_bytes, progress)?)
+                Stream::Chunks(ChunkStream::open(file, records, pool, most, options)?)
             }
             #[cfg(feature = "array-record")]
             RecordFile::ChunksAt(input) => {
                 let file = Arc::new(ArrayRecordFile::open(input)?);
-                Stream::Chunks(ChunkStream::open(&file, &shared.pool, shared.max_record_bytes, progress)?)
+                Stream::Chunks(ChunkStream::open(&file, records, pool, most, options)?)
             }
             #[cfg(feature = "parquet")]
             RecordFile::Values(shard) => Stream::Values(ValueStream::open(shard, progress)?),
@@ -118,6 +123,30 @@ impl Piece {
     /// All records of `file`.
     pub(crate) fn whole(file: RecordFile) -> Self {
         Self { file, skip: 0, records: None, to_end: false, first_element: 0 }
+    }
+
+    /// The numbers of its records in the file.
+    fn numbers(&self) -> Range<u64> {
+        self.skip..self.records.map_or(u64::MAX, |records| self.skip.saturating_add(records))
+    }
+
+    /// Opens its file, at the first record there.
+    pub(super) fn open(&self, shared: &Shared, options: &ReadOptions) -> Result<Stream> {
+        self.file.open(shared, options, self.numbers())
+    }
+
+    /// What is read of its file from the first byte to the last, where that is known.
+    pub(crate) fn in_order(&self) -> Vec<(InputFile, Range<u64>)> {
+        match &self.file {
+            RecordFile::Frames(input) => ahead::whole(std::iter::once(input)),
+            RecordFile::FramesAt(input, bytes, _) => vec![(InputFile::of(input), bytes.clone())],
+            #[cfg(feature = "array-record")]
+            RecordFile::Chunks(file) => vec![(file.input(), file.read_for(self.numbers()))],
+            #[cfg(feature = "array-record")]
+            RecordFile::ChunksAt(input) if self.skip == 0 => ahead::whole(std::iter::once(input)),
+            #[cfg(any(feature = "array-record", feature = "parquet"))]
+            _ => Vec::new(),
+        }
     }
 
     /// The error of a file that ends after `found` records.

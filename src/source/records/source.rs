@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
-use super::{ExamplePlan, RecordFiles, RecordUnits, RowPlan, Shared, clip, planned, verify};
+use super::{ExamplePlan, Piece, RecordFiles, RecordUnits, RowPlan, Shared, clip, planned, verify};
 use crate::error::Result;
 use crate::options::RecordKind;
 use crate::source::options::OpenOptions;
 use crate::source::planned::{Features, Learnt, Planned, RecordsOf};
 use crate::source::report::Failure;
 use crate::source::{
-    Cardinality, Partition, ReadOptions, Source, Units, UnitsAre, Verified, features, verify_by_reading,
+    Cardinality, InputFile, Partition, ReadOptions, Source, Units, UnitsAre, Verified, features,
+    verify_by_reading,
 };
 use crate::tf::spec::ElementSpec;
 
@@ -142,6 +143,10 @@ impl Source for RecordSource {
         Ok(Arc::new(Self { plan, options: Arc::new(options), shared, ..self.clone() }))
     }
 
+    fn in_order(&self, partition: usize) -> Vec<(InputFile, Range<u64>)> {
+        self.files.pieces.get(partition).map(Piece::in_order).unwrap_or_default()
+    }
+
     fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {
         let RecordFiles { pieces, partitions, form, .. } = &self.files;
         let parts = planned(pieces, partitions, part_bytes, self.shared.max_record_bytes, self.rows_vary)?;
@@ -168,6 +173,6 @@ impl Source for RecordSource {
             };
             return verify_by_reading(self.row_name(), units, options, damage);
         }
-        verify(&pieces, self.shared.max_record_bytes, &options.progress, damage)
+        verify(&pieces, self.shared.max_record_bytes, options, damage)
     }
 }

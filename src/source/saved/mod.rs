@@ -19,6 +19,7 @@ use arrow::datatypes::SchemaRef;
 
 use self::layout::{Form, Layout, Shard};
 use self::stream::{Stream, StreamOptions};
+use super::ahead;
 use super::blocks::BufferPool;
 use super::options::OpenOptions;
 use super::planned::{Learnt, Planned, PlannedPart};
@@ -175,6 +176,7 @@ fn open(
         check_crc: options.check_crc,
         pool: Arc::<BufferPool>::default(),
         progress: Arc::default(),
+        turns: None,
     };
     let mut lead = 0;
     let spec = match (&layout.spec, known) {
@@ -319,8 +321,9 @@ fn refuse_lost_data(plan: &ElementPlan) -> Result<()> {
 
 impl SavedSource {
     /// The streams of `partitions`.
-    fn streams(&self, partitions: Range<usize>, progress: &Arc<Progress>) -> Vec<(usize, Stream)> {
-        let options = StreamOptions { progress: progress.clone(), ..self.shared.stream.clone() };
+    fn streams(&self, partitions: Range<usize>, read: &ReadOptions) -> Vec<(usize, Stream)> {
+        let (progress, turns) = (read.progress.clone(), read.turns.clone());
+        let options = StreamOptions { progress, turns, ..self.shared.stream.clone() };
         if self.shared.dealt {
             let whole = || (0, Stream::dealt(&self.shared.shards, &options));
             return partitions.contains(&0).then(whole).into_iter().collect();
@@ -339,8 +342,9 @@ impl SavedSource {
         if let (Some(elements), false) = (self.shared.elements, self.shared.unbatch) {
             return Ok(elements);
         }
+        let read = ReadOptions::default().with_progress(progress.clone());
         let mut elements = 0;
-        for (_, mut stream) in self.streams(0..self.partitions.len(), progress) {
+        for (_, mut stream) in self.streams(0..self.partitions.len(), &read) {
             if self.shared.unbatch {
                 let mut payload = self.shared.stream.payload();
                 while stream.next(Some(&mut payload))? {
@@ -359,7 +363,7 @@ impl SavedSource {
     /// The elements of the partitions before `partition`, as far as they can be stepped over.
     fn elements_before(&self, partition: usize) -> u64 {
         let mut elements = 0;
-        for (_, mut stream) in self.streams(0..partition, &Arc::default()) {
+        for (_, mut stream) in self.streams(0..partition, &ReadOptions::default()) {
             while let Ok(true) = stream.next(None) {
                 elements += 1;
             }
@@ -437,6 +441,17 @@ impl Source for SavedSource {
         Ok(Arc::new(Self { kind, stored, shared, partitions, row_spec, options, ..*self }))
     }
 
+    fn in_order(&self, partition: usize) -> Vec<(InputFile, Range<u64>)> {
+        let shards = &self.shared.shards;
+        if !self.shared.dealt {
+            return shards.get(partition).map(|shard| ahead::whole(shard.files.iter())).unwrap_or_default();
+        }
+        // The first files of all shards are read at a time, then the second ones.
+        let rounds = shards.iter().map(|shard| shard.files.len()).max().unwrap_or(0);
+        let round = |at| shards.iter().filter_map(move |shard| shard.files.get(at));
+        ahead::whole((0..rounds).flat_map(round))
+    }
+
     /// Shards of frames are read one by one.
     fn planned(&self, _: Option<u64>) -> Result<Option<Planned>> {
         let stream = &self.shared.stream;
@@ -456,7 +471,7 @@ impl Source for SavedSource {
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {
-        let streams = self.streams(partitions, &options.progress);
+        let streams = self.streams(partitions, options);
         Ok(Box::new(units::SavedUnits::new(self.shared.clone(), streams, options)))
     }
 
@@ -469,7 +484,7 @@ impl Source for SavedSource {
         damage: &mut dyn FnMut(Failure) -> Result<()>,
     ) -> Result<Verified> {
         let (mut elements, mut damaged) = (0u64, 0u64);
-        for (_, mut stream) in self.streams(partition..partition + 1, &options.progress) {
+        for (_, mut stream) in self.streams(partition..partition + 1, options) {
             loop {
                 let mut payload = self.shared.stream.payload();
                 let found = match stream.next(Some(&mut payload)) {

@@ -7,7 +7,7 @@ use super::layout::{Form, Shard};
 use super::legacy::LegacyReader;
 use super::payload::Payload;
 use crate::error::{Error, ErrorKind, Result};
-use crate::input::{Input, Place};
+use crate::input::{Input, Place, Turns};
 use crate::source::Progress;
 use crate::source::blocks::{BufferPool, Frame, FrameReader};
 use crate::tf::dtype::DType;
@@ -29,6 +29,7 @@ pub(super) struct StreamOptions {
     pub(super) check_crc: bool,
     pub(super) pool: Arc<BufferPool>,
     pub(super) progress: Arc<Progress>,
+    pub(super) turns: Option<Arc<Turns>>,
 }
 
 impl StreamOptions {
@@ -181,10 +182,11 @@ pub(super) fn is_compressed(shard: &Shard, options: &StreamOptions) -> Result<bo
 }
 
 fn open(file: &Input, options: &StreamOptions) -> Result<Reader> {
+    let file = file.in_turn(options.turns.as_ref());
     Ok(match options.form {
-        Form::Legacy => Reader::Legacy(Box::new(LegacyReader::open(file, options)?)),
+        Form::Legacy => Reader::Legacy(Box::new(LegacyReader::open(&file, options)?)),
         Form::Frames | Form::Cache => Reader::Frames(Box::new(FrameReader::open(
-            file,
+            &file,
             &options.pool,
             options.max_record_bytes,
             &options.progress,

@@ -1,5 +1,6 @@
 //! Arrow IPC files and streams: where their batches are, and what is in them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayData, RecordBatch};
@@ -14,7 +15,7 @@ use crate::input::{Forward, Input, Opened, Stat};
 use crate::options::Phrase;
 use crate::source::guard::no_panic;
 use crate::source::ipc_schema;
-use crate::source::{PartitionRange, Progress};
+use crate::source::{InputFile, PartitionRange, Progress, ReadOptions};
 
 /// The magic bytes at the end of a file and the length of the footer before them.
 const TRAILER_BYTES: u64 = 10;
@@ -379,17 +380,26 @@ impl IpcTable {
     ///
     /// # Errors
     /// The file cannot be opened, or is not what it was.
-    pub(super) fn blocks(&self, part: usize) -> Result<Blocks> {
+    pub(super) fn blocks(&self, part: usize, options: &ReadOptions) -> Result<Blocks> {
         let messages = self.parts.get(part).cloned().unwrap_or_default();
-        let file = self.inner.input.opened(Some(&self.inner.stat))?;
+        let input = self.inner.input.in_turn(options.turns.as_ref());
+        let file = input.opened(Some(&self.inner.stat))?.forward(self.range(part));
+        Ok(Blocks { inner: self.inner.clone(), file, messages: messages.into_iter() })
+    }
+
+    /// The file, and where the batches of partition `part` lie.
+    pub(super) fn in_order(&self, part: usize) -> (InputFile, Range<u64>) {
+        (InputFile::of(&self.inner.input), self.range(part))
+    }
+
+    fn range(&self, part: usize) -> Range<u64> {
         // The blocks of others need not be in order.
         let (mut start, mut end) = (u64::MAX, 0);
-        for (from, _, bytes) in messages.iter().filter_map(|message| place(&message.block).ok()) {
+        let messages = self.parts.get(part).into_iter().flatten();
+        for (from, _, bytes) in messages.filter_map(|message| place(&message.block).ok()) {
             (start, end) = (start.min(from), end.max(from.saturating_add(bytes)));
         }
-        let range = start.min(end)..end.min(file.bytes());
-        let file = file.forward(range);
-        Ok(Blocks { inner: self.inner.clone(), file, messages: messages.into_iter() })
+        start.min(end)..end.min(self.inner.stat.bytes.unwrap_or(0))
     }
 }
 

@@ -294,6 +294,15 @@ impl Source for TableSource {
         Ok(Arc::new(Self { kind: self.kind, options, file_schema, shared, partitions, rows: self.rows }))
     }
 
+    fn in_order(&self, partition: usize) -> Vec<(InputFile, Range<u64>)> {
+        let place = self.shared.parts.get(partition);
+        let file = place.and_then(|(file, part)| Some((self.shared.files.get(*file)?, *part)));
+        match file {
+            Some((File::Ipc(table), part)) => vec![table.in_order(part)],
+            _ => Vec::new(),
+        }
+    }
+
     fn planned(&self, part_bytes: Option<u64>) -> Result<Option<Planned>> {
         let parts = self.partitions.iter().zip(&self.shared.parts).flat_map(|(partition, (file, part))| {
             let own = match self.shared.files.get(*file) {
@@ -355,7 +364,7 @@ impl TableUnits {
             self.next += 1;
             let Some((file, part)) = place else { return Ok(None) };
             match self.shared.files.get(file) {
-                Some(File::Ipc(table)) => self.pieces = Some(table.blocks(part)?),
+                Some(File::Ipc(table)) => self.pieces = Some(table.blocks(part, &self.options)?),
                 #[cfg(feature = "parquet")]
                 Some(File::Parquet(_)) => return Ok(Some(Piece::RowGroup { file, group: part })),
                 None => return Ok(None),

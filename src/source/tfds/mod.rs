@@ -17,7 +17,7 @@ use self::decoder::TfdsDecoder;
 use super::options::OpenOptions;
 use super::planned::{Learnt, LearntTfds, Planned};
 use super::records::{Piece, RecordFile, RecordUnits, RowDecoder, Shared, clip, planned, sample};
-use super::{Cardinality, Partition, PartitionRange, ReadOptions, Source, Units, UnitsAre};
+use super::{Cardinality, InputFile, Partition, PartitionRange, ReadOptions, Source, Units, UnitsAre};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{Input, Place, Stat};
 use crate::options::{InferRecords, OnError, Phrase};
@@ -549,6 +549,10 @@ impl Source for TfdsSource {
         let (rows_vary, most) = (self.units_are().varying, self.shared.max_record_bytes);
         let parts = planned(&self.pieces, &self.partitions, part_bytes, most, rows_vary)?;
         Ok(Some(Planned { learnt: Learnt::Tfds(self.learnt.clone()), parts }))
+    }
+
+    fn in_order(&self, partition: usize) -> Vec<(InputFile, Range<u64>)> {
+        self.pieces.get(partition).map(Piece::in_order).unwrap_or_default()
     }
 
     fn units(&self, partitions: Range<usize>, options: &ReadOptions) -> Result<Box<dyn Units>> {

@@ -1,0 +1,126 @@
+//! The next file is fetched while one is read, and no more than there is room for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arrow::array::RecordBatch;
+use tfarrow::report::Verification;
+use tfarrow::{Batches, Conversion, ReaderBuilder};
+
+use crate::common::{Dir, example, tfarrow, tfrecord};
+use crate::proxy::{Fault, Gate, Proxy, Request, header};
+use crate::server::{Server, options, reader, s3};
+
+/// Files that are alike in size, and hold bytes that cannot be compressed.
+const FILES: usize = 5;
+
+/// Writes the files of one kind; how their names end.
+fn write(dir: &Dir, end: &str) {
+    let mut random = 1u64;
+    for file in 0..FILES {
+        let records: Vec<Vec<u8>> = (0..20)
+            .map(|_| {
+                let bytes = std::iter::repeat_with(|| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (random >> 56) as u8
+                });
+                example(&[("x", &bytes.take(100_000).collect::<Vec<u8>>())])
+            })
+            .collect();
+        std::fs::write(dir.path("records"), tfrecord(&records)).unwrap();
+        let output = dir.arg(&format!("{file}.{end}"));
+        tfarrow(&["convert", &dir.arg("records"), "-o", &output]).success();
+    }
+}
+
+/// What is asked for of which file.
+struct Watch {
+    /// Whether they are opened already, so that what is asked for is read.
+    reading: AtomicBool,
+    bytes: Vec<u64>,
+    /// Opened when something of the file of this number is asked for.
+    asked: Vec<Arc<Gate>>,
+    /// All of it.
+    lines: Mutex<Vec<String>>,
+}
+
+impl Watch {
+    /// Holds the last bytes of a file back until the file `after` files later is asked for.
+    fn hold(&self, request: &Request<'_>, after: usize) -> Fault {
+        let name = request.line.rsplit('/').next().unwrap_or_default();
+        let file = name.split('.').next().and_then(|number| number.parse::<usize>().ok());
+        let (Some(file), true) = (file, self.reading.load(Ordering::SeqCst)) else { return Fault::None };
+        self.asked[file].open();
+        let range = header(request.head, "range").unwrap_or_default();
+        self.lines.lock().unwrap().push(format!("{name} {range}"));
+        let last: Option<u64> = range.rsplit('-').next().and_then(|last| last.parse().ok());
+        match self.asked.get(file + after) {
+            Some(next) if last == Some(self.bytes[file] - 1) => Fault::Hold(next.clone()),
+            _ => Fault::None,
+        }
+    }
+}
+
+fn check(server: &Server, end: &str, after: usize, read: impl Fn(ReaderBuilder, &AtomicBool)) {
+    let (bucket, dir) = (server.bucket(), Dir::new());
+    write(&dir, end);
+    let mut bytes = Vec::new();
+    for file in 0..FILES {
+        let name = format!("{file}.{end}");
+        bucket.put_path(&name, &dir.path(&name));
+        bytes.push(dir.path(&name).metadata().unwrap().len());
+    }
+    let asked = std::iter::repeat_with(Arc::default).take(FILES).collect();
+    let watch = Arc::new(Watch { reading: AtomicBool::new(false), bytes, asked, lines: Mutex::default() });
+    let seen = watch.clone();
+    let proxy = Proxy::new(server.port, move |request| seen.hold(request, after));
+    read(reader(&bucket.url(&format!("*.{end}")), &options(proxy.port)), &watch.reading);
+    let mut lines = watch.lines.lock().unwrap().clone();
+    assert!(!watch.asked.iter().any(|gate| gate.was_missed()), "{end}: {lines:#?}");
+    // What was begun before is not asked for again.
+    let all = lines.len();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), all, "{end}: {lines:#?}");
+    let starts = lines.iter().filter(|line| line.contains("bytes=65536-")).count();
+    assert!(starts <= FILES, "{end}: {lines:#?}");
+}
+
+fn read(builder: ReaderBuilder, reading: &AtomicBool, threads: usize) {
+    let source = builder.build_source().unwrap();
+    reading.store(true, Ordering::SeqCst);
+    let batches = Batches::new(source, builder.read_options(), threads).unwrap();
+    let batches: Vec<RecordBatch> = batches.collect::<tfarrow::Result<_>>().unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 20 * FILES);
+}
+
+#[test]
+fn the_next_file_is_asked_for_before_the_last_bytes_of_this_one_came() {
+    let Some(server) = s3() else { return };
+    for end in ["tfrecord", "arrow", "arrows"] {
+        for threads in [1, 2] {
+            check(server, end, 1, |builder, reading| read(builder, reading, threads));
+        }
+    }
+    // Of compressed files as many are read at a time as there are threads.
+    check(server, "tfrecord.gz", 1, |builder, reading| read(builder, reading, 1));
+    check(server, "tfrecord.gz", 2, |builder, reading| read(builder, reading, 2));
+}
+
+#[test]
+fn so_it_is_where_partitions_are_verified_or_make_parts() {
+    let Some(server) = s3() else { return };
+    check(server, "tfrecord", 1, |builder, reading| {
+        let source = builder.build_to_verify().unwrap();
+        reading.store(true, Ordering::SeqCst);
+        let found = Verification::of(source.as_ref(), 1, &mut |_| Ok(())).unwrap();
+        assert_eq!((found.records(), found.damaged()), (20 * FILES as u64, 0));
+    });
+    check(server, "tfrecord", 2, |builder, reading| {
+        let source = builder.build_source().unwrap();
+        reading.store(true, Ordering::SeqCst);
+        let dir = Dir::new();
+        let made = Conversion::new(builder.with_threads(2)).with_source(source);
+        assert_eq!(made.write(dir.arg("out/")).unwrap().parts, Some(FILES));
+    });
+}
