@@ -2,17 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value, json};
-
 use super::ReaderBuilder;
 use crate::error::{Error, Result};
 use crate::options::{self, InvalidValue, flag, number, split_names, split_pair};
 use crate::schema::cast::Cast;
-use crate::schema::feature::{FeatureSpec, Missing};
+use crate::schema::feature::FeatureSpec;
 use crate::schema::features_file::parse_features;
-use crate::schema::mapping::MappingOptions;
 use crate::source::Selection;
-use crate::source::options::OpenOptions;
 
 /// What is set instead of a feature to let all be missing.
 const ALL_OPTIONAL: [&str; 2] = ["*?", "*:?"];
@@ -153,84 +149,6 @@ impl ReaderBuilder {
         let single = if self.open.features_complete { Vec::new() } else { single };
         Ok(single.into_iter().fold(self.with_features(features), Self::with_feature))
     }
-
-    /// What the options say of the rows and columns that come out, by the options' keys: equal
-    /// settings and equal input give equal batches.
-    #[must_use]
-    pub fn settings(&self) -> Map<String, Value> {
-        // Every field is named, so that none that is added is forgotten.
-        let OpenOptions {
-            record,
-            infer,
-            features,
-            features_complete,
-            features_optional: _,
-            projection,
-            mapping,
-            casts,
-            max_record_bytes,
-            check_crc,
-            names,
-            unbatch,
-            split,
-            class_names,
-            decode_images,
-            lenient,
-            explode,
-            proto,
-            message,
-            proto_path,
-            proto_defaults,
-            given: _,
-            output: _,
-            on_error: _,
-            to_verify: _,
-            libtensorflow: _,
-            tensorflow_threads: _,
-        } = &self.open;
-        let MappingOptions { tensor_layout, bool_storage, bfloat16, structure, utf8, rename } = mapping;
-        // What a type's text leaves open is told apart, too.
-        let features: Vec<String> = features
-            .iter()
-            .map(|f| {
-                let required = if f.is_list() && f.missing == Missing::Error { ", required" } else { "" };
-                let lists = if f.feature_list { ", of steps" } else { "" };
-                format!("{}:{f}{required}{lists}", f.name)
-            })
-            .collect();
-        let settings = json!({
-            "record": record.to_string(),
-            "infer_records": infer.to_string(),
-            "features": features,
-            "features_complete": features_complete,
-            "columns": projection.columns,
-            "exclude": projection.exclude,
-            "rename": rename.iter().map(|(old, new)| [old, new]).collect::<Vec<_>>(),
-            "utf8": utf8,
-            "tensor_layout": tensor_layout.to_string(),
-            "bool": bool_storage.to_string(),
-            "bfloat16": bfloat16.to_string(),
-            "structure": structure.to_string(),
-            "cast": casts.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "names": names,
-            "unbatch": unbatch,
-            "split": split,
-            "class_names": class_names,
-            "decode_images": decode_images,
-            "lenient": lenient,
-            "explode": explode,
-            "proto": proto,
-            "message": message,
-            "proto_path": proto_path,
-            "proto_defaults": proto_defaults,
-            "max_record_bytes": max_record_bytes,
-            "check_crc": check_crc,
-        });
-        match settings {
-            Value::Object(settings) => settings,
-            _ => Map::new(),
-        }
-    }
 }
 
 fn invalid_names(key: &'static str, what: &str, text: &str) -> InvalidValue {
@@ -239,21 +157,10 @@ fn invalid_names(key: &'static str, what: &str, text: &str) -> InvalidValue {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::options::{OPTIONS, Topic};
-
-    #[test]
-    fn settings_tell_features_apart_whose_types_read_the_same() {
-        let settings = |change: fn(&mut FeatureSpec)| {
-            let mut spec = FeatureSpec::parse("x:int64[]").unwrap();
-            change(&mut spec);
-            ReaderBuilder::new(["a"]).with_feature(spec).settings()
-        };
-        let plain = settings(|_| ());
-        assert_eq!(plain["features"], json!(["x:int64[]"]));
-        assert_ne!(settings(|spec| spec.missing = Missing::Error), plain);
-        assert_ne!(settings(|spec| spec.feature_list = true), plain);
-    }
 
     #[test]
     fn every_option_of_reading_can_be_set() {

@@ -15,6 +15,19 @@ use crate::source::options::OpenOptions;
 use crate::source::planned::{self, Learnt, Planned, PlannedPart, Reading, invalid};
 use crate::source::{ReadOptions, Source};
 
+/// Options that say which of the rows are read, and how.
+const OF_READING: [&str; 9] = [
+    "libtensorflow",
+    "tensorflow_threads",
+    "batch_rows",
+    "batch_bytes",
+    "skip",
+    "shard",
+    "take",
+    "on_error",
+    "rows_per_file",
+];
+
 impl ReaderBuilder {
     /// The options that differ from their defaults, by their keys: [`from_stored`](Self::from_stored) has
     /// the same. Threads are none of them.
@@ -103,6 +116,13 @@ impl ReaderBuilder {
             ("rows_per_file", json!(part_rows)),
         ];
         own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    /// What the options say of the rows and columns that come out, by the options' keys: equal
+    /// settings and equal input give equal rows.
+    #[must_use]
+    pub fn settings(&self) -> Map<String, Value> {
+        self.stored().into_iter().filter(|(key, _)| !OF_READING.contains(&key.as_str())).collect()
     }
 
     /// Those of the [stored](Self::stored) options that are not as a new builder has them.
@@ -232,6 +252,7 @@ pub(crate) fn not_planned(source: &dyn Source) -> Error {
 mod tests {
     use super::*;
     use crate::options::OPTIONS;
+    use crate::schema::feature::Missing;
 
     /// A value of every option, so that none is lost on its way.
     fn value_of(key: &str) -> Option<&'static str> {
@@ -284,6 +305,18 @@ mod tests {
         let complete = builder.with_features([FeatureSpec::parse("x:int64[]").unwrap()]);
         let again = ReaderBuilder::from_stored(&complete.stored_changes()).unwrap();
         assert_eq!(again.settings(), complete.settings());
+    }
+
+    #[test]
+    fn settings_tell_features_apart_whose_types_read_the_same() {
+        let settings = |change: fn(&mut FeatureSpec)| {
+            let mut spec = FeatureSpec::parse("x:int64[]").unwrap();
+            change(&mut spec);
+            ReaderBuilder::new(["a"]).with_feature(spec).settings()
+        };
+        let plain = settings(|_| ());
+        assert_ne!(settings(|spec| spec.missing = Missing::Error), plain);
+        assert_ne!(settings(|spec| spec.feature_list = true), plain);
     }
 
     #[test]
