@@ -12,6 +12,7 @@ use crate::common::{
     DIGITS, DIGITS_ROWS, Dir, Table, assert_names, command, golden, json_file, repo, tfarrow, tfarrow_fed,
 };
 use serde_json::{Value, json};
+use tfarrow::options::{OPTIONS, OutputKind, Topic};
 
 const SHARD_0: &str = "examples/data/digits/digits.tfrecord-00000-of-00002";
 const SHARD_1: &str = "examples/data/digits/digits.tfrecord-00001-of-00002";
@@ -447,4 +448,40 @@ fn what_goes_to_standard_output_replaces_nothing() {
         let message = tfarrow(&[args, &["--overwrite"]].concat()).failure();
         assert_names(&message, &["--overwrite is for files and folders", "leave --overwrite out"]);
     }
+}
+
+#[test]
+fn shells_and_man_pages_are_told_of_every_option() {
+    let page = tfarrow(&["man", "convert"]).success();
+    let completions = tfarrow(&["completions", "bash"]).success();
+    let heeded = |option: &&tfarrow::options::OptionInfo| {
+        option.topic != Topic::Library && option.outputs.contains(&OutputKind::Parquet)
+    };
+    for option in OPTIONS.iter().filter(heeded) {
+        let flag = format!("--{}", option.key.replace('_', "-"));
+        assert!(page.text().contains(&flag.replace('-', "\\-")), "{flag}");
+        assert!(completions.text().contains(&flag), "{flag}");
+    }
+    assert_names(tfarrow(&["man"]).success().text(), &["tfarrow\\-convert(1)", "Exit status"]);
+    assert_names(&tfarrow(&["man", "convrt"]).failure(), &["no command `convrt`", "convert, schema"]);
+}
+
+/// What bash itself offers, where it can be run.
+#[cfg(unix)]
+#[test]
+fn bash_completes_options_and_their_values() {
+    let dir = Dir::new();
+    fs::write(dir.path("tfarrow.bash"), tfarrow(&["completions", "bash"]).success().stdout).unwrap();
+    let offered = |words: &str, current: usize| {
+        let script = format!(
+            "source {}; COMP_WORDS=({words}); COMP_CWORD={current}; _tfarrow tfarrow \"${{COMP_WORDS[$COMP_CWORD]}}\" \
+             \"${{COMP_WORDS[$((COMP_CWORD-1))]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            dir.arg("tfarrow.bash")
+        );
+        let run = std::process::Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
+        String::from_utf8(run.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(offered("tfarrow con", 1), ["convert"]);
+    assert_eq!(offered("tfarrow convert --row-g", 2), ["--row-group-rows"]);
+    assert_eq!(offered("tfarrow convert --on-error ''", 3), ["fail", "skip", "null", "null-value"]);
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command as ClapCommand, value_parser};
+use clap_complete::Shell;
 use tfarrow::options::{Form, OPTIONS, OptionInfo, OutputKind, Topic};
 
 const ABOUT: &str =
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     Task(Task),
     Commit(Commit),
     PythonHelper,
+    Completions(Shell),
+    /// The page of a command, or of the program.
+    Man(Option<String>),
 }
 
 /// What is read, and the options of the table that were typed.
@@ -138,7 +142,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Command {
     understood(&command().get_matches_from(arguments))
 }
 
-fn command() -> ClapCommand {
+/// The program's arguments.
+pub(crate) fn command() -> ClapCommand {
     let commands = [
         ClapCommand::new("convert")
             .about("Convert a dataset to Parquet, Arrow IPC, or a stream")
@@ -185,6 +190,8 @@ fn command() -> ClapCommand {
             .args(OPTIONS.iter().filter(|option| option.key == "store").map(argument)),
         ClapCommand::new("python-helper")
             .about("Print tfarrow_export.py, which exports tf.data pipelines from Python"),
+        ClapCommand::new("completions").about("Print a shell's completions of this program").arg(shell()),
+        ClapCommand::new("man").about("Print the man page of this program, or of a command").arg(page()),
     ];
     ClapCommand::new("tfarrow")
         .version(env!("CARGO_PKG_VERSION"))
@@ -251,6 +258,18 @@ fn inputs() -> Arg {
         .num_args(1..)
         .value_parser(value_parser!(OsString))
         .help("Files, quoted globs ('train-*.tfrecord'), folders, URLs (s3://, https://), or - for standard input")
+}
+
+fn shell() -> Arg {
+    Arg::new("shell")
+        .value_name("SHELL")
+        .required(true)
+        .value_parser(value_parser!(Shell))
+        .help("Which shell")
+}
+
+fn page() -> Arg {
+    Arg::new("command").value_name("COMMAND").help("Which command")
 }
 
 fn plan() -> Arg {
@@ -443,6 +462,10 @@ fn understood(matches: &ArgMatches) -> Command {
             let store = matches.get_many("store").unwrap_or_default().cloned().collect();
             Command::Commit(Commit { plan: path(matches, "plan"), output: path(matches, "output"), store })
         }
+        Some(("completions", matches)) => {
+            Command::Completions(matches.get_one("shell").copied().unwrap_or(Shell::Bash))
+        }
+        Some(("man", matches)) => Command::Man(matches.get_one("command").cloned()),
         _ => Command::PythonHelper,
     }
 }

@@ -14,6 +14,7 @@ use tfarrow::{Conversion, Converted, Error, ErrorKind, Result};
 
 use crate::program::args::{Command, Convert, Count, Head, Show};
 use crate::program::damage::{self, Outcome};
+use crate::program::help;
 use crate::program::plan;
 use crate::program::progress::Bar;
 use crate::program::report;
@@ -35,6 +36,8 @@ pub(crate) fn run(command: Command) -> Result<Outcome> {
         Command::Plan(args) => tasks::plan(&args).map(|()| Outcome::Done),
         Command::Task(args) => tasks::task(&args),
         Command::Commit(args) => tasks::commit(&args),
+        Command::Completions(shell) => help::completions(shell).map(|()| Outcome::Done),
+        Command::Man(command) => help::man(command.as_deref()).map(|()| Outcome::Done),
         Command::PythonHelper => print(tfarrow::live::PYTHON_HELPER).map(|()| Outcome::Done),
     }
 }

@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod damage;
+mod help;
 mod plan;
 mod progress;
 mod report;
