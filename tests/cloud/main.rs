@@ -9,6 +9,7 @@ mod common;
 mod ahead;
 mod faults;
 mod inputs;
+mod memory;
 mod others;
 mod outputs;
 
