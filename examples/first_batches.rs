@@ -1,5 +1,6 @@
 //! The first batches of a dataset, all of one size: `ds.batch(n, drop_remainder=True).take(k)`.
-//! Nothing behind them is read.
+//! Nothing behind them is read, but what TFRecord files hold is learnt from their first 10,000 records: less with
+//! `with_infer_records`, nothing with `with_features`.
 //!
 //! ```text
 //! cargo run --example first_batches -- 'examples/data/digits/digits.tfrecord-*'
