@@ -182,6 +182,30 @@ fn a_large_file_goes_in_parts_and_appears_when_it_is_whole() {
     assert_eq!(bucket.uploads(), [""; 0]);
 }
 
+#[test]
+fn what_appears_while_it_is_written_stays() {
+    let Some(server) = s3() else { return };
+    let bucket = server.bucket();
+    let dir = Dir::new();
+    let large = large(&dir);
+    // A small object is put on the condition that there is none; before a large one is whole, it is looked at.
+    for (input, key, mark) in
+        [(DIGITS, "small.parquet", "small.parquet"), (&large, "large.arrow", "partNumber=3")]
+    {
+        let others = Bucket { port: server.port, name: bucket.name.clone() };
+        let proxy = Proxy::new(server.port, move |request| {
+            if request.seen_of("PUT", mark) == Some(1) {
+                others.put(key, b"theirs");
+            }
+            Fault::None
+        });
+        let said = convert_through(&proxy, &bucket, input, key).failure();
+        assert_names(&said, &[key, "exists already", "--overwrite"]);
+        assert_eq!(bucket.get(key).unwrap(), b"theirs");
+        assert_eq!(bucket.uploads(), [""; 0]);
+    }
+}
+
 fn convert_through(proxy: &Proxy, bucket: &Bucket, input: &str, key: &str) -> Run {
     let url = bucket.url(key);
     let store = options(proxy.port).map(|(key, value)| format!("--store={key}={value}"));
