@@ -12,6 +12,7 @@ mod inputs;
 mod memory;
 mod others;
 mod outputs;
+mod tasks;
 
 mod proxy;
 mod server;
