@@ -67,7 +67,7 @@ if ! /usr/bin/python3 -c 'import torch' 2>/dev/null && [ "$(id -u)" = 0 ] && com
 fi
 tests/python/test_package.sh
 
-section "Ray and Spark"
+section "Ray, Spark, Dask and Daft"
 if ! command -v java >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless >/dev/null || true
 fi

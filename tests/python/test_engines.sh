@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Runs the tests of the Python package on Ray and on Spark, which are started here.
+# Runs the tests of the Python package on Ray and on Spark, which are started here, and the recipes of
+# docs/clusters.md for Dask and Daft.
 #
 #   tests/python/test_engines.sh [PYTEST ARGUMENTS]
 #
 # Needs the wheel that test_package.sh has built, and Java 17 or later for Spark: without it, Spark is left
 # out, unless TFARROW_REQUIRE_JAVA is set. TFARROW_TEST_ENGINES is an interpreter with
-# environments/engines.txt, made if it is not set (1.3 GB, a few minutes).
+# environments/engines.txt, made if it is not set (1.3 GB, a few minutes), and so is one with
+# environments/recipes.txt (0.6 GB).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -24,3 +26,6 @@ else
   echo "there is no java: Spark is left out"
 fi
 "$TFARROW_TEST_ENGINES" -m pytest -q -p no:cacheprovider "${tests[@]}" "$@"
+
+echo "-- in an environment with Dask and Daft"
+"$(tests/python/setup_venv.sh recipes)" -m pytest -q -p no:cacheprovider tests/python/engines/test_recipes.py
