@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Instructions that a conversion takes, of two commits: a figure that a busy machine does not move.
+# Instructions that conversions and reports take, of two commits: a figure that a busy machine does not move.
 #
 #   benches/instructions.sh [BEFORE [AFTER]]      # default: HEAD~1 HEAD
 #
-# Needs valgrind. Each commit is built in a folder of its own, removed at the end; the conversions are
-# those of small files in the repository, start-up included. INPUTS='FILE...' adds your own.
+# Needs valgrind. Each commit is built in a folder of its own, removed at the end; the inputs are
+# small files in the repository, start-up included. INPUTS='FILE...' adds your own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -25,7 +25,9 @@ build "$before" before
 build "$after" after
 
 count() { # BINARY ARGUMENTS...
-  valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" --threads 1 2>&1 |
+  local threads=(--threads 1)
+  [ "$2" != verify ] || threads=() # one thread, always
+  valgrind --tool=callgrind --callgrind-out-file=/dev/null "$@" "${threads[@]}" 2>&1 |
     awk '/Collected/ { print $NF }'
 }
 
@@ -49,6 +51,9 @@ measure "digits, .npyd" convert "$digits" --columns pixels,label -o "$work/out.n
 measure "saved dataset, Snappy" convert tests/golden/saved/snappy_multi_block/data --dry-run
 measure "saved dataset, ragged" convert tests/golden/saved/ragged_r2_batched/data --dry-run
 measure "ArrayRecord" convert tests/golden/array_record/many_small.array_record --record raw --dry-run
+measure "digits, report" report "$digits" --json
 for input in ${INPUTS:-}; do
   measure "$input" convert "$input" --dry-run
+  measure "$input, report" report "$input" --json
+  measure "$input, verify" verify "$input"
 done

@@ -105,6 +105,11 @@ impl Batches {
         Ok(Self { inner, rebatch, options: options.clone(), selected, flush: None, rows: 0, failed: false })
     }
 
+    /// Gives out the batches of units as they are, whatever rows they lost.
+    pub(crate) fn unit_by_unit(self) -> Self {
+        Self { rebatch: None, ..self }
+    }
+
     /// The rows are those after so many others, for whoever is told of one of them.
     pub(crate) fn after_rows(self, rows: u64) -> Self {
         Self { rows, ..self }

@@ -241,8 +241,9 @@ impl<'a> Inference<'a> {
         Some(spec)
     }
 
-    fn count(&mut self, feature: Feature<'_>) -> Result<(usize, bool), WireError> {
-        let mut utf8 = true;
+    /// How many values a feature has, and whether they are text, if it `may_be_text`.
+    fn count(&mut self, feature: Feature<'_>, may_be_text: bool) -> Result<(usize, bool), WireError> {
+        let mut utf8 = may_be_text;
         let values = match feature.kind {
             Kind::None => 0,
             Kind::Int64 => {
@@ -287,7 +288,7 @@ impl<'a> Inference<'a> {
                 all.other = Some(step.kind);
                 return Ok(());
             }
-            let (values, utf8) = self.count(step)?;
+            let (values, utf8) = self.count(step, self.lists.may_be_text(slot))?;
             all.fewest = all.fewest.min(values);
             all.most = all.most.max(values);
             all.utf8 &= utf8;
@@ -363,6 +364,11 @@ impl Table {
         self.seen.get(slot).is_some_and(|seen| seen.settled)
     }
 
+    /// Whether every value of bytes was text so far.
+    fn may_be_text(&self, slot: usize) -> bool {
+        self.seen.get(slot).and_then(|seen| seen.of(Kind::Bytes)).is_none_or(|seen_as| seen_as.utf8)
+    }
+
     fn slot(&mut self, key: &[u8], settled: Option<&Settled<'_>>) -> Result<usize> {
         // Most writers keep to one order: what came at this place last is compared first.
         let position = self.record.len();
@@ -406,7 +412,7 @@ impl FeatureVisitor for Inference<'_> {
         let (values, utf8) = match self.features.is_settled(slot) {
             true => (0, true),
             false => self
-                .count(feature)
+                .count(feature, self.features.may_be_text(slot))
                 .map_err(|e| unsound_example(e).in_column(&*String::from_utf8_lossy(key)))?,
         };
         self.features.observe(Observation {

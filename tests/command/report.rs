@@ -85,6 +85,36 @@ fn the_report_is_the_same_on_any_number_of_threads() {
 }
 
 #[test]
+fn many_batches_and_damage_are_the_same_on_any_number_of_threads() {
+    let dir = Dir::new();
+    for file in 0..3u64 {
+        let records: Vec<Vec<u8>> = (0..400 + file)
+            .map(|i| {
+                let byte = u8::try_from(i * 31 % 251).unwrap();
+                example(&[("blob", &[byte; 7000]), ("kind", &[b'a' + byte % 7]), ("n", &[byte, b'0'])])
+            })
+            .collect();
+        let mut bytes = tfrecord(&records);
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        fs::write(dir.path(&format!("{file}.tfrecord")), bytes).unwrap();
+    }
+    let all = dir.arg("*.tfrecord");
+    let with = |threads| {
+        let run = tfarrow(&["report", &all, "--json", "--threads", threads]);
+        assert_eq!(run.code, Some(1));
+        run.stdout
+    };
+    let one = with("1");
+    let report: Value = serde_json::from_slice(&one).unwrap();
+    assert_eq!((&report["rows"], &report["damaged"]), (&json!(1200), &json!(3)));
+    assert_eq!(column(&report, "blob")["lengths"]["mean"], 7000.0);
+    for threads in ["2", "3", "8"] {
+        assert!(with(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
 fn so_many_rows_are_looked_at() {
     let report = report_json(&[DIGITS, "--rows", "100"]);
     assert_eq!(report["rows"], 100);

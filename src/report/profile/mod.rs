@@ -37,6 +37,9 @@ use crate::source::{Cardinality, ReadOptions, Source};
 const LISTED: usize = 1000;
 /// Batches that wait for a thread that looks at columns.
 const WAITING: usize = 2;
+/// Bytes of input in a batch: few enough that what was read is still in the processor's cache when it
+/// is looked at.
+const BATCH_BYTES: usize = 2 << 20;
 
 /// What is in a dataset: its columns one by one, a choice of its rows and images, and what is wrong
 /// with it. [`Page`](super::Page) makes an HTML page of it.
@@ -89,10 +92,13 @@ impl Profile {
     /// The source cannot be read, or is damaged and the options do not tolerate it.
     pub fn of(source: &Arc<dyn Source>, options: &ReadOptions, threads: usize) -> Result<Self> {
         let found = Arc::new(Report::new(LISTED));
-        let options = ReadOptions { report: found.clone(), ..options.clone() };
+        let batch_bytes = options.batch_bytes.min(BATCH_BYTES);
+        let options = ReadOptions { report: found.clone(), batch_bytes, ..options.clone() };
         options.progress.set_total_bytes(source.as_ref());
-        let batches = Batches::new(source.clone(), &options, threads)?;
-        let mut profile = Self::of_batches(&source.schema(), batches, threads)?;
+        // Reading mostly takes longer than looking, and each thread more that a batch passes costs time, too.
+        let lookers = (threads / 2).max(1);
+        let batches = Batches::new(source.clone(), &options, threads)?.unit_by_unit();
+        let mut profile = Self::of_batches(&source.schema(), batches, lookers)?;
         profile.description = Some(Description::of(source.as_ref()));
         profile.damaged = found.skipped() + found.nulled();
         profile.damage = found.failures();

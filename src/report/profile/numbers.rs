@@ -6,9 +6,11 @@ use super::counter::Counter;
 use super::random::{Reservoir, mix};
 
 /// Values of a run that are summed before their sums are joined: they stay in the fastest cache.
-const CHUNK: usize = 1024;
-/// Values that are looked at side by side.
-const LANES: usize = 4;
+const CHUNK: usize = 2048;
+/// Values that are looked at side by side: a loop over so many becomes instructions for several at a time.
+const LANES: usize = 64;
+/// Bytes of a run from which on they are counted in pairs.
+const MANY_BYTES: usize = 1 << 16;
 
 /// A type of numbers.
 pub(super) trait Number: Copy + PartialOrd + Send + Sync + 'static {
@@ -17,6 +19,11 @@ pub(super) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     fn whole(self) -> Option<i128>;
     /// Equal for equal numbers.
     fn key(self) -> u64;
+    fn is_zero(self) -> bool;
+    /// The least and the greatest of `first` and numbers none of which is NaN.
+    fn ends(numbers: &[Self], first: Self) -> (Self, Self)
+    where
+        Self: Sized;
 }
 
 macro_rules! whole_numbers {
@@ -35,6 +42,23 @@ macro_rules! whole_numbers {
             #[allow(clippy::cast_sign_loss, clippy::cast_lossless)] // any one-to-one mapping will do
             fn key(self) -> u64 {
                 self as u64
+            }
+
+            #[inline]
+            fn is_zero(self) -> bool {
+                self == 0
+            }
+
+            fn ends(numbers: &[Self], first: Self) -> (Self, Self) {
+                // There is no instruction for several whole numbers.
+                let ((mut a, mut b), (mut c, mut d)) = ((first, first), (first, first));
+                let (pairs, rest) = numbers.as_chunks::<2>();
+                for [one, other] in pairs {
+                    (a, b) = (a.min(*one), b.min(*other));
+                    (c, d) = (c.max(*one), d.max(*other));
+                }
+                let last = rest.first().copied().unwrap_or(first);
+                (a.min(b).min(last), c.max(d).max(last))
             }
         }
     )*};
@@ -58,8 +82,57 @@ macro_rules! floats {
                 let value = f64::from(self) + 0.0;
                 if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
             }
+
+            #[inline]
+            fn is_zero(self) -> bool {
+                self == <$type>::from(0i8)
+            }
+
+            fn ends(numbers: &[Self], first: Self) -> (Self, Self) {
+                let lower = |a: Self, b: Self| if a < b { a } else { b };
+                let higher = |a: Self, b: Self| if a > b { a } else { b };
+                let (mut least, mut greatest) = ([first; LANES], [first; LANES]);
+                let (runs, rest) = numbers.as_chunks::<LANES>();
+                for run in runs {
+                    for ((least, greatest), value) in least.iter_mut().zip(&mut greatest).zip(run) {
+                        *least = lower(*value, *least);
+                        *greatest = higher(*value, *greatest);
+                    }
+                }
+                let least = least.iter().chain(rest).fold(first, |low, value| lower(*value, low));
+                let greatest = greatest.iter().chain(rest).fold(first, |high, value| higher(*value, high));
+                (least, greatest)
+            }
         }
     )*};
+}
+
+/// The sum of the distances of numbers from `from`, and that of their squares.
+#[inline]
+fn distances<T: Number>(numbers: &[T], from: f64) -> (f64, f64) {
+    let (mut sums, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    let distance = |value: &T| value.as_f64() - from;
+    let mut rest = numbers;
+    // Four runs at a time take a quarter of the loads and stores of sums.
+    while let Some((four, after)) = rest.split_first_chunk::<{ 4 * LANES }>() {
+        rest = after;
+        let (runs, _) = four.as_chunks::<LANES>();
+        let [a, b, c, d] = runs else { continue };
+        let values = a.iter().zip(b).zip(c.iter().zip(d));
+        for ((sum, square), ((a, b), (c, d))) in sums.iter_mut().zip(&mut squares).zip(values) {
+            let (a, b, c, d) = (distance(a), distance(b), distance(c), distance(d));
+            *sum += (a + b) + (c + d);
+            *square += (a * a + b * b) + (c * c + d * d);
+        }
+    }
+    for run in rest.chunks(LANES) {
+        for ((sum, square), value) in sums.iter_mut().zip(&mut squares).zip(run) {
+            let distance = distance(value);
+            *sum += distance;
+            *square += distance * distance;
+        }
+    }
+    (sums.iter().sum(), squares.iter().sum())
 }
 
 whole_numbers!(i8, u8, i16, u16, i32, u32, i64, u64);
@@ -95,48 +168,23 @@ impl<T: Number> Moments<T> {
         // Sums of distances from about the mean lose no digits.
         let shift = if self.count > 0 { self.mean } else { first.as_f64() };
         let shift = if shift.is_finite() { shift } else { 0.0 };
-        let mut sums = [0.0f64; LANES];
-        let mut squares = [0.0f64; LANES];
-        let mut zeros = [0u64; LANES];
-        let (mut least, mut greatest) = ([*first; LANES], [*first; LANES]);
-        let (groups, rest) = chunk.as_chunks::<LANES>();
-        let mut look = |lane: usize, value: T, distance: f64| {
-            let lanes = (sums.get_mut(lane), squares.get_mut(lane), zeros.get_mut(lane));
-            let ends = (least.get_mut(lane), greatest.get_mut(lane));
-            if let ((Some(sum), Some(square), Some(zero)), (Some(least), Some(greatest))) = (lanes, ends) {
-                *sum += distance;
-                *square += distance * distance;
-                *zero += u64::from(value.as_f64() == 0.0);
-                *least = if value < *least { value } else { *least };
-                *greatest = if value > *greatest { value } else { *greatest };
-            }
-        };
-        for group in groups {
-            for (lane, value) in group.iter().enumerate() {
-                look(lane, *value, value.as_f64() - shift);
-            }
-        }
-        for value in rest {
-            look(0, *value, value.as_f64() - shift);
-        }
-        let sum: f64 = sums.iter().sum();
-        let square: f64 = squares.iter().sum();
+        let (sum, square) = distances(chunk, shift);
         if !sum.is_finite() {
             return self.add_finite(chunk);
         }
-        self.zeros += zeros.iter().sum::<u64>();
-        let (mut low, mut high) = (*first, *first);
-        for value in least.into_iter().chain(greatest) {
-            low = if value < low { value } else { low };
-            high = if value > high { value } else { high };
-        }
+        let (low, high) = T::ends(chunk, *first);
         self.widen(low, high);
+        if low.as_f64() <= 0.0 && high.as_f64() >= 0.0 {
+            let zeros: u32 = chunk.iter().map(|value| u32::from(value.is_zero())).sum();
+            self.zeros += u64::from(zeros);
+        }
         let count = chunk.len() as f64;
         self.join(chunk.len() as u64, shift + sum / count, square - sum * sum / count);
     }
 
     /// As [`add_chunk`](Self::add_chunk), of values some of which are not finite, or whose sum is not.
     fn add_finite(&mut self, chunk: &[T]) {
+        let mut finite = Vec::with_capacity(chunk.len());
         for value in chunk {
             let number = value.as_f64();
             if number.is_nan() {
@@ -144,10 +192,16 @@ impl<T: Number> Moments<T> {
             } else if number.is_infinite() {
                 self.infinite += 1;
             } else {
-                self.zeros += u64::from(number == 0.0);
-                self.widen(*value, *value);
-                self.join(1, number, 0.0);
+                finite.push(*value);
             }
+        }
+        if finite.len() < chunk.len() {
+            return self.add_chunk(&finite);
+        }
+        for value in finite {
+            self.zeros += u64::from(value.is_zero());
+            self.widen(value, value);
+            self.join(1, value.as_f64(), 0.0);
         }
     }
 
@@ -197,10 +251,15 @@ impl<T: Number> Accumulated<T> {
 
     pub(super) fn add(&mut self, values: &[T]) {
         self.moments.add(values);
-        if let Some(counter) = &mut self.counter {
+        if let (Some(counter), Some(first)) = (&mut self.counter, values.first()) {
             // What is no number is no value either, as in pandas.
-            for value in values.iter().filter(|value| !value.as_f64().is_nan()) {
-                counter.add(mix(value.key()), 1, || *value);
+            if first.as_f64().is_nan() || values.iter().any(|value| value.key() != first.key()) {
+                for value in values.iter().filter(|value| !value.as_f64().is_nan()) {
+                    counter.add(mix(value.key()), 1, || *value);
+                }
+            } else {
+                // Lengths mostly are of one kind.
+                counter.add(mix(first.key()), values.len() as u64, || *first);
             }
         }
         self.sample.offer(values.len(), |at| values.get(at).map_or(f64::NAN, |value| value.as_f64()));
@@ -222,47 +281,88 @@ impl<T: Number> Accumulated<T> {
 
 /// Bytes, each of which is counted: everything about them is exact.
 #[derive(Debug)]
-pub(super) struct ByteCounts([u64; 256]);
+pub(super) struct ByteCounts {
+    counts: [u64; 256],
+    /// How often each pair of bytes occurs, the first as the lower byte: half as many steps where there are
+    /// many bytes.
+    pairs: Option<Box<[u32; 1 << 16]>>,
+    /// How many pairs were counted: no more than fit into each count.
+    paired: u32,
+}
 
 impl ByteCounts {
     pub(super) fn new() -> Self {
-        Self([0; 256])
+        Self { counts: [0; 256], pairs: None, paired: 0 }
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        // Four counts of each, so that equal bytes one after the other do not wait for each other.
-        let mut counts = [[0u32; 256]; 4];
-        for chunk in bytes.chunks(1 << 30) {
-            let (groups, rest) = chunk.as_chunks::<4>();
-            for group in groups {
-                for (counts, byte) in counts.iter_mut().zip(group) {
-                    if let Some(count) = counts.get_mut(usize::from(*byte)) {
-                        *count += 1;
-                    }
-                }
+        if bytes.len() < MANY_BYTES {
+            return self.add_singly(bytes);
+        }
+        for run in bytes.chunks(1 << 30) {
+            let (words, rest) = run.as_chunks::<8>();
+            self.add_in_pairs(words);
+            self.add_singly(rest);
+        }
+    }
+
+    fn add_singly(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if let Some(count) = self.counts.get_mut(usize::from(*byte)) {
+                *count += 1;
             }
-            for byte in rest {
-                if let Some(count) = self.0.get_mut(usize::from(*byte)) {
+        }
+    }
+
+    fn add_in_pairs(&mut self, words: &[[u8; 8]]) {
+        let added = u32::try_from(words.len() * 4).unwrap_or(u32::MAX);
+        if self.paired.checked_add(added).is_none() {
+            self.counts = self.singly();
+            (self.pairs, self.paired) = (None, 0);
+        }
+        self.paired += added;
+        let table = || vec![0; 1 << 16].into_boxed_slice().try_into().ok();
+        if self.pairs.is_none() {
+            self.pairs = table();
+        }
+        let Some(pairs) = &mut self.pairs else { return };
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            for shift in [0, 16, 32, 48] {
+                if let Some(count) = pairs.get_mut(usize::from(low_half(word >> shift))) {
                     *count += 1;
                 }
             }
-            for counts in &mut counts {
-                for (all, count) in self.0.iter_mut().zip(counts) {
-                    *all += u64::from(std::mem::take(count));
+        }
+    }
+
+    /// How often each byte occurs, in pairs or not.
+    fn singly(&self) -> [u64; 256] {
+        let mut counts = self.counts;
+        for (pair, count) in (0..=u16::MAX).zip(self.pairs.iter().flat_map(|pairs| pairs.iter())) {
+            for byte in pair.to_le_bytes() {
+                if let Some(all) = counts.get_mut(usize::from(byte)) {
+                    *all += u64::from(*count);
                 }
             }
         }
+        counts
     }
 
     /// The bytes that occur, as numbers that `read` makes of them, with how often they do.
     pub(super) fn counts<T: Number>(&self, read: impl Fn(u8) -> T) -> Vec<(T, u64)> {
         let bytes = 0..=u8::MAX;
         bytes
-            .zip(&self.0)
-            .filter(|(_, count)| **count > 0)
-            .map(|(byte, count)| (read(byte), *count))
+            .zip(self.singly())
+            .filter(|(_, count)| *count > 0)
+            .map(|(byte, count)| (read(byte), count))
             .collect()
     }
+}
+
+#[allow(clippy::cast_possible_truncation)] // of two bytes, the other six are left out
+fn low_half(word: u64) -> u16 {
+    word as u16
 }
 
 /// [`Moments`] of numbers that are counted.
@@ -303,6 +403,51 @@ mod tests {
         let mut nothing = Moments::new();
         nothing.add(&[f64::NAN; 5]);
         assert_eq!((nothing.range, nothing.count, nothing.deviation()), (None, 0, None));
+    }
+
+    #[test]
+    fn holes_and_runs_of_any_length_change_nothing() {
+        for length in [1, 63, 64, 65, 255, 256, 300, 2047, 2048, 5000] {
+            let values: Vec<f32> = (0..length).map(|i| (i * 37 % 1000) as f32 - 500.0).collect();
+            let with_holes: Vec<f32> = values.iter().flat_map(|v| [*v, f32::NAN]).collect();
+            let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / f64::from(length);
+            let squares: f64 = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum();
+            let least = values.iter().copied().reduce(f32::min).unwrap();
+            let greatest = values.iter().copied().reduce(f32::max).unwrap();
+            for (values, holes) in [(&values, 0), (&with_holes, length)] {
+                let mut moments = Moments::new();
+                moments.add(values);
+                assert_eq!((moments.count, moments.nan), (length as u64, holes as u64));
+                assert_eq!(moments.range, Some((least, greatest)), "{length}");
+                assert_eq!(moments.zeros, (values.iter().filter(|v| **v == 0.0).count()) as u64);
+                assert!((moments.mean - mean).abs() < 1e-9, "{length}: {} and {mean}", moments.mean);
+                assert!((moments.squares - squares).abs() < 1e-6 * squares.max(1.0), "{length}");
+            }
+            let whole: Vec<i64> = values.iter().map(|v| *v as i64).collect();
+            let mut moments = Moments::new();
+            moments.add(&whole);
+            assert_eq!(moments.range, Some((least as i64, greatest as i64)));
+        }
+        // Numbers whose sum is none.
+        let mut moments = Moments::new();
+        moments.add(&[f64::MAX; 100]);
+        assert_eq!((moments.count, moments.infinite, moments.mean), (100, 0, f64::MAX));
+    }
+
+    #[test]
+    fn many_bytes_are_counted_as_few_are() {
+        let many: Vec<u8> =
+            (0..200_003u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x7f).collect();
+        let mut expected = [0u64; 256];
+        let mut bytes = ByteCounts::new();
+        // The last time, pairs have no room for so many more.
+        for (run, paired) in [(&many[..100], 0), (&many, 0), (&many[..70_001], 50_000), (&many, u32::MAX - 9)]
+        {
+            run.iter().for_each(|byte| expected[usize::from(*byte)] += 1);
+            bytes.paired = bytes.paired.max(paired);
+            bytes.add(run);
+            assert!(bytes.singly() == expected, "{} bytes", run.len());
+        }
     }
 
     #[test]

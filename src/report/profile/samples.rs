@@ -1,6 +1,6 @@
 //! Rows chosen by chance: to show, to look for equal ones among, and for their images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, UInt8Type};
@@ -19,6 +19,8 @@ const HASHED_ROWS: usize = 4096;
 /// Columns whose images are shown, classes, images of each class, images where there is no class.
 const IMAGE_COLUMNS: usize = 8;
 const CLASSES: usize = 20;
+/// Numbers of classes that are looked up.
+const KNOWN_CLASSES: usize = 4096;
 const IMAGES_OF_A_CLASS: usize = 6;
 const IMAGES: usize = 48;
 /// Bytes of an image that is kept to be shown; of one that stands in a row.
@@ -142,13 +144,18 @@ impl ClassColumn {
         if column.is_null(row) {
             return None;
         }
-        let int64 = column.as_primitive_opt::<Int64Type>().map(|numbers| numbers.value(row));
-        let int32 = column.as_primitive_opt::<Int32Type>().map(|numbers| i64::from(numbers.value(row)));
-        if let Some(number) = int64.or(int32) {
+        if let Some(number) = self.number(batch, row) {
             let name = self.names.as_ref().and_then(|names| names.name(number));
             return Some(name.map_or_else(|| number.to_string(), ToOwned::to_owned));
         }
         value_to_text(column, row, Room { value: 60, nested: 60 }).ok()
+    }
+
+    /// The number of a row's class, where classes have numbers and the row one.
+    fn number(&self, batch: &RecordBatch, row: usize) -> Option<i64> {
+        let column = batch.columns().get(self.column).filter(|column| column.is_valid(row))?;
+        let int64 = column.as_primitive_opt::<Int64Type>().map(|numbers| numbers.value(row));
+        int64.or_else(|| column.as_primitive_opt::<Int32Type>().map(|numbers| i64::from(numbers.value(row))))
     }
 }
 
@@ -158,9 +165,13 @@ pub(super) struct Sampler {
     rows: Reservoir<SampleRow>,
     hashes: Reservoir<u64>,
     class: Option<ClassColumn>,
+    /// The first classes, in the order in which they came; none of a row without one.
+    classes: Vec<Option<String>>,
+    /// Where classes with numbers stand among these, if they do.
+    by_number: HashMap<i64, Option<usize>>,
     places: Vec<Place>,
-    /// For each place, the images of each class, and those of none.
-    grids: Vec<BTreeMap<Option<String>, Reservoir<SampleImage>>>,
+    /// For each place, the images of each of the classes.
+    grids: Vec<Vec<Reservoir<SampleImage>>>,
     looked: bool,
 }
 
@@ -176,6 +187,8 @@ impl Sampler {
             rows: Reservoir::new(ROWS, 1),
             hashes: Reservoir::new(hashed, 2),
             class: class_column(schema),
+            classes: Vec::new(),
+            by_number: HashMap::new(),
             places,
             grids: Vec::new(),
             looked: false,
@@ -189,7 +202,7 @@ impl Sampler {
             self.looked = true;
             self.places.retain(|place| holds_images(place, batch));
             self.places.truncate(IMAGE_COLUMNS);
-            self.grids = self.places.iter().map(|_| BTreeMap::new()).collect();
+            self.grids = self.places.iter().map(|_| Vec::new()).collect();
         }
         let first = self.seen;
         let mut failed = None;
@@ -205,25 +218,49 @@ impl Sampler {
         self.hashes.offer(batch.num_rows(), |at| {
             batch.columns().iter().fold(0, |key, column| mix(key ^ hash_value(column, at)))
         });
-        for (place, grid) in self.places.iter().zip(&mut self.grids) {
-            for at in 0..batch.num_rows() {
-                let class = self.class.as_ref().and_then(|class| class.of(batch, at));
-                let full = self.class.is_some() && grid.len() >= CLASSES && !grid.contains_key(&class);
-                if full {
-                    continue;
-                }
-                let most = if self.class.is_some() { IMAGES_OF_A_CLASS } else { IMAGES };
-                let seed = 3 + grid.len() as u64;
-                let images = grid.entry(class.clone()).or_insert_with(|| Reservoir::new(most, seed));
-                images.offer(1, |_| SampleImage {
-                    row: first + at as u64,
-                    class: class.clone(),
-                    data: image_at(place, batch, at),
-                });
-            }
+        if !self.places.is_empty() {
+            (0..batch.num_rows()).for_each(|at| self.add_images(batch, at));
         }
         self.seen += batch.num_rows() as u64;
         Ok(())
+    }
+
+    /// Offers the images of a row.
+    fn add_images(&mut self, batch: &RecordBatch, at: usize) {
+        let Some(place) = self.place_of_class(batch, at) else { return };
+        let most = if self.class.is_some() { IMAGES_OF_A_CLASS } else { IMAGES };
+        let class = self.classes.get(place).and_then(Option::as_ref);
+        let row = self.seen + at as u64;
+        for (of, grid) in self.places.iter().zip(&mut self.grids) {
+            while grid.len() <= place {
+                grid.push(Reservoir::new(most, 3 + grid.len() as u64));
+            }
+            if let Some(images) = grid.get_mut(place) {
+                images.offer(1, |_| SampleImage {
+                    row,
+                    class: class.cloned(),
+                    data: image_at(of, batch, at),
+                });
+            }
+        }
+    }
+
+    /// Where the class of a row stands among the first ones.
+    fn place_of_class(&mut self, batch: &RecordBatch, row: usize) -> Option<usize> {
+        let number = self.class.as_ref().and_then(|class| class.number(batch, row));
+        if let Some(place) = number.and_then(|number| self.by_number.get(&number)) {
+            return *place;
+        }
+        let name = self.class.as_ref().and_then(|class| class.of(batch, row));
+        let mut place = self.classes.iter().position(|class| *class == name);
+        if place.is_none() && self.classes.len() < CLASSES {
+            place = Some(self.classes.len());
+            self.classes.push(name);
+        }
+        if let Some(number) = number.filter(|_| self.by_number.len() < KNOWN_CLASSES) {
+            self.by_number.insert(number, place);
+        }
+        place
     }
 
     /// The chosen rows, in order; the images; and of how many rows so many are equal to an earlier
@@ -238,7 +275,8 @@ impl Sampler {
         let duplicates = hashed - hashes.len() as u64;
         let by_class = self.class.is_some();
         let grids = self.places.into_iter().zip(self.grids).map(|(place, grid)| {
-            let mut classes: Vec<_> = grid.into_iter().collect();
+            let mut classes: Vec<_> = self.classes.iter().zip(grid).collect();
+            classes.sort_by_key(|(class, _)| *class);
             if let Some(names) = self.class.as_ref().and_then(|class| class.names.as_ref()) {
                 let place_of = |class: &Option<String>| class.as_deref().and_then(|name| names.place(name));
                 classes.sort_by_key(|(class, _)| (place_of(class).is_none(), place_of(class)));
