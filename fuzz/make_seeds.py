@@ -5,6 +5,7 @@ Needs nothing but Python. How each target takes its input apart is in src/fuzzin
 
 import json
 import pathlib
+import random
 import shutil
 import struct
 
@@ -359,6 +360,17 @@ def tables():
             seed(targets[path.suffix], path.name, bytes([number % 4]) + path.read_bytes())
 
 
+def reports():
+    """Tables of others, and columns made of bytes by chance."""
+    kinds = {".arrow": 0, ".arrows": 1}
+    for number, path in enumerate(sorted((GOLDEN / "tables").iterdir())):
+        if path.suffix in kinds and number % 4 == 0:
+            seed("report", path.name, bytes([kinds[path.suffix] | number % 4 // 2 * 4, number]) + path.read_bytes())
+    chance = random.Random(17)
+    for number in range(40):
+        seed("report", f"made_{number:02}", bytes([2 | number % 2 * 4]) + chance.randbytes(chance.randrange(40, 1500)))
+
+
 # What the fuzzer found, and what is tried ever since.
 FOUND = [
     ("element_spec", "ragged_rank_of_no_shape",
@@ -378,7 +390,7 @@ def found():
 
 
 if __name__ == "__main__":
-    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images, protos, tables):
+    for make in (frames, example, encoded, messages, cache, riegeli, tfds, small_texts, images, protos, tables, reports):
         make()
     write()
     found()

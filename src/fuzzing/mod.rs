@@ -10,6 +10,7 @@
 mod files;
 mod messages;
 mod protos;
+mod reports;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use messages::{
 };
 
 pub use protos::{descriptor_set, elwc, event, message, proto_text};
+pub use reports::report;
 #[cfg(feature = "parquet")]
 pub use tables::parquet;
 pub use tables::{arrow_file, arrow_stream};

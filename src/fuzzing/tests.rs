@@ -106,6 +106,7 @@ smoke!(
     graph_def,
     message,
     proto_text,
+    report,
     #[cfg(feature = "image")]
     image,
     #[cfg(feature = "parquet")]
