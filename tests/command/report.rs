@@ -209,8 +209,15 @@ fn what_differs_most_comes_first() {
     assert_names(&html, &["id=\"differences\"", "one.tfrecord", "other.tfrecord", "0.500"]);
     // Two splits of one dataset.
     let folder = "tests/golden/tfds/mini_one/mini/one/0.0.1";
-    let report = report_json(&[folder, "--split", "train", "--compare-split", "validation"]);
-    assert_eq!(report["compare"]["rows"], json!([7, 1]));
+    let args = [folder, "--split", "train", "--compare-split", "validation"];
+    assert_eq!(report_json(&args)["compare"]["rows"], json!([7, 1]));
+    assert_names(&page(&args), &["<title>one 0.0.1, train</title>"]);
+    // The same rows do not differ, however long their values.
+    let long = |i: usize| "lorem ipsum ".repeat(i % 20 + 1);
+    let records: Vec<_> = (0..100).map(|i| example(&[("text", long(i).as_bytes())])).collect();
+    fs::write(dir.path("long.tfrecord"), tfrecord(&records)).unwrap();
+    let same = report_json(&[&dir.arg("long.tfrecord"), "--compare", &dir.arg("long.tfrecord")]);
+    assert_eq!(same["compare"]["columns"][0]["distance"], 0.0);
 }
 
 #[test]
@@ -231,11 +238,15 @@ fn nothing_of_the_data_is_markup() {
 #[test]
 fn a_page_stays_small_and_the_json_has_all() {
     let dir = Dir::new();
-    let names: Vec<String> = (0..3000).map(|i| format!("column-{i:05}")).collect();
+    let names: Vec<String> = (0..6000).map(|i| format!("column-{i:05}")).collect();
     let records: Vec<_> = (0..3u8)
         .map(|row| {
             let value = [b'a' + row].repeat(300);
-            example(&names.iter().map(|name| (name.as_str(), value.as_slice())).collect::<Vec<_>>())
+            let values = names.iter().map(|name| {
+                let value: &[u8] = if name == "column-05999" { b"same" } else { &value };
+                (name.as_str(), value)
+            });
+            example(&values.collect::<Vec<_>>())
         })
         .collect();
     fs::write(dir.path("w.tfrecord"), tfrecord(&records)).unwrap();
@@ -243,7 +254,17 @@ fn a_page_stays_small_and_the_json_has_all() {
     let html = page(&[&path]);
     assert!(html.len() <= 2_000_000, "{}", html.len());
     assert_names(&html, &["more columns: see the JSON", "column-00000"]);
-    assert_eq!(report_json(&[&path])["columns"].as_array().unwrap().len(), 3000);
+    // What is said of a column without a card leads nowhere.
+    assert_names(
+        &html,
+        &["<span class=\"col\"><bdi>column-05999</bdi></span> <span><bdi>Every value is the same"],
+    );
+    let targets: BTreeSet<&str> =
+        html.split("id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    for link in html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(targets.contains(link), "#{link}");
+    }
+    assert_eq!(report_json(&[&path])["columns"].as_array().unwrap().len(), 6000);
 }
 
 #[test]

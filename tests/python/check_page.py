@@ -1,12 +1,14 @@
 """Looks at pages of `tfarrow report` in a headless Chromium.
 
-    check_page.py TFARROW [--pictures FOLDER]
+    check_page.py TFARROW [--pictures FOLDER] [--update]
 
-Each page is opened narrow and wide, light and dark: nothing is loaded, nothing is said on the console,
+Small pictures of one page are compared with those of tests/golden/pages, loosely, since fonts differ from machine to
+machine; --update writes them anew. Each page is opened narrow and wide, light and dark: nothing is loaded, nothing is said on the console,
 nothing overlaps or sticks out, all text stands out from its background, and everything that is drawn has
 a name for those who do not see it.
 """
 
+import base64
 import json
 import os
 import pathlib
@@ -23,6 +25,9 @@ import chromium
 TFARROW = pathlib.Path(sys.argv[1])
 PICTURES = pathlib.Path(sys.argv[sys.argv.index("--pictures") + 1]) if "--pictures" in sys.argv else None
 SIZES = [(360, False), (360, True), (1440, False), (1440, True)]
+REFERENCES = pathlib.Path("tests/golden/pages")
+# How far cells of two pictures may be apart, on average and of 255: with a larger font with serifs it is 19 at most.
+APART = 22
 
 # Text that is seen, with its place and colours; what is cut off by a box that scrolls is not.
 LOOK = r"""
@@ -239,6 +244,56 @@ def check_use(browser, path):
     assert any(role in ("image", "img") and name.startswith("Histogram of pixels") for role, name in named)
 
 
+# How far two pictures are apart where each is made 24 cells wide: the mean of the differences of colours.
+COMPARE = r"""
+(async (pictures) => {
+  const [one, other] = await Promise.all(pictures.map(async (data) => {
+    const image = new Image();
+    image.src = "data:image/png;base64," + data;
+    await image.decode();
+    const [width, height] = [24, Math.round(24 * image.height / image.width)];
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height).data;
+  }));
+  if (one.length !== other.length) return 255;
+  let sum = 0;
+  one.forEach((value, at) => { sum += Math.abs(value - other[at]); });
+  return sum / one.length * 4 / 3;
+})
+"""
+
+
+def check_pictures(browser, path):
+    """The page looks as it did, from afar: its beginning, and where its columns begin."""
+    taken, plain = {}, {}
+    for width, dark in SIZES:
+        browser.look(width, dark=dark)
+        browser.visit(path.as_uri())
+        for part in ("#main", "#columns"):
+            top = browser.evaluate(f"document.querySelector('{part}').getBoundingClientRect().top + scrollY")
+            name = f"{part[1:]}-{width}{'-dark' if dark else ''}.png"
+            taken[name] = browser.picture(top, 900, 0.5 if width == 360 else 0.25)
+        if not dark:
+            browser.evaluate("document.querySelector('style').remove()")
+            plain[f"main-{width}.png"] = browser.picture(0, 900, 0.5 if width == 360 else 0.25)
+    if "--update" in sys.argv:
+        REFERENCES.mkdir(exist_ok=True)
+        for name, picture in taken.items():
+            (REFERENCES / name).write_bytes(picture)
+    browser.visit("about:blank")
+    apart = lambda *pictures: browser.evaluate(f"{COMPARE}({json.dumps([base64.b64encode(p).decode() for p in pictures])})")
+    for name, picture in taken.items():
+        found = apart(picture, (REFERENCES / name).read_bytes())
+        assert found < APART, f"{name} looks otherwise: {found:.1f}; see --pictures, and --update if it is meant"
+    # Without its style, or in other colours, it looks otherwise.
+    plain["columns-1440.png"] = taken["columns-1440-dark.png"]
+    for name, other in plain.items():
+        found = apart(taken[name], other)
+        assert found > APART, f"{name} and what it is not: {found:.1f}"
+
+
 def check_looks(browser, path):
     """The page has its parts where they belong: a loose comparison with what it is meant to look like."""
     browser.look(1440)
@@ -281,6 +336,7 @@ def main():
         check_title(browser, pages["hostile"])
         check_use(browser, pages["digits"])
         check_looks(browser, pages["digits"])
+        check_pictures(browser, pages["digits"])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Other;
 use super::chart::{histogram, meter, shares, values};
-use super::text::{count, decimal, escape, many, name, plain_name, value};
+use super::text::{count, decimal, escape, many, name, one, plain_name, value};
 use crate::report::profile::{ColumnProfile, Lengths, Numbers};
 
 /// Values that are listed where all of them are known.
@@ -102,9 +102,8 @@ pub(super) fn card(column: &ColumnProfile, path: &[usize], prefix: &str, other: 
     if let Some(lengths) =
         column.lengths.as_ref().filter(|lengths| !(often && all_listed && lengths.unit == "characters"))
     {
-        let shares = theirs
-            .and_then(|theirs| shares(lengths.numbers.histogram.as_ref()?, &theirs.lengths.as_ref()?.values));
-        let inner = of_lengths(&format!("the lengths of {what}"), lengths, shares.as_deref());
+        let theirs = theirs.and_then(|theirs| theirs.lengths.as_ref());
+        let inner = of_lengths(&format!("the lengths of {what}"), lengths, theirs);
         out.push_str(&section(&format!("Length in {}", lengths.unit), &inner));
     }
     out.push_str("</article>");
@@ -135,13 +134,18 @@ fn section(title: &str, inner: &str) -> String {
 }
 
 /// Lengths: all one, or drawn.
-fn of_lengths(what: &str, lengths: &Lengths, other: Option<&[f64]>) -> String {
+fn of_lengths(what: &str, lengths: &Lengths, other: Option<&Lengths>) -> String {
     let numbers = &lengths.numbers;
     match &numbers.range {
-        Some((least, greatest)) if least == greatest && other.is_none() => {
+        Some((least, greatest))
+            if least == greatest && other.is_none_or(|other| other.numbers.range == numbers.range) =>
+        {
             format!("<p class=\"note\">Always {}.</p>", value(least, 40))
         }
-        Some(_) => histogram(what, lengths.unit, numbers, other) + &quantiles(numbers),
+        Some(_) => {
+            let shares = other.and_then(|other| shares(numbers.histogram.as_ref()?, &other.values));
+            histogram(what, lengths.unit, numbers, shares.as_deref()) + &quantiles(numbers)
+        }
         None => String::new(),
     }
 }
@@ -165,10 +169,15 @@ fn facts(column: &ColumnProfile) -> String {
         pairs.push(("distinct", format!("{about}{}", count(distinct.count))));
     }
     if let Some(numbers) = column.numbers.as_ref().filter(|_| !column.is_class) {
-        if let Some((least, greatest)) = &numbers.range {
-            pairs.push(("range", format!("{} to {}", value(least, 40), value(greatest, 40))));
+        let is_constant = numbers.range.as_ref().is_some_and(|(least, greatest)| least == greatest);
+        match &numbers.range {
+            Some((least, _)) if is_constant => pairs.push(("always", value(least, 40))),
+            Some((least, greatest)) => {
+                pairs.push(("range", format!("{} to {}", value(least, 40), value(greatest, 40))));
+            }
+            None => {}
         }
-        if let Some(mean) = numbers.mean {
+        if let Some(mean) = numbers.mean.filter(|_| !is_constant) {
             let spread = numbers.std.map(|std| format!(" ± {}", decimal(std))).unwrap_or_default();
             pairs.push(("mean ± std", format!("{}{spread}", decimal(mean))));
         }
@@ -186,7 +195,7 @@ fn facts(column: &ColumnProfile) -> String {
             pairs.push(("infinite", some(numbers.infinite)));
         }
         if numbers.count != column.rows - column.missing {
-            pairs.push(("numbers", count(numbers.count)));
+            pairs.push((if all > numbers.count { "finite" } else { "numbers" }, count(numbers.count)));
         }
     }
     if let Some(names) = &column.class_names {
@@ -200,7 +209,7 @@ fn facts(column: &ColumnProfile) -> String {
         } else {
             format!("{} to {}, mean {}", value(least, 40), value(greatest, 40), decimal(mean))
         };
-        pairs.push((lengths.unit, range));
+        pairs.push((if range == "1" { one(lengths.unit) } else { lengths.unit }, range));
     }
     let pairs: String =
         pairs.iter().map(|(term, text)| format!("<div><dt>{term}</dt><dd>{text}</dd></div>")).collect();

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::text::{count, decimal, escape, value};
 use crate::report::profile::{Histogram, Numbers, Scale, TopValue};
+use crate::text::fit;
 
 /// The size of a histogram's own coordinates; the page stretches it.
 const WIDTH: f64 = 480.0;
@@ -134,6 +135,10 @@ fn table(head: &str, rows: &str) -> String {
 
 /// A histogram as small as a word.
 pub(super) fn spark(histogram: &Histogram) -> String {
+    if histogram.counts.len() < 2 {
+        // One bar says nothing.
+        return String::new();
+    }
     let most = histogram.counts.iter().copied().max().unwrap_or(1).max(1) as f64;
     let step = 96.0 / histogram.counts.len().max(1) as f64;
     let mut path = String::new();
@@ -153,6 +158,9 @@ pub(super) fn spark(histogram: &Histogram) -> String {
 
 /// The shares of the first values as small as a word.
 pub(super) fn spark_of(top: &[TopValue]) -> String {
+    if top.len() < 2 {
+        return String::new();
+    }
     let most = top.first().map_or(1, |top| top.count).max(1) as f64;
     let shown = top.len().min(24);
     let step = 96.0 / shown.max(4) as f64;
@@ -186,6 +194,13 @@ pub(super) fn meter(class: &str, share: f64) -> String {
     )
 }
 
+/// The attribute that says all of a value which is cut where there is little room.
+fn whole(value: &serde_json::Value) -> String {
+    const FITS: usize = 14;
+    let long = value.as_str().filter(|text| text.chars().count() > FITS);
+    long.map(|text| format!(" title=\"{}\"", escape(&fit(text, 200)))).unwrap_or_default()
+}
+
 /// Values and how often they occur, as bars that are a table at once; `total` is what shares are of.
 pub(super) fn values(
     caption: &str,
@@ -209,16 +224,19 @@ pub(super) fn values(
             bars + &other.map(|share| meter("b", share / most.max(f64::MIN_POSITIVE))).unwrap_or_default();
         let other = other.map(|share| format!("<td>{:.1} %</td>", share * 100.0)).unwrap_or_default();
         format!(
-            "<tr><th scope=\"row\">{}</th><td class=\"bars\">{bars}</td><td>{}</td><td>{:.1} %</td>{other}</tr>",
+            "<tr><th scope=\"row\"{}>{}</th><td class=\"bars\">{bars}</td><td>{}</td><td>{:.1} %</td>{other}</tr>",
+            whole(&top.value),
             value(&top.value, 60),
             count(top.count),
             own * 100.0
         )
     };
-    let head = if other.is_some() { "<th scope=\"col\">the other</th>" } else { "" };
+    let (head, column) =
+        if other.is_some() { ("<th scope=\"col\">the other</th>", "<col class=\"n\">") } else { ("", "") };
     let body = |rows: String| {
         format!(
-            "<table class=\"values\"><caption>{}</caption><thead class=\"vh\"><tr><th scope=\"col\">value</th><th scope=\"col\">bar</th>\
+            "<table class=\"values\"><caption>{}</caption><colgroup><col class=\"v\"><col><col class=\"n\"><col class=\"n\">{column}\
+             </colgroup><thead class=\"vh\"><tr><th scope=\"col\">value</th><th scope=\"col\">bar</th>\
              <th scope=\"col\">number</th><th scope=\"col\">share</th>{head}</tr></thead><tbody>{rows}</tbody></table>",
             escape(caption)
         )

@@ -97,7 +97,7 @@ impl<'a> Page<'a> {
         );
         let frame = STYLE.len() + SCRIPT.len() + 4000;
         let room = self.max_bytes.max(100_000).saturating_sub(frame);
-        let body = Sections::new(subject, room).to_html();
+        let body = Sections::new(subject, room).into_html();
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\

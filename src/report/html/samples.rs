@@ -120,7 +120,11 @@ impl Sections<'_> {
                         );
                     }
                     _ => {
-                        let class = if cell.len() > 24 { " class=\"long\"" } else { "" };
+                        let class = match cell.len() {
+                            0..=24 => "",
+                            25..=100 => " class=\"long\"",
+                            _ => " class=\"longer\"",
+                        };
                         let _ = write!(line, "<td{class}>{}</td>", data(cell, 400));
                     }
                 }

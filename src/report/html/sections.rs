@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Subject;
 use super::cards::{anchor, card, kind};
 use super::chart::{meter, spark, spark_of};
-use super::text::{bytes, count, data, decimal, escape, many, name, value};
+use super::text::{bytes, count, data, decimal, escape, many, name, one, value};
 use super::thumb::{Thumb, thumb};
 use crate::report::profile::samples::ImageGrid;
 use crate::report::profile::{Alert, ColumnProfile, share};
@@ -28,6 +28,8 @@ pub(super) struct Sections<'a> {
     pub(super) room: usize,
     /// The images of each grid, made once.
     pub(super) thumbs: Vec<Vec<Thumb>>,
+    /// Of so many columns, the first ones, there are cards.
+    cards: usize,
 }
 
 impl<'a> Sections<'a> {
@@ -49,17 +51,23 @@ impl<'a> Sections<'a> {
             thumbs
         };
         let thumbs = subject.profile.images.iter().map(&mut grid).collect();
-        Self { subject, room, thumbs }
+        Self { subject, room, thumbs, cards: subject.profile.columns.len() }
     }
 
-    pub(super) fn to_html(&self) -> String {
-        let images = self.images();
-        let rows = self.rows(part(self.room, FOR_ROWS));
-        let overview = self.overview(part(self.room, FOR_OVERVIEW));
-        let before = [self.head(), self.alerts(), self.differences(), overview];
-        let after = [images, rows, self.damage(), self.about()];
+    /// What stands before the images: where it names columns that have cards, it leads to these.
+    fn before(&self) -> [String; 4] {
+        [self.head(), self.alerts(), self.differences(), self.overview(part(self.room, FOR_OVERVIEW))]
+    }
+
+    pub(super) fn into_html(mut self) -> String {
+        let mut before = self.before();
+        let after = [self.images(), self.rows(part(self.room, FOR_ROWS)), self.damage(), self.about()];
         let used: usize = before.iter().chain(&after).map(String::len).sum();
-        let columns = self.columns(self.room.saturating_sub(used));
+        let (columns, cards) = self.columns(self.room.saturating_sub(used));
+        if cards < self.cards {
+            self.cards = cards;
+            before = self.before();
+        }
         let [head, alerts, differences, overview] = before;
         let [images, rows, damage, about] = after;
         // Links lead to what is there.
@@ -160,9 +168,14 @@ impl<'a> Sections<'a> {
     }
 
     fn link(&self, path: &str) -> String {
-        match find_path(&self.subject.profile.columns, path, &[]) {
-            Some(at) => format!("<a class=\"col\" href=\"#{}\">{}</a>", anchor(&at), name(path)),
-            None => format!("<span class=\"col\">{}</span>", name(path)),
+        self.link_to(find_path(&self.subject.profile.columns, path, &[]).as_deref(), path)
+    }
+
+    /// A column's name, which leads to its card, if there is one.
+    fn link_to(&self, at: Option<&[usize]>, text: &str) -> String {
+        match at.filter(|at| at.first().is_some_and(|column| *column < self.cards)) {
+            Some(at) => format!("<a class=\"col\" href=\"#{}\">{}</a>", anchor(at), name(text)),
+            None => format!("<span class=\"col\">{}</span>", name(text)),
         }
     }
 
@@ -224,7 +237,7 @@ impl<'a> Sections<'a> {
             "Differences",
             &format!(
                 "<p class=\"note\">The columns that differ most come first: 0 is the same, 1 is nothing in common.</p>\
-                 <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Differences\"><table class=\"grid\"><thead><tr><th scope=\"col\">column</th>\
+                 <div class=\"scroll tall\" tabindex=\"0\" role=\"region\" aria-label=\"Differences\"><table class=\"grid\"><thead><tr><th scope=\"col\">column</th>\
                  <th scope=\"col\" class=\"num\">distance</th><th scope=\"col\"><span class=\"vh\">bar</span></th><th scope=\"col\">of</th><th scope=\"col\">both</th></tr></thead>\
                  <tbody>{rows}</tbody></table></div>{more}{same}"
             ),
@@ -292,7 +305,7 @@ impl<'a> Sections<'a> {
                 continue;
             }
             shown += 1;
-            rows.push_str(&overview_row(&path, column));
+            rows.push_str(&overview_row(&self.link_to(Some(&path), &column.name), &path, column));
         }
         let more = if left > 0 {
             format!("<p class=\"note\">{} more columns: see the JSON.</p>", count(left))
@@ -303,33 +316,37 @@ impl<'a> Sections<'a> {
             "overview",
             "Overview",
             &format!(
-                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Overview of the columns\"><table class=\"grid\"><thead><tr>\
-                 <th scope=\"col\">column</th><th scope=\"col\">holds</th><th scope=\"col\">in short</th><th scope=\"col\">distribution</th>\
+                "<div class=\"scroll tall\" tabindex=\"0\" role=\"region\" aria-label=\"Overview of the columns\"><table class=\"grid\"><thead><tr>\
+                 <th scope=\"col\">column</th><th scope=\"col\" class=\"kind\">holds</th><th scope=\"col\">in short</th><th scope=\"col\">distribution</th>\
                  <th scope=\"col\" class=\"num\">distinct</th><th scope=\"col\" class=\"num\">missing</th></tr></thead><tbody>{rows}</tbody></table></div>{more}"
             ),
         )
     }
 
-    fn columns(&self, room: usize) -> String {
+    /// The cards of columns, and of how many columns there are some: the first ones.
+    fn columns(&self, room: usize) -> (String, usize) {
+        let columns = &self.subject.profile.columns;
         let mut cards = String::new();
-        let mut left = 0;
-        for (at, column) in self.subject.profile.columns.iter().enumerate() {
-            let made = if left == 0 { card(column, &[at], "", self.subject.other) } else { String::new() };
-            if left > 0 || cards.len() + made.len() > room {
-                left += 1;
-                continue;
+        let mut shown = 0;
+        for (at, column) in columns.iter().enumerate() {
+            let made = card(column, &[at], "", self.subject.other);
+            if cards.len() + made.len() > room {
+                break;
             }
             cards.push_str(&made);
+            shown += 1;
         }
+        let left = columns.len() - shown;
         let more = if left > 0 {
             format!(
                 "<p class=\"note\">{} not shown here, for want of room: the JSON has all.</p>",
-                many(left, "column is", "columns are")
+                many(left as u64, "column is", "columns are")
             )
         } else {
             String::new()
         };
-        section("columns", "Columns", &format!("<div class=\"cards\">{cards}</div>{more}"))
+        let html = section("columns", "Columns", &format!("<div class=\"cards\">{cards}</div>{more}"));
+        (html, shown)
     }
 
     fn damage(&self) -> String {
@@ -402,7 +419,8 @@ fn collect_sampled(columns: &[ColumnProfile], prefix: &str, out: &mut Vec<(Strin
     }
 }
 
-fn overview_row(path: &[usize], column: &ColumnProfile) -> String {
+/// A column in a line; `link` is its name.
+fn overview_row(link: &str, path: &[usize], column: &ColumnProfile) -> String {
     let numbers = column.numbers.as_ref();
     let classes = column.is_class;
     let histogram = numbers.filter(|_| !classes).and_then(|n| n.histogram.as_ref());
@@ -420,7 +438,11 @@ fn overview_row(path: &[usize], column: &ColumnProfile) -> String {
             format!("{} to {}", value(least, 24), value(greatest, 24))
         })
     };
-    let of_lengths = || lengths.and_then(|l| Some(format!("{} {}", ends(&l.numbers)?, l.unit)));
+    let of_lengths = || {
+        let lengths = lengths?;
+        let ends = ends(&lengths.numbers)?;
+        Some(format!("{ends} {}", if ends == "1" { one(lengths.unit) } else { lengths.unit }))
+    };
     let short = match (classes, numbers, &column.media) {
         (true, _, _) => column.top.first().map(|top| {
             let classes = column.distinct.map_or(0, |distinct| distinct.count);
@@ -444,11 +466,9 @@ fn overview_row(path: &[usize], column: &ColumnProfile) -> String {
         if column.missing == 0 { "none".to_owned() } else { escape(&share(column.missing, column.rows)) };
     let class = if column.missing == 0 { "num quiet" } else { "num" };
     format!(
-        "<tr><th scope=\"row\" class=\"d{}\"><a class=\"col\" href=\"#{}\">{}</a></th><td>{}</td><td>{}</td><td>{shape}</td><td class=\"num\">{}</td>\
+        "<tr><th scope=\"row\" class=\"d{}\">{link}</th><td class=\"kind\">{}</td><td>{}</td><td>{shape}</td><td class=\"num\">{}</td>\
          <td class=\"{class}\">{missing}</td></tr>",
         (path.len() - 1).min(3),
-        anchor(path),
-        name(&column.name),
         kind(column),
         short.unwrap_or_default(),
         distinct.unwrap_or_default()

@@ -68,6 +68,11 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
+/// A unit in the singular.
+pub(super) fn one(unit: &str) -> &str {
+    unit.strip_suffix('s').unwrap_or(unit)
+}
+
 /// So many of a thing.
 pub(super) fn many(number: u64, one: &str, several: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { several })

@@ -98,12 +98,17 @@ fn profile(args: &Report, input: &Input) -> Result<Profile> {
     profile
 }
 
-/// What to call a dataset: the last part of its path, and the split.
+/// What to call a dataset: the last part of its path, or the last two where that is a version, and the split.
 fn name_of(input: &Input) -> String {
     let first = input.inputs.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     let first = shown(&first);
     let first = Path::new(&*first);
-    let name = first.file_name().unwrap_or(first.as_os_str()).to_string_lossy();
+    let last = |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let mut name = last(first);
+    let is_version = name.contains('.') && name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if let Some(above) = first.parent().filter(|above| is_version && above.file_name().is_some()) {
+        name = format!("{} {name}", last(above));
+    }
     let more = match input.inputs.len() {
         0 | 1 => String::new(),
         more => format!(" and {} more", more - 1),
