@@ -17,6 +17,7 @@ const FIRST_ALERTS: usize = 10;
 const FAILURES: usize = 50;
 const OVERVIEW: usize = 400;
 const DIFFERENCES: usize = 60;
+const MANY_CARDS: usize = 24;
 /// The shares of a page's room, in per cent.
 const FOR_IMAGES: usize = 45;
 const FOR_ROWS: usize = 15;
@@ -345,7 +346,9 @@ impl<'a> Sections<'a> {
         } else {
             String::new()
         };
-        let html = section("columns", "Columns", &format!("<div class=\"cards\">{cards}</div>{more}"));
+        // Of many, those that follow each other stand side by side.
+        let class = if shown > MANY_CARDS { "cards many" } else { "cards" };
+        let html = section("columns", "Columns", &format!("<div class=\"{class}\">{cards}</div>{more}"));
         (html, shown)
     }
 

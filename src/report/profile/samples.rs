@@ -1,6 +1,6 @@
 //! Rows chosen by chance: to show, to look for equal ones among, and for their images.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, UInt8Type};
@@ -19,6 +19,8 @@ const HASHED_ROWS: usize = 4096;
 /// Columns whose images are shown, classes, images of each class, images where there is no class.
 const IMAGE_COLUMNS: usize = 8;
 const CLASSES: usize = 20;
+/// A column of more different values than these is not one of classes.
+const MANY_CLASSES: usize = 100;
 /// Numbers of classes that are looked up.
 const KNOWN_CLASSES: usize = 4096;
 const IMAGES_OF_A_CLASS: usize = 6;
@@ -169,9 +171,13 @@ pub(super) struct Sampler {
     classes: Vec<Option<String>>,
     /// Where classes with numbers stand among these, if they do.
     by_number: HashMap<i64, Option<usize>>,
+    /// All classes, as long as they are not many.
+    names: HashSet<Option<String>>,
     places: Vec<Place>,
     /// For each place, the images of each of the classes.
     grids: Vec<Vec<Reservoir<SampleImage>>>,
+    /// For each place, images of any class, where there are such.
+    any: Vec<Reservoir<SampleImage>>,
     looked: bool,
 }
 
@@ -189,8 +195,10 @@ impl Sampler {
             class: class_column(schema),
             classes: Vec::new(),
             by_number: HashMap::new(),
+            names: HashSet::new(),
             places,
             grids: Vec::new(),
+            any: Vec::new(),
             looked: false,
         }
     }
@@ -203,6 +211,7 @@ impl Sampler {
             self.places.retain(|place| holds_images(place, batch));
             self.places.truncate(IMAGE_COLUMNS);
             self.grids = self.places.iter().map(|_| Vec::new()).collect();
+            self.any = self.places.iter().map(|_| Reservoir::new(IMAGES, 3)).collect();
         }
         let first = self.seen;
         let mut failed = None;
@@ -227,10 +236,15 @@ impl Sampler {
 
     /// Offers the images of a row.
     fn add_images(&mut self, batch: &RecordBatch, at: usize) {
+        let row = self.seen + at as u64;
+        if self.class.is_some() {
+            for (of, images) in self.places.iter().zip(&mut self.any) {
+                images.offer(1, |_| SampleImage { row, class: None, data: image_at(of, batch, at) });
+            }
+        }
         let Some(place) = self.place_of_class(batch, at) else { return };
         let most = if self.class.is_some() { IMAGES_OF_A_CLASS } else { IMAGES };
         let class = self.classes.get(place).and_then(Option::as_ref);
-        let row = self.seen + at as u64;
         for (of, grid) in self.places.iter().zip(&mut self.grids) {
             while grid.len() <= place {
                 grid.push(Reservoir::new(most, 3 + grid.len() as u64));
@@ -252,6 +266,9 @@ impl Sampler {
             return *place;
         }
         let name = self.class.as_ref().and_then(|class| class.of(batch, row));
+        if self.names.len() <= MANY_CLASSES {
+            self.names.insert(name.clone());
+        }
         let mut place = self.classes.iter().position(|class| *class == name);
         if place.is_none() && self.classes.len() < CLASSES {
             place = Some(self.classes.len());
@@ -273,8 +290,17 @@ impl Sampler {
         hashes.sort_unstable();
         hashes.dedup();
         let duplicates = hashed - hashes.len() as u64;
-        let by_class = self.class.is_some();
-        let grids = self.places.into_iter().zip(self.grids).map(|(place, grid)| {
+        let many = self.names.len() > MANY_CLASSES;
+        let by_class = self.class.is_some() && !many;
+        let in_order = |images: Reservoir<SampleImage>| {
+            let mut images = images.items;
+            images.sort_by_key(|image| image.row);
+            images
+        };
+        let grids = self.places.into_iter().zip(self.grids).zip(self.any).map(|((place, grid), any)| {
+            if many {
+                return ImageGrid { column: place.name, by_class, images: in_order(any) };
+            }
             let mut classes: Vec<_> = self.classes.iter().zip(grid).collect();
             classes.sort_by_key(|(class, _)| *class);
             if let Some(names) = self.class.as_ref().and_then(|class| class.names.as_ref()) {
@@ -283,11 +309,7 @@ impl Sampler {
             } else {
                 classes.sort_by_key(|(class, _)| class.as_ref().and_then(|c| c.parse::<i64>().ok()));
             }
-            let images = classes.into_iter().flat_map(|(_, images)| {
-                let mut images = images.items;
-                images.sort_by_key(|image| image.row);
-                images
-            });
+            let images = classes.into_iter().flat_map(|(_, images)| in_order(images));
             ImageGrid { column: place.name, by_class, images: images.collect() }
         });
         (rows, grids.collect(), (duplicates, hashed))
@@ -461,9 +483,34 @@ fn hash_value(array: &ArrayRef, row: usize) -> u64 {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{BinaryArray, Int64Array, StringArray};
 
     use super::*;
+
+    #[test]
+    fn images_are_in_order_of_their_classes_unless_these_are_many() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x20\0\0\0\x10".as_slice();
+        let images: ArrayRef = Arc::new(BinaryArray::from_iter_values((0..1000).map(|_| png)));
+        for (classes, texts, expected) in [
+            (3, false, (true, 18)),
+            (3, true, (true, 18)),
+            (100, false, (true, 120)),
+            (101, true, (false, 48)),
+            (1000, false, (false, 48)),
+        ] {
+            let numbers = Int64Array::from_iter_values((0..1000).map(|i| i % classes));
+            let names = StringArray::from_iter_values((0..1000).map(|i| format!("c{}", i % classes)));
+            let labels: ArrayRef = if texts { Arc::new(names) } else { Arc::new(numbers) };
+            let batch = RecordBatch::try_from_iter([("image", images.clone()), ("label", labels)]).unwrap();
+            let mut sampler = Sampler::new(&batch.schema());
+            for at in (0..1000).step_by(250) {
+                sampler.add(&batch.slice(at, 250)).unwrap();
+            }
+            let (_, grids, _) = sampler.finish();
+            assert_eq!((grids[0].by_class, grids[0].images.len()), expected, "{classes}");
+            assert!(grids[0].images.iter().all(|image| image.class.is_some() == expected.0));
+        }
+    }
 
     #[test]
     fn equal_rows_are_found_and_rows_come_in_order() {
