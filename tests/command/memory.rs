@@ -7,11 +7,15 @@ use std::process::Command;
 
 use crate::common::{DIGITS, Dir, repo};
 
-/// Runs the program on `copies` times the digits with at most `limit_mib` MiB of address space.
+/// Converts `copies` times the digits with at most `limit_mib` MiB of address space.
 fn run_limited(limit_mib: usize, copies: usize, output: &[&str]) -> std::process::Output {
+    command_limited("convert", limit_mib, copies, output)
+}
+
+fn command_limited(command: &str, limit_mib: usize, copies: usize, output: &[&str]) -> std::process::Output {
     let script = format!("ulimit -v {}; exec \"$@\"", limit_mib * 1024);
     Command::new("sh")
-        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_tfarrow"), "convert", "--threads", "2"])
+        .args(["-c", &script, "sh", env!("CARGO_BIN_EXE_tfarrow"), command, "--threads", "2"])
         .args(std::iter::repeat_n(DIGITS, copies))
         .args(output)
         // Arenas are address space that is reserved, not memory that is used.
@@ -33,6 +37,19 @@ fn a_large_input_needs_no_more_memory_than_a_small_one() {
         assert!(stderr.contains(&format!("{} rows", copies * 1797)), "{stderr}");
     }
     assert!(std::fs::metadata(dir.path("400.arrow")).unwrap().len() > 160 << 20);
+}
+
+#[test]
+fn a_report_of_a_large_input_needs_no_more_memory_than_one_of_a_small_one() {
+    let dir = Dir::new();
+    // 4 MB and 170 MB.
+    for copies in [5, 200] {
+        let page = dir.arg(&format!("{copies}.html"));
+        let run = command_limited("report", 160, copies, &["-o", &page]);
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{copies}: {stderr}");
+        assert!(stderr.contains(&format!("{} rows", copies * 1797)), "{stderr}");
+    }
 }
 
 /// Examples as what they are, too: messages with a map.

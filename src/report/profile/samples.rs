@@ -25,7 +25,8 @@ const MANY_CLASSES: usize = 100;
 const KNOWN_CLASSES: usize = 4096;
 const IMAGES_OF_A_CLASS: usize = 6;
 const IMAGES: usize = 48;
-/// Bytes of an image that is kept to be shown; of one that stands in a row.
+/// Bytes of an image that is kept to be shown, where one column holds images, and a share of it where there are
+/// more; of one that stands in a row.
 const IMAGE_BYTES: usize = 1 << 20;
 const SMALL_IMAGE_BYTES: usize = 1500;
 /// How much of a value is shown.
@@ -237,10 +238,16 @@ impl Sampler {
     /// Offers the images of a row.
     fn add_images(&mut self, batch: &RecordBatch, at: usize) {
         let row = self.seen + at as u64;
+        let most_bytes = IMAGE_BYTES / self.places.len().max(1);
+        let image = |of: &Place| image_at(of, batch, at, most_bytes);
         if self.class.is_some() {
             for (of, images) in self.places.iter().zip(&mut self.any) {
-                images.offer(1, |_| SampleImage { row, class: None, data: image_at(of, batch, at) });
+                images.offer(1, |_| SampleImage { row, class: None, data: image(of) });
             }
+        }
+        if self.names.len() > MANY_CLASSES {
+            self.grids.iter_mut().for_each(Vec::clear);
+            return;
         }
         let Some(place) = self.place_of_class(batch, at) else { return };
         let most = if self.class.is_some() { IMAGES_OF_A_CLASS } else { IMAGES };
@@ -250,11 +257,7 @@ impl Sampler {
                 grid.push(Reservoir::new(most, 3 + grid.len() as u64));
             }
             if let Some(images) = grid.get_mut(place) {
-                images.offer(1, |_| SampleImage {
-                    row,
-                    class: class.cloned(),
-                    data: image_at(of, batch, at),
-                });
+                images.offer(1, |_| SampleImage { row, class: class.cloned(), data: image(of) });
             }
         }
     }
@@ -421,13 +424,14 @@ fn holds_images(place: &Place, batch: &RecordBatch) -> bool {
     images > others
 }
 
-fn image_at(place: &Place, batch: &RecordBatch, row: usize) -> ImageData {
+/// The image of a row, if it takes no more than so many bytes.
+fn image_at(place: &Place, batch: &RecordBatch, row: usize, most_bytes: usize) -> ImageData {
     let Some((array, at)) = follow(&place.path, batch, row) else { return ImageData::Other { bytes: 0 } };
     match place.kind {
         PlaceKind::Pixels { width, height, channels } => {
             let list = array.as_fixed_size_list_opt().map(|list| list.value(at));
             match list.as_ref().and_then(|list| list.as_primitive_opt::<UInt8Type>()) {
-                Some(pixels) if pixels.len() <= IMAGE_BYTES => {
+                Some(pixels) if pixels.len() <= most_bytes => {
                     ImageData::Pixels { bytes: pixels.values().to_vec(), width, height, channels }
                 }
                 Some(_) => ImageData::Large,
@@ -437,7 +441,7 @@ fn image_at(place: &Place, batch: &RecordBatch, row: usize) -> ImageData {
         PlaceKind::Encoded { .. } => {
             let bytes = bytes_at(&array, at).unwrap_or_default();
             match media::find(bytes) {
-                Some(Found::Image { mime, width, height, .. }) if bytes.len() <= IMAGE_BYTES => {
+                Some(Found::Image { mime, width, height, .. }) if bytes.len() <= most_bytes => {
                     ImageData::Encoded { bytes: bytes.to_vec(), mime, width, height }
                 }
                 Some(Found::Image { .. }) => ImageData::Large,
