@@ -18,6 +18,8 @@ pub(crate) struct Forward {
     end: u64,
     /// A stream that stands at `at`.
     stream: Option<Box<dyn Read + Send>>,
+    /// Whether there is none, as what is read between is elsewhere.
+    in_pieces: bool,
     /// Where it is one of several that are read in turn.
     turn: Option<Turn>,
 }
@@ -31,7 +33,13 @@ impl std::fmt::Debug for Forward {
 impl Forward {
     /// The bytes in `range` of `file`. Nothing is read yet.
     pub(crate) fn new(file: Arc<dyn ReadAt>, range: Range<u64>) -> Self {
-        Self { file, at: range.start, end: range.end, stream: None, turn: None }
+        Self { file, at: range.start, end: range.end, stream: None, in_pieces: false, turn: None }
+    }
+
+    /// The same, read piece by piece.
+    #[cfg(feature = "parquet")]
+    pub(super) fn in_pieces(self) -> Self {
+        Self { in_pieces: true, ..self }
     }
 
     /// The same, as one of several that are read in turn.
@@ -63,6 +71,9 @@ impl Forward {
     }
 
     fn begin(&mut self) -> io::Result<()> {
+        if self.in_pieces {
+            return Ok(());
+        }
         self.stream = self.file.open_sequential(self.at..self.end).map_err(whole)?;
         Ok(())
     }

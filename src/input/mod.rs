@@ -18,6 +18,7 @@ mod memory;
 mod names;
 mod once;
 mod place;
+mod several;
 mod stores;
 mod turns;
 
@@ -28,7 +29,8 @@ pub(crate) use self::local::open as open_local;
 pub(crate) use self::memory::Memory;
 pub use self::names::IntoInputs;
 pub(crate) use self::names::{Names, expand_folder};
-pub(crate) use self::place::{Input, Opened, Place, side_by_side, side_by_side_of};
+pub(crate) use self::place::{Input, Opened, Place};
+pub(crate) use self::several::{side_by_side, side_by_side_of};
 pub(crate) use self::stores::Stores;
 pub use self::stores::{is_url, shown, takes_store_key};
 pub(crate) use self::turns::{Stretch, Turns};

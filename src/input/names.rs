@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use glob::{MatchOptions, Pattern, PatternError};
 
+use super::several::at_a_time;
 use super::stores::cloud_scheme;
 use super::{FileKind, Input, Place, Stat, Store, Stores, shown};
 use crate::error::{Error, ErrorKind, Result};
@@ -152,19 +153,24 @@ impl Names {
     /// A path does not exist, a glob matches nothing, or a stream is named twice.
     pub(crate) fn resolve(&self, folder: &dyn Fn(&Place) -> Result<Vec<Input>>) -> Result<Vec<Input>> {
         let mut inputs: Vec<Input> = Vec::new();
-        for name in &self.names {
-            let found = match name {
-                Name::Given(input) => vec![input.clone()],
-                Name::Path(name) if name == "-" => vec![Input::stdin()],
-                Name::Path(name) => {
-                    let place = self.stores.place(name)?;
-                    match place.stat()? {
-                        // A file of that very name comes before a pattern.
-                        Some(stat) if stat.kind == FileKind::Folder => folder(&place)?,
-                        Some(stat) => vec![place.input(Some(stat))],
-                        None => matches_of(&place)?,
-                    }
-                }
+        let place = |name: &Name| match name {
+            Name::Path(name) if name != "-" => self.stores.place(name).map(Some),
+            _ => Ok(None),
+        };
+        let places = self.names.iter().map(place).collect::<Result<Vec<_>>>()?;
+        let most = places.iter().flatten().map(Place::openings).max().unwrap_or(1);
+        let found = at_a_time(most, &places, |place| match place {
+            Some(place) => Ok(Some((place.clone(), place.stat()?))),
+            None => Ok(None),
+        })?;
+        for (name, found) in self.names.iter().zip(found) {
+            let found = match (name, found) {
+                (Name::Given(input), _) => vec![input.clone()],
+                (Name::Path(_), None) => vec![Input::stdin()],
+                // A file of that very name comes before a pattern.
+                (_, Some((place, Some(stat)))) if stat.kind == FileKind::Folder => folder(&place)?,
+                (_, Some((place, Some(stat)))) => vec![place.input(Some(stat))],
+                (_, Some((place, None))) => matches_of(&place)?,
             };
             for input in found {
                 if input.is_once()

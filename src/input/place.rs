@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tfarrow_store::Upload;
 
@@ -65,6 +64,12 @@ impl Place {
     /// Whether it may be a pattern.
     pub(crate) fn has_patterns(&self) -> bool {
         self.store.has_patterns()
+    }
+
+    /// How many such files to look at, or to open, at a time: more than one where each takes a while to
+    /// answer.
+    pub(crate) fn openings(&self) -> usize {
+        self.store.openings()
     }
 
     /// The path in its store.
@@ -254,6 +259,13 @@ impl Opened {
         }
     }
 
+    /// The same bytes where others of the file are read between them: nothing is read ahead but what was
+    /// announced.
+    #[cfg(feature = "parquet")]
+    pub(crate) fn in_pieces(&self, range: Range<u64>) -> Forward {
+        Forward::new(self.file.clone(), range).in_pieces()
+    }
+
     /// Fills `buf` from `offset` on.
     ///
     /// # Errors
@@ -394,7 +406,7 @@ impl Input {
     /// How many such inputs to open at a time: more than one where each takes a while to answer.
     pub(crate) fn openings(&self) -> usize {
         match &self.from {
-            From::Place(place, _) => place.store.openings(),
+            From::Place(place, _) => place.openings(),
             From::Once(_) | From::Open(_) => 1,
         }
     }
@@ -499,61 +511,4 @@ impl Input {
     fn failed(&self, what: &str, error: io::Error) -> Error {
         failed(what, error).in_source(self.name())
     }
-}
-
-/// Does the same with every input, of several at a time where their store wants that, and gives what
-/// came of it in order.
-///
-/// # Errors
-/// The first one, in the order of the inputs, that `f` gives.
-pub(crate) fn side_by_side<T: Send>(
-    inputs: &[Input],
-    f: impl Fn(&Input) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    side_by_side_of(inputs, |input| input, f)
-}
-
-/// As [`side_by_side`], with what has an input each.
-///
-/// # Errors
-/// As there.
-pub(crate) fn side_by_side_of<I: Sync, T: Send>(
-    inputs: &[I],
-    input_of: fn(&I) -> &Input,
-    f: impl Fn(&I) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    let openings = |input| input_of(input).openings();
-    let workers = inputs.iter().map(openings).max().unwrap_or(1).min(inputs.len());
-    if workers <= 1 {
-        return inputs.iter().map(f).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((at, input)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, inputs.get(at)?)))
-        {
-            let result = f(input);
-            let failed = result.is_err();
-            done.push((at, result));
-            if failed {
-                // What comes later need not be tried.
-                next.fetch_add(inputs.len(), Ordering::Relaxed);
-            }
-        }
-        done
-    };
-    let mut done = std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-        let mut done = work();
-        for thread in threads {
-            match thread.join() {
-                Ok(more) => done.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -1,6 +1,6 @@
 //! Inputs as the `parquet` crate reads them.
 
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -24,6 +24,11 @@ pub(crate) struct ParquetFile {
 pub(crate) struct ReadFailure(Arc<Mutex<Option<Error>>>);
 
 impl ReadFailure {
+    /// Keeps a failure to read, if it is the first.
+    fn keep(&self, error: Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
     /// The failure to read, if that is what `error` comes from.
     pub(crate) fn or(&self, error: Error) -> Error {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(error)
@@ -75,10 +80,12 @@ impl Length for ParquetFile {
 }
 
 impl ChunkReader for ParquetFile {
-    type T = BufReader<Forward>;
+    type T = BufReader<Pages>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(BufReader::new(self.file.forward(start..self.file.bytes())))
+        let bytes = self.file.in_pieces(start..self.file.bytes());
+        let (name, failure) = (self.file.name.clone(), self.failure());
+        Ok(BufReader::new(Pages { bytes, name, failure }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
@@ -92,9 +99,29 @@ impl ChunkReader for ParquetFile {
             Ok(()) => Ok(bytes.into()),
             Err(error) => {
                 let shown = ParquetError::General(error.to_string());
-                self.failure.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                self.failure.keep(error);
                 Err(shown)
             }
         }
+    }
+}
+
+/// The bytes of a file from one of them on: of a page, behind which one of another column is read.
+pub(crate) struct Pages {
+    bytes: Forward,
+    name: Arc<str>,
+    failure: ReadFailure,
+}
+
+impl Read for Pages {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buf).map_err(|error| {
+            if error.kind() == io::ErrorKind::Interrupted {
+                return error;
+            }
+            let shown = io::Error::new(error.kind(), error.to_string());
+            self.failure.keep(Error::io("cannot read input", error).in_source(self.name.clone()));
+            shown
+        })
     }
 }

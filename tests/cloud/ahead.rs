@@ -1,9 +1,12 @@
 //! The next file is fetched while one is read, and no more than there is room for.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use tfarrow::report::Verification;
 use tfarrow::{Batches, Conversion, ReaderBuilder};
 
@@ -123,4 +126,57 @@ fn so_it_is_where_partitions_are_verified_or_make_parts() {
         let made = Conversion::new(builder.with_threads(2)).with_source(source);
         assert_eq!(made.write(dir.arg("out/")).unwrap().parts, Some(FILES));
     });
+}
+
+/// A Parquet file of 24 columns of numbers that cannot be compressed, in row groups of so many rows.
+fn wide(path: &Path, row_group_rows: usize) -> RecordBatch {
+    const ROWS: usize = 200_000;
+    let mut random = 1u64;
+    let mut column = |name: usize| {
+        let numbers = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 1).cast_signed()
+        });
+        let numbers = Int64Array::from_iter_values(numbers.take(ROWS));
+        (format!("c{name:02}"), Arc::new(numbers) as ArrayRef)
+    };
+    let batch = RecordBatch::try_from_iter((0..24).map(&mut column)).unwrap();
+    let properties = WriterProperties::builder()
+        .set_dictionary_enabled(false)
+        .set_max_row_group_row_count(Some(row_group_rows))
+        .build();
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    batch
+}
+
+#[test]
+fn columns_of_parquet_are_fetched_once() {
+    let Some(server) = s3() else { return };
+    let (bucket, dir) = (server.bucket(), Dir::new());
+    // Row groups of 10 MB are held; one of 38 MB is read in smaller requests.
+    for (rows, most) in [(50_000, 20), (200_000, 150)] {
+        let expected = wide(&dir.path("wide.parquet"), rows);
+        let bytes = dir.path("wide.parquet").metadata().unwrap().len();
+        bucket.put_path("wide.parquet", &dir.path("wide.parquet"));
+        for threads in [1, 2] {
+            let proxy = Proxy::new(server.port, |_| Fault::None);
+            let found = reader(&bucket.url("wide.parquet"), &options(proxy.port)).with_threads(threads);
+            let found: Vec<RecordBatch> = found.build().unwrap().map(|batch| batch.unwrap()).collect();
+            let found = arrow::compute::concat_batches(&found[0].schema(), &found).unwrap();
+            assert!(found.columns() == expected.columns(), "{rows}");
+            let ranges = proxy.lines().into_iter().filter_map(|line| {
+                let (_, range) = line.split_once("bytes=")?;
+                let (start, last) = range.split_once('-')?;
+                Some(last.parse::<u64>().ok()?.min(bytes - 1) + 1 - start.parse::<u64>().ok()?)
+            });
+            let ranges: Vec<u64> = ranges.collect();
+            let fetched: u64 = ranges.iter().sum();
+            // The first bytes and the last are looked at beforehand.
+            assert!(fetched < bytes + bytes / 20, "{rows}: {fetched} of {bytes}");
+            assert!(ranges.len() <= most, "{rows}: {:#?}", proxy.lines());
+        }
+    }
 }

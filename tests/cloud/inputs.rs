@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
@@ -10,7 +11,8 @@ use tfarrow::ReaderBuilder;
 use tfarrow::options::RecordKind;
 
 use crate::common::{Dir, assert_names, golden, repo, tfarrow};
-use crate::server::{reader, s3, web};
+use crate::proxy::{Fault, Proxy};
+use crate::server::{options, reader, s3, web};
 
 /// All batches, as the bytes of an Arrow stream; the schema's metadata may name the input.
 fn read(builder: &ReaderBuilder) -> Vec<u8> {
@@ -127,6 +129,30 @@ fn names_patterns_and_folders_mean_what_they_mean_on_the_disk() {
     assert!(bucket.uploads().is_empty());
     let error = bucket.reader("s3://no-such-bucket/x").count().unwrap_err().to_string();
     assert_names(&error, &["NoSuchBucket", "s3://no-such-bucket/x"]);
+}
+
+#[test]
+fn many_files_that_are_named_are_looked_at_side_by_side() {
+    const FILES: usize = 300;
+    let Some(server) = s3() else { return };
+    let bucket = server.bucket();
+    // All together are more than what is kept of their beginnings, and the columns are learnt from fifty.
+    let record = |i: usize| crate::common::example(&[("x", &vec![i as u8; 3_000])]);
+    let shard = crate::common::tfrecord(&(0..20).map(record).collect::<Vec<_>>());
+    let names: Vec<String> = (0..FILES).map(|file| format!("s-{file:03}.tfrecord")).collect();
+    for name in &names {
+        bucket.put(name, &shard);
+    }
+    let proxy = Proxy::new(server.port, |_| Fault::Wait(Duration::from_millis(20)));
+    let urls: Vec<String> = names.iter().map(|name| bucket.url(name)).collect();
+    let builder = options(proxy.port).iter().fold(ReaderBuilder::new(urls), |builder, (key, value)| {
+        builder.with_store_option(key, value).unwrap()
+    });
+    builder.build_source().unwrap();
+    assert!(proxy.rounds() < 60, "{} rounds of {} requests", proxy.rounds(), proxy.lines().len());
+    let rows: usize = builder.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows, FILES * 20);
+    assert!(proxy.rounds() < 200, "{} rounds of {} requests", proxy.rounds(), proxy.lines().len());
 }
 
 #[test]

@@ -8,12 +8,14 @@
 //! * Requests are tried again beneath `object_store`, so that `Retry-After` is heeded and tries are
 //!   counted (`service`).
 //! * What is read in order is fetched before, through a window of requests (`window`); footers and
-//!   beginnings are fetched as pieces that are kept (`object`).
+//!   beginnings are fetched as pieces that are kept (`object`), and what was announced side by side
+//!   (`announced`).
 //! * Every request says which version of the object it means, and every answer is looked at for it.
 //! * No URL of a request and no value of an option is shown: there may be secrets in them (`failure`).
 //!
 //! [`runtime`]: self
 
+mod announced;
 mod bucket;
 mod failure;
 mod object;

@@ -14,11 +14,12 @@ use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, ObjectMeta};
 use tfarrow_store::{ReadAt, Stat};
 
+use crate::announced::{self, Announced, Found};
 use crate::bucket::Bucket;
 use crate::failure::{Cause, Failure};
 use crate::runtime;
 use crate::service::pause;
-use crate::window::{PART_BYTES, Part, Window};
+use crate::window::{PART_BYTES, Window};
 
 /// Bytes of the beginning of an object that are fetched when it is looked at.
 pub(crate) const HEAD_BYTES: u64 = 64 << 10;
@@ -28,10 +29,6 @@ const TAIL_BYTES: u64 = 256 << 10;
 const LEAST_BYTES: u64 = 64 << 10;
 /// Pieces that were fetched and are kept, the latest ones.
 const PIECES: usize = 4;
-/// Bytes that are fetched before they are read, at most.
-const AHEAD_BYTES: u64 = 32 << 20;
-/// What lies so near together is fetched at once.
-const GAP_BYTES: u64 = 64 << 10;
 /// Bytes after which a connection that breaks is one that held.
 const PROGRESS_BYTES: u64 = 256 << 10;
 /// How long a body may pause.
@@ -197,7 +194,7 @@ pub(crate) type KeepHead = Box<dyn Fn(Bytes) + Send + Sync>;
 #[derive(Default)]
 struct Pieces {
     kept: VecDeque<(u64, Bytes)>,
-    coming: Vec<Part>,
+    announced: Announced,
     /// What is read in order later, and was begun.
     begun: Option<Window>,
     /// Where the last piece ended, and how many bytes it had.
@@ -213,13 +210,7 @@ impl fmt::Debug for Object {
 impl Pieces {
     /// Copies what there is from `offset` on.
     fn copy(&self, offset: u64, buf: &mut [u8]) -> Option<usize> {
-        self.kept.iter().find_map(|(start, bytes)| {
-            let at = usize::try_from(offset.checked_sub(*start)?).ok()?;
-            let rest = bytes.get(at..).filter(|rest| !rest.is_empty())?;
-            let n = rest.len().min(buf.len());
-            buf.get_mut(..n)?.copy_from_slice(rest.get(..n)?);
-            Some(n)
-        })
+        self.kept.iter().find_map(|(start, bytes)| announced::copy(*start, bytes, offset, buf))
     }
 
     /// The bytes of `range` in order, of which the first ones may be there.
@@ -286,20 +277,24 @@ impl ReadAt for Object {
             return Ok(0);
         }
         let wanted = (buf.len() as u64).min(end - offset);
-        let coming = {
+        let found = {
             let mut pieces = self.lock();
             if let Some(n) = pieces.copy(offset, buf) {
                 return Ok(n);
             }
-            let at = pieces.coming.iter().position(|part| part.range.contains(&offset));
-            at.map(|at| pieces.coming.swap_remove(at))
+            pieces.announced.find(&self.version, offset, buf)?
         };
-        if let Some(mut part) = coming.filter(Part::is_ours) {
-            let (start, range) = (part.range.start, part.range.clone());
-            let bytes = part.all().map_err(|failure| self.version.error(&range, failure))?;
-            let mut pieces = self.lock();
-            pieces.keep(start, bytes);
-            return Ok(pieces.copy(offset, buf).unwrap_or(0));
+        match found {
+            Found::Nowhere => {}
+            Found::Copied(n) => return Ok(n),
+            Found::Coming(at, mut part) => {
+                let range = part.range.clone();
+                let bytes = part.all().map_err(|failure| self.version.error(&range, failure))?;
+                drop(part);
+                let n = announced::copy(range.start, &bytes, offset, buf).unwrap_or(0);
+                self.lock().announced.keep(&self.version, at, range.start, bytes);
+                return Ok(n);
+            }
         }
         if wanted > PART_BYTES {
             let mut window = Window::new(self.version.clone(), offset..offset + wanted);
@@ -336,33 +331,18 @@ impl ReadAt for Object {
     }
 
     fn will_read(&self, ranges: &[Range<u64>]) {
-        let mut sorted: Vec<_> = ranges.iter().filter(|range| range.start < range.end).cloned().collect();
-        sorted.sort_unstable_by_key(|range| range.start);
-        let mut merged: Vec<Range<u64>> = Vec::new();
-        for range in sorted {
-            match merged.last_mut() {
-                Some(last) if range.start <= last.end.saturating_add(GAP_BYTES) => {
-                    last.end = last.end.max(range.end)
-                }
-                _ => merged.push(range),
-            }
-        }
+        let end = self.version.bytes();
+        let ranges: Vec<_> = ranges.iter().map(|range| range.start..range.end.min(end)).collect();
         let mut pieces = self.lock();
-        pieces.coming.clear();
-        let mut ahead = 0;
-        for range in merged {
-            let mut at = range.start;
-            let end = range.end.min(self.version.bytes());
-            while at < end && ahead < AHEAD_BYTES {
-                let next = end.min(at + PART_BYTES);
-                if pieces.copy(at, &mut [0]).is_none() {
-                    // What cannot be begun now is read when it is needed, which says why.
-                    let Ok(part) = Part::begin(&self.version, at..next, true) else { return };
-                    pieces.coming.extend(part);
-                }
-                ahead += next - at;
-                at = next;
-            }
-        }
+        // What is there need not be fetched.
+        let is_kept = |range: &Range<u64>| {
+            pieces
+                .kept
+                .iter()
+                .any(|(start, bytes)| *start <= range.start && range.end <= start + bytes.len() as u64)
+        };
+        let missing: Vec<_> = ranges.into_iter().filter(|range| !is_kept(range)).collect();
+        pieces.announced = Announced::new(&missing);
+        pieces.announced.ask(&self.version);
     }
 }

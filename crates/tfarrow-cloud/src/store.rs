@@ -51,6 +51,8 @@ struct Known {
     /// Beginnings of objects, by name and version; the latest last.
     heads: VecDeque<(String, Stat, Bytes)>,
     head_bytes: usize,
+    /// What objects are that were looked at, by name.
+    stats: HashMap<String, Stat>,
 }
 
 impl fmt::Debug for CloudStore {
@@ -71,6 +73,9 @@ struct Named {
 
 impl Known {
     fn keep_head(&mut self, name: &str, stat: &Stat, head: Bytes) {
+        if self.stats.len() < KEPT_ENTRIES || self.stats.contains_key(name) {
+            self.stats.insert(name.to_owned(), stat.clone());
+        }
         self.heads.retain(|(kept, ..)| kept != name);
         self.heads.push_back((name.to_owned(), stat.clone(), head));
         self.head_bytes = self.heads.iter().map(|(_, _, head)| head.len()).sum();
@@ -88,7 +93,7 @@ impl Known {
 
     /// What an object is that was looked at.
     fn looked_at(&self, name: &str) -> Option<Stat> {
-        self.heads.iter().find(|(kept, ..)| kept == name).map(|(_, stat, _)| stat.clone())
+        self.stats.get(name).cloned()
     }
 
     /// What the listing of the folder around `name` says of it: none if there is no listing.

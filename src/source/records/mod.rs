@@ -234,13 +234,17 @@ pub(crate) fn sample(
 ) -> Result<Option<Error>> {
     const RUN_RECORDS: usize = 64;
     const RUN_BYTES: usize = 1 << 20;
+    const SAMPLED_IN_TURN: usize = 4096;
     let OpenOptions { check_crc, max_record_bytes, on_error, .. } = *options;
     let nothing = |_| Err(Error::config("nothing to decode"));
     let shared = Shared { pool: pool.clone(), ..Shared::new(check_crc, max_record_bytes, nothing) };
     let mut scratch = RunScratch::default();
+    // Mostly the first of many files are enough.
+    let sampled = pieces.get(..pieces.len().min(SAMPLED_IN_TURN)).unwrap_or_default();
+    let read = ReadOptions::default().pieces_in_turn(sampled);
     let mut first_fault = None;
     for piece in pieces {
-        let mut stream = piece.file.open_to_sample(&shared)?;
+        let mut stream = piece.file.open_to_sample(&shared, &read)?;
         stream.skip(piece.skip)?;
         let mut left = piece.records.unwrap_or(u64::MAX);
         while left > 0 {

@@ -63,14 +63,15 @@ impl RecordFile {
     }
 
     /// As [`open`](Self::open), but a stream that can be read once is read again afterwards.
-    pub(super) fn open_to_sample(&self, shared: &Shared) -> Result<Stream> {
+    pub(super) fn open_to_sample(&self, shared: &Shared, options: &ReadOptions) -> Result<Stream> {
         match self {
             RecordFile::Frames(input) => {
-                let reader = FrameReader::open_to_sample(input, &shared.pool, shared.max_record_bytes)?;
+                let input = input.in_turn(options.turns.as_ref());
+                let reader = FrameReader::open_to_sample(&input, &shared.pool, shared.max_record_bytes)?;
                 Ok(Stream::Frames(Box::new(reader)))
             }
             #[allow(unreachable_patterns)]
-            other => other.open(shared, &ReadOptions::default(), 0..u64::MAX),
+            other => other.open(shared, options, 0..u64::MAX),
         }
     }
 
