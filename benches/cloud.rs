@@ -50,43 +50,26 @@ fn main() {
             common::file(&folder.join(name), "one.tfrecord", rows, features);
         }
     }
-    let shards = tempfile::tempdir().unwrap();
-    for shard in 0..SHARDS {
-        common::file(shards.path(), &format!("s-{shard:05}-of-{SHARDS:05}"), 20, common::embedding);
-    }
-    let server = Server::start(&folder);
     println!(
         "| | MB | local MB/s | store MB/s | share | requests | peak MB |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
     for name in ["w2", "w4"] {
-        let files = tfrecords(&folder.join(name));
-        let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
-        let there = files.iter().map(|file| {
-            let key = file.strip_prefix(&folder).unwrap().to_str().unwrap();
-            format!("s3://bench/{key}")
-        });
-        let there = server.reader(there.collect());
-        let here = ReaderBuilder::new(&files).with_threads(2);
-        let before = tfarrow_cloud::requests();
-        let far = median(|| read(&there));
-        let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
-        let peak = peak_megabytes();
-        let near = median(|| read(&here));
-        let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-        println!(
-            "| {name} | {:.0} | {:.0} | {:.0} | {:.0} % | {requests} | {peak} |",
-            bytes as f64 / 1e6,
-            rate(near),
-            rate(far),
-            100.0 * rate(far) / rate(near)
-        );
-        let before = tfarrow_cloud::requests();
-        let schema = median(|| drop(there.build_source().unwrap()));
-        let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
-        println!("| {name}, schema | | | {:.0} ms | | {requests} | |", schema.as_secs_f64() * 1e3);
+        measure(&folder, name, name);
     }
-    drop(server);
-    let server = Server::start(shards.path());
+    let split = tempfile::tempdir().unwrap();
+    std::fs::create_dir(split.path().join("w2")).unwrap();
+    for file in 0..8 {
+        common::file(&split.path().join("w2"), &format!("{file}.tfrecord"), 90_000 / 8, common::embedding);
+    }
+    measure(split.path(), "w2", "w2 in 8 files");
+    let shards = tempfile::tempdir().unwrap();
+    let here = shards.path().join("shards");
+    std::fs::create_dir(&here).unwrap();
+    for shard in 0..SHARDS {
+        common::file(&here, &format!("s-{shard:05}.tfrecord"), 20, common::embedding);
+    }
+    measure(shards.path(), "shards", &format!("{SHARDS} shards"));
+    let server = Server::start(&here);
     let before = tfarrow_cloud::requests();
     let count = median(|| {
         let shards = server.reader(vec!["s3://bench/".to_owned()]);
@@ -98,6 +81,36 @@ fn main() {
         count.as_secs_f64(),
         peak_megabytes()
     );
+}
+
+/// Reads the files in `folder/name` from there and from here, and prints what that took.
+fn measure(folder: &Path, name: &str, called: &str) {
+    let server = Server::start(folder);
+    let files = tfrecords(&folder.join(name));
+    let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    let there = files.iter().map(|file| {
+        let key = file.strip_prefix(folder).unwrap().to_str().unwrap();
+        format!("s3://bench/{key}")
+    });
+    let there = server.reader(there.collect());
+    let here = ReaderBuilder::new(&files).with_threads(2);
+    let before = tfarrow_cloud::requests();
+    let far = median(|| read(&there));
+    let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
+    let peak = peak_megabytes();
+    let near = median(|| read(&here));
+    let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
+    println!(
+        "| {called} | {:.0} | {:.0} | {:.0} | {:.0} % | {requests} | {peak} |",
+        bytes as f64 / 1e6,
+        rate(near),
+        rate(far),
+        100.0 * rate(far) / rate(near)
+    );
+    let before = tfarrow_cloud::requests();
+    let schema = median(|| drop(there.build_source().unwrap()));
+    let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
+    println!("| {called}, schema | | | {:.0} ms | | {requests} | |", schema.as_secs_f64() * 1e3);
 }
 
 fn tfrecords(folder: &Path) -> Vec<PathBuf> {
