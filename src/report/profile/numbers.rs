@@ -21,9 +21,7 @@ pub(super) trait Number: Copy + PartialOrd + Send + Sync + 'static {
     fn key(self) -> u64;
     fn is_zero(self) -> bool;
     /// The least and the greatest of `first` and numbers none of which is NaN.
-    fn ends(numbers: &[Self], first: Self) -> (Self, Self)
-    where
-        Self: Sized;
+    fn ends(numbers: &[Self], first: Self) -> (Self, Self);
 }
 
 macro_rules! whole_numbers {
@@ -50,15 +48,15 @@ macro_rules! whole_numbers {
             }
 
             fn ends(numbers: &[Self], first: Self) -> (Self, Self) {
-                // There is no instruction for several whole numbers.
-                let ((mut a, mut b), (mut c, mut d)) = ((first, first), (first, first));
+                // Two at a time: most processors have no instruction for several that are so long.
+                let (mut least, mut greatest) = ((first, first), (first, first));
                 let (pairs, rest) = numbers.as_chunks::<2>();
                 for [one, other] in pairs {
-                    (a, b) = (a.min(*one), b.min(*other));
-                    (c, d) = (c.max(*one), d.max(*other));
+                    least = (least.0.min(*one), least.1.min(*other));
+                    greatest = (greatest.0.max(*one), greatest.1.max(*other));
                 }
                 let last = rest.first().copied().unwrap_or(first);
-                (a.min(b).min(last), c.max(d).max(last))
+                (least.0.min(least.1).min(last), greatest.0.max(greatest.1).max(last))
             }
         }
     )*};
@@ -179,7 +177,10 @@ impl<T: Number> Moments<T> {
             self.zeros += u64::from(zeros);
         }
         let count = chunk.len() as f64;
-        self.join(chunk.len() as u64, shift + sum / count, square - sum * sum / count);
+        let squares = square - sum * sum / count;
+        // What is too large for a number is not nothing.
+        let squares = if squares.is_nan() { f64::INFINITY } else { squares };
+        self.join(chunk.len() as u64, shift + sum / count, squares);
     }
 
     /// As [`add_chunk`](Self::add_chunk), of values some of which are not finite, or whose sum is not.
@@ -221,7 +222,8 @@ impl<T: Number> Moments<T> {
         let all = self.count as f64;
         let distance = mean - self.mean;
         self.mean += distance * (added / all);
-        self.squares += squares.max(0.0) + distance * distance * before * (added / all);
+        let apart = if before > 0.0 { distance * distance * before * (added / all) } else { 0.0 };
+        self.squares += squares.max(0.0) + apart;
     }
 
     /// The standard deviation of a sample: divided by one less than there are numbers.
@@ -432,6 +434,16 @@ mod tests {
         let mut moments = Moments::new();
         moments.add(&[f64::MAX; 100]);
         assert_eq!((moments.count, moments.infinite, moments.mean), (100, 0, f64::MAX));
+        // Numbers whose squares are none have a spread, which is none either; equal ones have none.
+        for (values, finite) in [([1e200, 3e200], false), ([1e200, 1e200], true)] {
+            let mut moments = Moments::new();
+            moments.add(&values);
+            assert_eq!(
+                moments.deviation().filter(|std| std.is_finite()),
+                finite.then_some(0.0),
+                "{values:?}"
+            );
+        }
     }
 
     #[test]
