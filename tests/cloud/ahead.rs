@@ -180,3 +180,34 @@ fn columns_of_parquet_are_fetched_once() {
         }
     }
 }
+
+#[test]
+fn the_next_row_group_is_asked_for_before_the_last_bytes_of_this_one_came() {
+    let Some(server) = s3() else { return };
+    let (bucket, dir) = (server.bucket(), Dir::new());
+    // Four row groups, a quarter of the file each.
+    wide(&dir.path("wide.parquet"), 50_000);
+    let bytes = dir.path("wide.parquet").metadata().unwrap().len();
+    bucket.put_path("wide.parquet", &dir.path("wide.parquet"));
+    let (reading, second): (Arc<AtomicBool>, Arc<Gate>) = Default::default();
+    let (is_read, gate) = (reading.clone(), second.clone());
+    let proxy = Proxy::new(server.port, move |request| {
+        let range =
+            header(request.head, "range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        let start = range.and_then(|(start, _)| start.parse::<u64>().ok());
+        match start.filter(|_| is_read.load(Ordering::SeqCst)) {
+            Some(start) if start < bytes / 5 => Fault::Hold(gate.clone()),
+            Some(_) => {
+                gate.open();
+                Fault::None
+            }
+            None => Fault::None,
+        }
+    });
+    let builder = reader(&bucket.url("wide.parquet"), &options(proxy.port));
+    let source = builder.build_source().unwrap();
+    reading.store(true, Ordering::SeqCst);
+    let batches = Batches::new(source, builder.read_options(), 1).unwrap();
+    assert_eq!(batches.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 200_000);
+    assert!(!second.was_missed(), "{:#?}", proxy.lines());
+}

@@ -29,6 +29,8 @@ use self::ipc::IpcTable;
 use self::parquet::ParquetTable;
 use super::guard::no_panic;
 use super::options::OpenOptions;
+#[cfg(feature = "parquet")]
+use super::parquet_file::ParquetFile;
 use super::planned::{Learnt, Planned, PlannedPart};
 use super::{
     Cardinality, Decoded, InputFile, Partition, PartitionRange, Progress, ReadOptions, Source, Unit, Units,
@@ -333,6 +335,8 @@ impl Source for TableSource {
             next: partitions.start.min(end),
             end,
             pieces: None,
+            #[cfg(feature = "parquet")]
+            announced: None,
             options: options.clone(),
         }))
     }
@@ -345,6 +349,9 @@ struct TableUnits {
     end: usize,
     /// What is left of the partition at hand.
     pieces: Option<ipc::Blocks>,
+    /// The row group that comes next, which is fetched while others are decoded.
+    #[cfg(feature = "parquet")]
+    announced: Option<ParquetFile>,
     options: ReadOptions,
 }
 
@@ -366,9 +373,25 @@ impl TableUnits {
             match self.shared.files.get(file) {
                 Some(File::Ipc(table)) => self.pieces = Some(table.blocks(part, &self.options)?),
                 #[cfg(feature = "parquet")]
-                Some(File::Parquet(_)) => return Ok(Some(Piece::RowGroup { file, group: part })),
+                Some(File::Parquet(table)) => {
+                    let announced = self.announced.take().or_else(|| table.announced(part));
+                    self.announced = self.announce();
+                    return Ok(Some(Piece::RowGroup { file, group: part, announced }));
+                }
                 None => return Ok(None),
             }
+        }
+    }
+}
+
+#[cfg(feature = "parquet")]
+impl TableUnits {
+    /// Announces the row group that comes next.
+    fn announce(&self) -> Option<ParquetFile> {
+        let (file, group) = self.shared.parts.get(self.next..self.end)?.first()?;
+        match self.shared.files.get(*file)? {
+            File::Parquet(table) => table.announced(*group),
+            File::Ipc(_) => None,
         }
     }
 }
@@ -379,6 +402,10 @@ impl Units for TableUnits {
         if !matches!(cut, Ok(Some(_))) {
             self.next = self.end;
             self.pieces = None;
+            #[cfg(feature = "parquet")]
+            {
+                self.announced = None;
+            }
         }
         let unit = |piece| TableUnit { shared: self.shared.clone(), piece, options: self.options.clone() };
         Ok(cut?.map(|piece| Box::new(unit(piece)) as Box<dyn Unit>))
@@ -391,6 +418,7 @@ enum Piece {
     RowGroup {
         file: usize,
         group: usize,
+        announced: Option<ParquetFile>,
     },
     #[cfg(feature = "parquet")]
     Rest(parquet::GroupReader),
@@ -418,8 +446,8 @@ impl TableUnit {
                 batches.into_iter().try_for_each(emit)?;
                 return Ok(None);
             }
-            Piece::RowGroup { file, group } => match shared.files.get(file) {
-                Some(File::Parquet(table)) => table.group(group, options)?,
+            Piece::RowGroup { file, group, announced } => match shared.files.get(file) {
+                Some(File::Parquet(table)) => table.group(group, announced, options)?,
                 _ => return Ok(None),
             },
             Piece::Rest(group) => group,

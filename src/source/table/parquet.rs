@@ -106,20 +106,39 @@ impl ParquetTable {
         Self { mask, ..self.clone() }
     }
 
-    /// Begins to read row group `group`.
+    /// Opens the file to read row group `group`, whose bytes are fetched from then on, if it takes a while to
+    /// answer.
+    pub(super) fn announced(&self, group: usize) -> Option<ParquetFile> {
+        (self.input.openings() > 1).then(|| self.open_for(group, &self.mask).ok()).flatten()
+    }
+
+    fn open_for(&self, group: usize, mask: &ProjectionMask) -> Result<ParquetFile> {
+        let file = ParquetFile::open(&self.input, Some(&self.stat))?;
+        file.will_read(self.chunks(group, mask).map(ColumnChunkMetaData::byte_range));
+        Ok(file)
+    }
+
+    /// Begins to read row group `group`, which may be [announced](Self::announced).
     ///
     /// # Errors
     /// The file cannot be opened, is not what it was, or is damaged.
-    pub(super) fn group(&self, group: usize, options: &ReadOptions) -> Result<GroupReader> {
+    pub(super) fn group(
+        &self,
+        group: usize,
+        announced: Option<ParquetFile>,
+        options: &ReadOptions,
+    ) -> Result<GroupReader> {
         let open = || {
             self.check(group)?;
-            let (reader, failure) = self.reader(group, &self.metadata, &self.mask, options)?;
+            let file = announced.map_or_else(|| self.open_for(group, &self.mask), Ok)?;
+            let (reader, failure) = self.reader(file, group, &self.metadata, &self.mask, options)?;
             let coarse = match &self.int96 {
                 None => None,
                 Some((leaves, metadata)) => {
                     let leaves = leaves.iter().copied().filter(|leaf| self.mask.leaf_included(*leaf));
                     let mask = ProjectionMask::leaves(metadata.parquet_schema(), leaves);
-                    let reader = || Ok::<_, Error>(self.reader(group, metadata, &mask, options)?.0);
+                    let file = self.open_for(group, &mask)?;
+                    let reader = || Ok::<_, Error>(self.reader(file, group, metadata, &mask, options)?.0);
                     self.reads(&mask).next().map(|_| reader()).transpose()?
                 }
             };
@@ -146,16 +165,15 @@ impl ParquetTable {
         self.reads(mask).filter_map(move |leaf| columns?.get(leaf))
     }
 
-    /// A reader of row group `group` as `metadata` says.
+    /// A reader of row group `group` of `file` as `metadata` says.
     fn reader(
         &self,
+        file: ParquetFile,
         group: usize,
         metadata: &ArrowReaderMetadata,
         mask: &ProjectionMask,
         options: &ReadOptions,
     ) -> Result<(ParquetRecordBatchReader, ReadFailure)> {
-        let file = ParquetFile::open(&self.input, Some(&self.stat))?;
-        file.will_read(self.chunks(group, mask).map(ColumnChunkMetaData::byte_range));
         let failure = file.failure();
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
             .with_row_groups(vec![group])
