@@ -18,6 +18,7 @@
 mod announced;
 mod bucket;
 mod failure;
+mod heads;
 mod object;
 mod options;
 mod runtime;

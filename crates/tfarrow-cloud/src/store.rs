@@ -1,6 +1,6 @@
 //! A scheme as a store of files.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -14,6 +14,7 @@ use tfarrow_store::{Entry, Hint, ReadAt, Stat, Store, StoreError, Upload};
 
 use crate::bucket::{Bucket, Client};
 use crate::failure::{Cause, Failure};
+use crate::heads::Heads;
 use crate::object::{HEAD_BYTES, Object, Version, stat_of};
 use crate::options::{Kind, StoreOptions};
 use crate::runtime;
@@ -23,8 +24,6 @@ use crate::upload::Writing;
 const OPENINGS: usize = 48;
 /// Entries of a listing that is kept, at most.
 const KEPT_ENTRIES: usize = 200_000;
-/// Bytes of beginnings of objects that are kept.
-const KEPT_BYTES: usize = 16 << 20;
 /// Objects of a folder, those in folders of it too, that are listed at once. More are listed folder by
 /// folder.
 const SURVEYED: usize = 1000;
@@ -48,9 +47,7 @@ pub(crate) struct CloudStore {
 struct Known {
     /// What lies in folders, by name.
     folders: HashMap<String, Arc<Vec<Entry>>>,
-    /// Beginnings of objects, by name and version; the latest last.
-    heads: VecDeque<(String, Stat, Bytes)>,
-    head_bytes: usize,
+    heads: Heads,
     /// What objects are that were looked at, by name.
     stats: HashMap<String, Stat>,
 }
@@ -76,19 +73,7 @@ impl Known {
         if self.stats.len() < KEPT_ENTRIES || self.stats.contains_key(name) {
             self.stats.insert(name.to_owned(), stat.clone());
         }
-        self.heads.retain(|(kept, ..)| kept != name);
-        self.heads.push_back((name.to_owned(), stat.clone(), head));
-        self.head_bytes = self.heads.iter().map(|(_, _, head)| head.len()).sum();
-        while self.head_bytes > KEPT_BYTES
-            && let Some((_, _, head)) = self.heads.pop_front()
-        {
-            self.head_bytes -= head.len();
-        }
-    }
-
-    fn head(&self, name: &str, stat: &Stat) -> Option<Bytes> {
-        let found = self.heads.iter().find(|(kept, of, _)| kept == name && of == stat);
-        found.map(|(_, _, head)| head.clone())
+        self.heads.keep(name, stat, head);
     }
 
     /// What an object is that was looked at.
@@ -426,7 +411,7 @@ impl Store for CloudStore {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
         let named = self.named(name)?;
-        let head = self.known().head(name, &stat);
+        let head = self.known().heads.of(name, &stat);
         let (known, name, of) = (self.known.clone(), name.to_owned(), stat.clone());
         let keep_head = move |head| {
             known.lock().unwrap_or_else(PoisonError::into_inner).keep_head(&name, &of, head);
