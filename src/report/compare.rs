@@ -1,7 +1,5 @@
 //! Two datasets side by side: which columns differ, and how much.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::profile::summary::ColumnProfile;
@@ -171,22 +169,20 @@ fn all_values(column: &ColumnProfile) -> Option<&[TopValue]> {
 }
 
 fn without(values: &[TopValue], others: &[TopValue]) -> Vec<TopValue> {
-    values.iter().filter(|value| !others.iter().any(|o| o.value == value.value)).cloned().collect()
+    values.iter().filter(|value| !others.iter().any(|other| other.is(value))).cloned().collect()
 }
 
 /// Half the sum of the differences between the shares of each value.
 fn total_variation(one: &[TopValue], other: &[TopValue]) -> f64 {
-    // Long values that begin alike are called the same.
-    let mut shares: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     let total = |values: &[TopValue]| values.iter().map(|value| value.count).sum::<u64>().max(1) as f64;
     let (of_one, of_other) = (total(one), total(other));
-    for value in one {
-        shares.entry(value.value.to_string()).or_default().0 += value.count as f64 / of_one;
-    }
-    for value in other {
-        shares.entry(value.value.to_string()).or_default().1 += value.count as f64 / of_other;
-    }
-    shares.values().map(|(one, other)| (one - other).abs()).sum::<f64>() / 2.0
+    let share = |value: &TopValue| {
+        other.iter().find(|other| other.is(value)).map_or(0.0, |other| other.count as f64 / of_other)
+    };
+    let apart: f64 = one.iter().map(|value| (value.count as f64 / of_one - share(value)).abs()).sum();
+    let new: f64 = without(other, one).iter().map(|value| value.count as f64 / of_other).sum();
+    // Shares are rounded.
+    ((apart + new) / 2.0).min(1.0)
 }
 
 /// The largest difference between the shares of numbers up to some number; none if one has none.
@@ -220,7 +216,10 @@ mod tests {
     use super::*;
 
     fn values(counts: &[(&str, u64)]) -> Vec<TopValue> {
-        counts.iter().map(|(value, count)| TopValue { value: json!(value), count: *count }).collect()
+        counts
+            .iter()
+            .map(|(value, count)| TopValue { value: json!(value), count: *count, key: None })
+            .collect()
     }
 
     #[test]
@@ -236,8 +235,16 @@ mod tests {
         assert!((distance - 0.5).abs() < 1e-12, "{distance}");
         assert_eq!(total_variation(&values(&[("a", 5)]), &values(&[("a", 1)])), 0.0);
         assert_eq!(total_variation(&values(&[("a", 5)]), &values(&[("b", 1)])), 1.0);
-        // Long texts that begin alike.
-        let alike = values(&[("a", 3), ("a", 2), ("a", 1)]);
-        assert_eq!(total_variation(&alike, &alike), 0.0);
+        // Shares whose sum is rounded to more than 1.
+        let many: Vec<TopValue> =
+            (0..25).flat_map(|at| values(&[(&format!("v{at}"), if at == 0 { 3 } else { 1 })])).collect();
+        assert!(total_variation(&many, &values(&[("w", 1)])) <= 1.0);
+        // Long texts that begin alike, and bytes that are shown as text in one dataset alone.
+        let keyed = |text: &str, keys: &[u64]| -> Vec<TopValue> {
+            keys.iter().map(|key| TopValue { value: json!(text), count: 1, key: Some(*key) }).collect()
+        };
+        assert_eq!(total_variation(&keyed("a…", &[1, 2, 3]), &keyed("61…", &[3, 2, 1])), 0.0);
+        assert_eq!(total_variation(&keyed("a…", &[1, 2]), &keyed("a…", &[3, 4])), 1.0);
+        assert_eq!(without(&keyed("a…", &[1, 2]), &keyed("61…", &[2])), keyed("a…", &[1]));
     }
 }

@@ -12,9 +12,11 @@ import base64
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +129,15 @@ NAMES = r"""
 """
 
 
+def noise(rng):
+    """A PNG of colours by chance, which is not made smaller by compression."""
+    pixels = rng.integers(0, 256, (100, 301), dtype=np.uint8)
+    pixels[:, 0] = 0
+    part = lambda name, body: struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    header = struct.pack(">IIBBBBB", 100, 100, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", zlib.compress(pixels.tobytes())) + part(b"IEND", b"")
+
+
 def make(folder):
     """Datasets of every kind of nuisance; their names with their paths."""
     rng = np.random.default_rng(3)
@@ -156,6 +167,13 @@ def make(folder):
             "tokens": [rng.integers(0, 30000, rng.integers(1, 90)).tolist() for _ in range(n)],
             "text": ["lorem ipsum " * rng.integers(1, 30) for _ in range(n)],
         },
+    }
+    step = lambda i, n: {"action": rng.normal(size=3).tolist(), "reward": float(i + 1 == n), "is_last": i + 1 == n}
+    lengths = [2, 9, 4, 5]
+    tables["episodes"] = {
+        "steps": [[step(i, n) for i in range(n)] for n in lengths],
+        # Images of noise, of which the page has room for some.
+        **{f"camera{c}": [noise(rng) for _ in lengths] for c in range(8)},
     }
     inputs = {}
     for name, columns in tables.items():
@@ -206,6 +224,15 @@ def check_title(browser, path):
     """Of a page whose data tries to change its title."""
     browser.visit(path.as_uri())
     assert browser.evaluate("document.title") == "hostile.parquet"
+
+
+def check_episodes(browser, path):
+    browser.visit(path.as_uri())
+    lead = browser.evaluate("document.querySelector('.lead').textContent")
+    assert "Each row is an episode of 2 to 9 steps, 5 on average." in lead, lead
+    # Each camera has its share of the room.
+    shown = browser.evaluate("[...document.querySelectorAll('#images .groups')].map((g) => g.querySelectorAll('img').length)")
+    assert shown == [4] * 8, shown
 
 
 def check_use(browser, path):
@@ -334,6 +361,7 @@ def main():
         for name, path in pages.items():
             check_page(browser, name, path)
         check_title(browser, pages["hostile"])
+        check_episodes(browser, pages["episodes"])
         check_use(browser, pages["digits"])
         check_looks(browser, pages["digits"])
         check_pictures(browser, pages["digits"])

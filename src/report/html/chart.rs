@@ -211,7 +211,7 @@ pub(super) fn values(
     let share = |count: u64, total: u64| count as f64 / total.max(1) as f64;
     let theirs = |of: &TopValue| {
         other.map(|(values, total)| {
-            share(values.iter().find(|value| value.value == of.value).map_or(0, |value| value.count), total)
+            share(values.iter().find(|value| value.is(of)).map_or(0, |value| value.count), total)
         })
     };
     let most =

@@ -55,7 +55,12 @@ impl Sections<'_> {
             };
             let mut groups = String::new();
             let mut open: Option<&Option<String>> = None;
+            let mut left_out = 0;
             for (image, thumb) in grid.images.iter().zip(thumbs) {
+                if matches!(thumb, Thumb::NoRoom) {
+                    left_out += 1;
+                    continue;
+                }
                 if open != Some(&image.class) {
                     if open.is_some() {
                         groups.push_str("</div></figure>");
@@ -84,12 +89,17 @@ impl Sections<'_> {
                     Thumb::Not(why) => {
                         let _ = write!(groups, "<span class=\"none\">row {row}: {why}</span>");
                     }
+                    Thumb::NoRoom => {}
                 }
             }
             if open.is_some() {
                 groups.push_str("</div></figure>");
             }
-            let _ = write!(out, "{title}<div class=\"groups\">{groups}</div>");
+            let more = match left_out {
+                0 => String::new(),
+                more => format!("<p class=\"note\">This page has no room for {} more.</p>", count(more)),
+            };
+            let _ = write!(out, "{title}<div class=\"groups\">{groups}</div>{more}");
         }
         if out.is_empty() { String::new() } else { section("images", "Images", &out) }
     }

@@ -36,22 +36,27 @@ pub(super) struct Sections<'a> {
 impl<'a> Sections<'a> {
     pub(super) fn new(subject: Subject<'a>, room: usize) -> Self {
         let mut left = part(room, FOR_IMAGES);
-        let mut grid = |grid: &ImageGrid| -> Vec<Thumb> {
+        let grids = &subject.profile.images;
+        let grid = |(at, grid): (usize, &ImageGrid)| -> Vec<Thumb> {
+            // What one does not need is there for those after it.
+            let mut share = left / (grids.len() - at).max(1);
+            left -= share;
             let mut thumbs = Vec::new();
             for image in &grid.images {
-                let made = if left == 0 { Thumb::Not("no room on this page") } else { thumb(&image.data) };
+                let made = if share == 0 { Thumb::NoRoom } else { thumb(&image.data) };
                 let size = 200 + if let Thumb::Shown { uri, .. } = &made { uri.len() } else { 0 };
-                if size > left {
-                    left = 0;
-                    thumbs.push(Thumb::Not("no room on this page"));
+                if size > share {
+                    share = 0;
+                    thumbs.push(Thumb::NoRoom);
                     continue;
                 }
-                left -= size;
+                share -= size;
                 thumbs.push(made);
             }
+            left += share;
             thumbs
         };
-        let thumbs = subject.profile.images.iter().map(&mut grid).collect();
+        let thumbs = grids.iter().enumerate().map(grid).collect();
         Self { subject, room, thumbs, cards: subject.profile.columns.len() }
     }
 
@@ -120,6 +125,20 @@ impl<'a> Sections<'a> {
                 size.filter(|size| *size > 0).map(|size| format!(", {}", bytes(size))).unwrap_or_default();
             format!(" {}, {parts}{size}.", data(&d.kind, 200))
         });
+        let episodes = columns.iter().filter_map(|c| c.lengths.as_ref()).find(|l| l.unit == "steps");
+        let episodes = episodes.and_then(|lengths| {
+            let (least, greatest) = lengths.numbers.range.as_ref()?;
+            Some(if least == greatest {
+                format!(" Each row is an episode of {} steps.", value(least, 24))
+            } else {
+                format!(
+                    " Each row is an episode of {} to {} steps, {} on average.",
+                    value(least, 24),
+                    value(greatest, 24),
+                    decimal(lengths.numbers.mean?)
+                )
+            })
+        });
         let missing: u64 = columns.iter().map(|column| column.missing).sum();
         let cells: u64 = columns.iter().map(|column| column.rows).sum();
         let mut tiles = vec![
@@ -156,12 +175,13 @@ impl<'a> Sections<'a> {
             )
         });
         format!(
-            "<header class=\"top\"><p class=\"over\">Dataset report</p><h1>{}</h1><p class=\"lead\">{}{of} in {}{}.{}</p>{}\
+            "<header class=\"top\"><p class=\"over\">Dataset report</p><h1>{}</h1><p class=\"lead\">{}{of} in {}{}.{}{}</p>{}\
              <ul class=\"tiles\">{tiles}</ul>{}</header>\n",
             data(self.subject.title, 160),
             many(profile.rows, "row", "rows"),
             many(columns.len() as u64, "column", "columns"),
             kinds,
+            episodes.unwrap_or_default(),
             source.unwrap_or_default(),
             versus.unwrap_or_default(),
             self.strip()

@@ -13,8 +13,14 @@ const PIXELS: u64 = 40_000_000;
 /// An image for a page, or why there is none.
 #[derive(Debug, Clone)]
 pub(super) enum Thumb {
-    Shown { uri: String, width: u32, height: u32 },
+    Shown {
+        uri: String,
+        width: u32,
+        height: u32,
+    },
     Not(&'static str),
+    /// The page has no room for it.
+    NoRoom,
 }
 
 /// Pixels of one byte a channel, row by row: grey, grey with alpha, colour, colour with alpha.

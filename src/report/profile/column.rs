@@ -198,7 +198,9 @@ fn absorb(item: ColumnProfile) -> ColumnProfile {
 
 pub(super) fn texts(counter: &Counter<Box<str>>, most: usize) -> Vec<TopValue> {
     let (top, _) = counter.top(most);
-    top.into_iter().map(|(text, count)| TopValue { value: Value::from(&*text), count }).collect()
+    top.into_iter()
+        .map(|top| TopValue { value: Value::from(&*top.value), count: top.count, key: None })
+        .collect()
 }
 
 /// What the lengths of a list's values count.

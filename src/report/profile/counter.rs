@@ -22,6 +22,15 @@ pub(super) struct Counter<L> {
     gave_up: bool,
 }
 
+/// A value that was seen often.
+#[derive(Debug)]
+pub(super) struct Frequent<L> {
+    /// Its hash.
+    pub(super) key: u64,
+    pub(super) value: L,
+    pub(super) count: u64,
+}
+
 /// Keys are hashes already.
 #[derive(Debug, Default)]
 pub(super) struct Identity(u64);
@@ -106,11 +115,13 @@ impl<L: Clone> Counter<L> {
 
     /// The most frequent values, at most `most` of them, and whether they and their counts are
     /// exact: otherwise counts are what is certain. Of equal counts, that of the lower key is first.
-    pub(super) fn top(&self, most: usize) -> (Vec<(L, u64)>, bool) {
+    pub(super) fn top(&self, most: usize) -> (Vec<Frequent<L>>, bool) {
         let mut all: Vec<_> = self.counts.iter().filter(|(_, (count, _))| *count > self.error).collect();
         all.sort_by(|a, b| b.1.0.cmp(&a.1.0).then(a.0.cmp(b.0)));
-        let top = all.into_iter().take(most).map(|(_, (count, label))| (label.clone(), *count)).collect();
-        (top, self.sketch.is_none())
+        let top = all.into_iter().take(most);
+        let top =
+            top.map(|(key, (count, value))| Frequent { key: *key, value: value.clone(), count: *count });
+        (top.collect(), self.sketch.is_none())
     }
 }
 
@@ -218,13 +229,13 @@ mod tests {
         }
         let (top, exact) = counter.top(5);
         assert!(!exact);
-        assert_eq!(top[0].0, 7);
-        assert!((20_000..=25_000).contains(&top[0].1), "{top:?}");
+        assert_eq!((top[0].key, top[0].value), (mix(7), 7));
+        assert!((20_000..=25_000).contains(&top[0].count), "{top:?}");
         assert_eq!(top.len(), 1, "{top:?}");
         // Where every value is another, none is frequent.
         let mut ids = Counter::new(256);
         (0..100_000u64).for_each(|i| ids.add(mix(i), 1, || i));
-        assert_eq!(ids.top(5).0, []);
+        assert!(ids.top(5).0.is_empty());
         assert!(ids.gave_up);
     }
 }

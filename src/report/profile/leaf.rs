@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::classes::Classes;
 use super::column::Limits;
-use super::counter::Counter;
+use super::counter::{Counter, Frequent};
 use super::media::{self, Found, Media};
 use super::numbers::{Accumulated, ByteCounts, Moments, Number, moments_of};
 use super::random::{hash, mix};
@@ -122,7 +122,9 @@ fn put<T: Number>(
         profile.distinct = Some(Distinct { count, exact });
         let most = if names.is_some() || count <= CLASSES { LISTED } else { TOP };
         let (top, exact) = counter.top(most);
-        profile.top = top.into_iter().map(|(value, count)| TopValue { value: show(value), count }).collect();
+        let top = top.into_iter();
+        profile.top =
+            top.map(|top| TopValue { value: show(top.value), count: top.count, key: None }).collect();
         profile.top_is_exact = exact;
     } else if whole {
         // Every one of them was kept: they can be counted.
@@ -347,8 +349,11 @@ impl BytesLeaf {
         let most = if count <= CLASSES { LISTED } else { TOP };
         let (top, exact) = self.values.top(most);
         let is_text = self.is_text || self.may_be_text;
-        let show =
-            |(value, count): (Box<[u8]>, u64)| TopValue { value: Value::from(label(&value, is_text)), count };
+        let show = |top: Frequent<Box<[u8]>>| TopValue {
+            value: Value::from(label(&top.value, is_text)),
+            count: top.count,
+            key: Some(top.key),
+        };
         profile.top = top.into_iter().map(show).collect();
         profile.top_is_exact = exact;
     }

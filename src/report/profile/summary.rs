@@ -100,6 +100,18 @@ pub struct TopValue {
     pub value: Value,
     /// How often it occurs.
     pub count: u64,
+    /// A hash of it, where the value is text or bytes: others may be shown alike.
+    pub(crate) key: Option<u64>,
+}
+
+impl TopValue {
+    /// Whether it is the same value as one of another dataset.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self.key, other.key) {
+            (Some(key), Some(other)) => key == other,
+            _ => self.value == other.value,
+        }
+    }
 }
 
 /// Lengths, and what they count.
