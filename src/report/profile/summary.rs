@@ -211,7 +211,8 @@ impl Histogram {
         let bars = BARS.min(index((total as f64).sqrt()) + 3);
         let even = |from: f64, to: f64, bars: usize| -> Vec<f64> {
             let step = (to - from) / bars as f64;
-            (0..=bars).map(|i| if i == bars { to } else { from + step * i as f64 }).collect()
+            // Where numbers are so small that steps are rounded, they may lead too far.
+            (0..=bars).map(|i| if i == bars { to } else { (from + step * i as f64).min(to) }).collect()
         };
         let linear = make(even(least, greatest, bars), Scale::Linear);
         let most = linear.counts.iter().copied().max().unwrap_or(0);
@@ -397,5 +398,10 @@ mod tests {
         let one = Histogram::of(&[(7.0, 3)], 3, true, (7.0, 7.0)).unwrap();
         assert_eq!((one.edges, one.counts), (vec![6.5, 7.5], vec![3]));
         assert_eq!(Histogram::of(&[(-f64::MAX, 1), (f64::MAX, 1)], 2, false, (0.0, 0.0)), None);
+        // The smallest numbers there are.
+        let smallest: Vec<(f64, u64)> = (0..7).map(|i| (f64::from_bits(i), 5)).collect();
+        let histogram = Histogram::of(&smallest, 35, false, (0.0, f64::from_bits(6))).unwrap();
+        assert!(histogram.edges.is_sorted(), "{:?}", histogram.edges);
+        assert_eq!(histogram.counts.iter().sum::<u64>(), 35);
     }
 }
