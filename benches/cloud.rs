@@ -16,7 +16,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
-    clippy::print_stdout
+    clippy::print_stdout,
+    clippy::type_complexity
 )]
 
 mod common;
@@ -27,7 +28,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tfarrow::ReaderBuilder;
+use tfarrow::sink::SinkOptions;
+use tfarrow::{Conversion, ReaderBuilder};
 
 const FIRST_BYTE: Duration = Duration::from_millis(30);
 const RUNS: usize = 5;
@@ -94,19 +96,28 @@ fn measure(folder: &Path, name: &str, called: &str) {
     });
     let there = server.reader(there.collect());
     let here = ReaderBuilder::new(&files).with_threads(2);
-    let before = tfarrow_cloud::requests();
-    let far = median(|| read(&there));
-    let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
-    let peak = peak_megabytes();
-    let near = median(|| read(&here));
-    let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-    println!(
-        "| {called} | {:.0} | {:.0} | {:.0} | {:.0} % | {requests} | {peak} |",
-        bytes as f64 / 1e6,
-        rate(near),
-        rate(far),
-        100.0 * rate(far) / rate(near)
-    );
+    let output = tempfile::tempdir().unwrap();
+    let output = output.path().join("out.parquet");
+    let write = |builder: &ReaderBuilder| {
+        let options = SinkOptions::new().with_overwrite(true);
+        Conversion::new(builder.clone()).with_sink(options).write(&output).unwrap();
+    };
+    let ways: [(&str, &dyn Fn(&ReaderBuilder)); 2] = [("to memory", &read), ("to Parquet", &write)];
+    for (what, run) in ways {
+        let before = tfarrow_cloud::requests();
+        let far = median(|| run(&there));
+        let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
+        let peak = peak_megabytes();
+        let near = median(|| run(&here));
+        let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
+        println!(
+            "| {called} {what} | {:.0} | {:.0} | {:.0} | {:.0} % | {requests} | {peak} |",
+            bytes as f64 / 1e6,
+            rate(near),
+            rate(far),
+            100.0 * rate(far) / rate(near)
+        );
+    }
     let before = tfarrow_cloud::requests();
     let schema = median(|| drop(there.build_source().unwrap()));
     let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use bytes::{Buf, Bytes};
 use tokio::task::JoinHandle;
@@ -20,18 +20,24 @@ pub(crate) const PART_BYTES: u64 = 4 << 20;
 const FIRST_BYTES: u64 = 1 << 20;
 /// Requests of one window that are under way: as few at first, so many at last.
 const FEWEST: usize = 2;
-const MOST: usize = 8;
-/// Bytes that all windows of the process fetch at a time, beyond one request of each.
+const MOST: usize = 16;
+/// Bytes that all windows of the process fetch at a time, beyond one request of each; more where whoever reads
+/// them waits for them, so that they are read as soon as they are there.
 const IN_FLIGHT_BYTES: u64 = 32 << 20;
+const AWAITED_BYTES: u64 = 64 << 20;
 
 /// Bytes that are being fetched, or wait to be read.
 static IN_FLIGHT: AtomicU64 = AtomicU64::new(0);
+/// Whether the last request that was read to its end was waited for.
+static IS_AWAITED: AtomicBool = AtomicBool::new(false);
 
 /// A request that is under way.
 pub(crate) struct Part {
     pub(crate) range: Range<u64>,
     chunks: Receiver<Result<Bytes, Failure>>,
     task: JoinHandle<()>,
+    /// Whether somebody waited for its bytes.
+    is_awaited: bool,
     /// Who began it: a child of that process gets no answer.
     process: u32,
 }
@@ -44,7 +50,8 @@ impl Part {
     pub(crate) fn begin(version: &Arc<Version>, range: Range<u64>, always: bool) -> io::Result<Option<Self>> {
         let bytes = range.end - range.start;
         let before = IN_FLIGHT.fetch_add(bytes, Ordering::Relaxed);
-        if !always && before.saturating_add(bytes) > IN_FLIGHT_BYTES {
+        let most = if IS_AWAITED.load(Ordering::Relaxed) { AWAITED_BYTES } else { IN_FLIGHT_BYTES };
+        if !always && before.saturating_add(bytes) > most {
             IN_FLIGHT.fetch_sub(bytes, Ordering::Relaxed);
             return Ok(None);
         }
@@ -58,7 +65,9 @@ impl Part {
             }
         });
         match task {
-            Ok(task) => Ok(Some(Self { range, chunks, task, process: std::process::id() })),
+            Ok(task) => {
+                Ok(Some(Self { range, chunks, task, is_awaited: false, process: std::process::id() }))
+            }
             Err(error) => {
                 IN_FLIGHT.fetch_sub(bytes, Ordering::Relaxed);
                 Err(error)
@@ -73,10 +82,14 @@ impl Part {
 
     /// The next bytes; none at the end.
     fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        match self.chunks.recv() {
-            Ok(chunk) => chunk.map(Some),
-            Err(_) => Ok(None),
-        }
+        let chunk = match self.chunks.try_recv() {
+            Err(TryRecvError::Empty) => {
+                self.is_awaited = true;
+                self.chunks.recv().ok()
+            }
+            chunk => chunk.ok(),
+        };
+        chunk.transpose()
     }
 
     /// All bytes.
@@ -209,6 +222,7 @@ impl Read for Window {
             match part.next() {
                 Ok(Some(bytes)) => self.chunk = bytes,
                 Ok(None) if self.at >= range.end => {
+                    IS_AWAITED.store(part.is_awaited, Ordering::Relaxed);
                     self.parts.pop_front();
                     self.done += 1;
                     self.wanted = (self.wanted * 2).min(MOST);
