@@ -3,7 +3,7 @@
     maturin build --profile dist -m python/Cargo.toml && pip install target/wheels/tfarrow-*.whl
     python benches/python_ways.py [--scale 0.1] [--runs 3] [--only w1,w5]
 
-Needs tensorflow, tensorflow_datasets, pandas and the package. Makes the workloads of benches/peers.md in a temporary
+Needs tensorflow, tensorflow_datasets, pandas, jinja2 and the package. Makes the workloads of benches/peers.md in a temporary
 folder, runs the ways in turns, and prints how many times as long as tfarrow's way each of the others takes: whole
 processes, imports and all, and in parentheses what is left without the imports. Medians. What goes element by element
 reads a twentieth of the rows, and what that takes beyond its imports is multiplied.
