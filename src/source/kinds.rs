@@ -339,24 +339,29 @@ pub(crate) fn open_known(
 /// # Errors
 /// They are of several kinds, or of one that is not read; or one cannot be read.
 pub(crate) fn files(inputs: &[Input], to_verify: bool) -> Result<Found> {
-    let probes = crate::input::side_by_side(inputs, Probe::new)?;
-    // An encrypted table by itself took no shard's place, and is not damaged.
-    let is_encrypted = matches!(probes.as_slice(), [only] if only.first.starts_with(b"PARE"));
-    let to_verify = to_verify && !is_encrypted;
+    let look = |input: &Input| {
+        let probe = Probe::new(input)?;
+        // An encrypted table by itself took no shard's place, and is not damaged.
+        let is_encrypted = inputs.len() == 1 && probe.first.starts_with(b"PARE");
+        let kind = probe.kind(to_verify && !is_encrypted)?;
+        let found = if probe.first.is_empty() { "an empty file" } else { kind.name };
+        // Of many files these would be all the memory.
+        Ok((kind, found, Probe { first: Vec::new(), inner: Vec::new(), ..probe }))
+    };
     let mut kind: Option<&'static FileKind> = None;
-    for probe in &probes {
-        let other = probe.kind(to_verify)?;
+    let mut probes = Vec::with_capacity(inputs.len());
+    for (other, found, probe) in crate::input::side_by_side(inputs, look)? {
         match kind {
             None => kind = Some(other),
             Some(kind) if std::ptr::eq(kind, other) => {}
             // An empty file may be a shard without records, and nothing else.
             Some(kind) => {
-                let found = if probe.first.is_empty() { "an empty file" } else { other.name };
                 return Err(Error::config("inputs of different kinds")
                     .expected(kind.name, found)
                     .in_source(probe.input.name()));
             }
         }
+        probes.push(probe);
     }
     let kind = kind.ok_or_else(|| Error::config("no input is named"))?;
     Ok(Found::Files(kind, probes))
