@@ -73,7 +73,7 @@ mod tests {
     fn of_many_less_is_kept_and_of_more_nothing() {
         let mut heads = Heads::default();
         let stat = Stat::file(1 << 20);
-        let head = |number: usize| Bytes::from(vec![number as u8; 64 << 10]);
+        let head = |number: usize| Bytes::from(vec![u8::try_from(number).unwrap_or(u8::MAX); 64 << 10]);
         for number in 0..20_000 {
             heads.keep(&number.to_string(), &stat, head(number));
             assert!(heads.bytes <= KEPT_BYTES);
