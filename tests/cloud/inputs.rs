@@ -213,6 +213,42 @@ fn options_of_stores_are_checked_and_their_values_kept_silent() {
 }
 
 #[test]
+fn endpoints_and_regions_that_cannot_be_are_named() {
+    for (name, key, values) in [
+        (
+            "s3://bucket/x",
+            "aws_endpoint",
+            &[
+                "http://127.0.0.1:99999",
+                "http://127.0.0.1:1,x=y",
+                "127.0.0.1:80",
+                "nonsense",
+                "http://",
+                "",
+                "ftp://x",
+            ][..],
+        ),
+        ("gs://bucket/x", "google_base_url", &["http://a:b", "nonsense"]),
+        ("az://bucket/x", "azure_endpoint", &["http://a:b"]),
+        ("s3://bucket/x", "aws_region", &["eu west"]),
+    ] {
+        for value in values {
+            let setting = format!("{key}={value}");
+            let said = tfarrow(
+                &["count", name, "--store", &setting, "--store", "azure_storage_account_name=x"]
+                    [..if name.starts_with("az") { 6 } else { 4 }],
+            )
+            .failure();
+            let named = if key.starts_with("azure") { "invalid port number" } else { key };
+            assert!(
+                said.contains(named) && said.contains(name) && !said.contains("panicked"),
+                "{value}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
 fn settings_say_nothing_of_stores() {
     let builder = ReaderBuilder::new("s3://bucket/x").with_record(RecordKind::Raw);
     let settings = builder.settings();

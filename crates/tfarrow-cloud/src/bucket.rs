@@ -12,6 +12,8 @@ use object_store::{ClientConfigKey, ObjectStore, RetryConfig};
 
 use tfarrow_store::Hint;
 
+use url::Url;
+
 use crate::failure::{Cause, Failure, innermost};
 use crate::options::{Kind, StoreOptions};
 use crate::runtime::PerProcess;
@@ -99,6 +101,14 @@ impl Bucket {
                 if let Some(region) = region {
                     builder = builder.with_region(region);
                 }
+                for key in [S3Key::Endpoint, S3Key::S3Endpoint, S3Key::StsEndpoint, S3Key::MetadataEndpoint] {
+                    check_url(key.as_ref(), builder.get_config_value(&key))?;
+                }
+                if let Some(region) = builder.get_config_value(&S3Key::Region)
+                    && !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                {
+                    return Err("`aws_region` is no name of a region".to_owned());
+                }
                 let has = |key| builder.get_config_value(&key).is_some();
                 let all = |keys: [S3Key; 2]| keys.into_iter().all(has);
                 let is_known = has(S3Key::AccessKeyId)
@@ -122,6 +132,7 @@ impl Bucket {
                 for (key, value) in self.options.of(Kind::Gs) {
                     builder = builder.with_config(key.parse().map_err(said)?, value);
                 }
+                check_url(GsKey::BaseUrl.as_ref(), builder.get_config_value(&GsKey::BaseUrl))?;
                 let has = |key| builder.get_config_value(&key).is_some();
                 let is_known = has(GsKey::ServiceAccount)
                     || has(GsKey::ServiceAccountKey)
@@ -240,4 +251,18 @@ impl Bucket {
         });
         failure.into_error(what, advice)
     }
+}
+
+/// Refuses what would be no URL of a server, which `object_store` takes for one.
+///
+/// # Errors
+/// What is wrong with the value of the setting `key`.
+fn check_url(key: &str, value: Option<String>) -> Result<(), String> {
+    let Some(text) = value else { return Ok(()) };
+    let what = match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => return Ok(()),
+        Ok(_) => "another kind of URL".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(format!("`{key}` is not like http://host:port or https://host: {what}"))
 }
