@@ -7,47 +7,25 @@ import multiprocessing
 import os
 import pathlib
 import pickle
-import subprocess
-import urllib.request
+import sys
 
 import pytest
 import tfarrow
 
 REPO = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(REPO / "tests/python"))
+from local_s3 import local_s3  # noqa: E402
+
 DIGITS = sorted(str(path) for path in (REPO / "examples/data/digits").glob("digits.tfrecord-*"))
 
 
 @pytest.fixture(scope="module")
 def bucket():
     """A bucket of an S3 on loopback with the digits in it: its URL and what leads to it."""
-    python = os.environ.get("TFARROW_TEST_MOTO")
-    if not python:
-        assert "CI" not in os.environ, "TFARROW_TEST_MOTO is not set; run ./test.sh"
-        pytest.skip("TFARROW_TEST_MOTO is not set (./test.sh sets it)")
-    script = REPO / "tests/python/object_store.py"
-    server = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    port = int(server.stdout.readline())
-
-    def put(key: str, body: bytes = b"") -> None:
-        # That there is a signature counts, and nobody looks at it.
-        signed = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/{key}", data=body, method="PUT")
-        request.add_header("Authorization", signed)
-        request.add_header("Content-Type", "application/octet-stream")
-        urllib.request.urlopen(request).close()
-
-    put("bucket")
-    for path in DIGITS:
-        put(f"bucket/digits/{os.path.basename(path)}", pathlib.Path(path).read_bytes())
-    store = {
-        "aws_endpoint": f"http://127.0.0.1:{port}",
-        "aws_allow_http": True,
-        "aws_access_key_id": "key",
-        "aws_secret_access_key": "hush",
-    }
-    yield "s3://bucket", store
-    server.stdin.close()
-    server.wait()
+    with local_s3() as found:
+        for path in DIGITS:
+            found.put(f"digits/{os.path.basename(path)}", pathlib.Path(path).read_bytes())
+        yield found.url, found.store
 
 
 def rows(dataset):

@@ -36,9 +36,16 @@ class TfarrowSource(DataSource):  # type: ignore[misc,unused-ignore]
         paths = [options["path"]] if "path" in options else json.loads(options.get("paths", "[]"))
         if not paths:
             raise Error("nothing is named to be read", hint='call .load("train-*.tfrecord")')
-        texts = [(key, text) for key, text in options.items() if key not in _OF_SPARK]
+        texts = [_option(key, text) for key, text in options.items() if key not in _OF_SPARK]
         store = dict(text.split("=", 1) for key, text in texts if key == "store" and "=" in text)
         return Plan(_tfarrow.Plan.from_texts([_local(path) for path in paths], texts), store)
+
+
+def _option(key: str, text: str) -> tuple[str, str]:
+    """An option as others say it: of a store there are several, which Spark wants by several names."""
+    if key.startswith("store."):
+        return "store", f"{key.removeprefix('store.')}={text}"
+    return key, text
 
 
 def _local(path: str) -> str:

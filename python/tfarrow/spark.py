@@ -29,7 +29,8 @@ def register(spark: SparkSession) -> None:
     """Lets `spark` read `format("tfarrow")` (PySpark 4.0 or later).
 
     The options are those of `tfarrow.plan` by the same keys, each as text as the command takes it:
-    `.option("columns", "a,b").option("on_error", "skip")`. What is loaded is a path, a glob, a folder or a
+    `.option("columns", "a,b").option("on_error", "skip")`, those of a store each by
+    its key: `.option("store.aws_endpoint", "https://…")`. What is loaded is a path, a glob, a folder or a
     URL. Spark has fewer types than Arrow: unsigned integers become the next wider type (uint64 a decimal
     of 20 digits), float16 float, tensors and lists of a fixed size arrays, class names strings; of a tensor,
     `tf.shape` in the column's metadata says the shape.

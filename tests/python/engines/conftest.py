@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import sys
 import threading
 
 import pytest
@@ -12,6 +13,9 @@ import pytest
 import tfarrow
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests/python"))
+from local_s3 import Bucket, local_s3  # noqa: E402
+
 DIGITS = str(ROOT / "examples/data/digits/digits.tfrecord-*-of-*")
 GOLDEN = ROOT / "tests/golden"
 
@@ -82,3 +86,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("data")
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def bucket(data: pathlib.Path) -> Bucket:
+    """An S3 on loopback that holds datasets of several kinds."""
+    with local_s3() as found:
+        for shard in ("00000-of-00002", "00001-of-00002"):
+            path = pathlib.Path(DIGITS.replace("*-of-*", shard))
+            found.put(f"tfrecord/{path.name}", path.read_bytes())
+        found.put_folder("wide_tfrecord", GOLDEN / "tfds/wide_tfrecord")
+        found.put_folder("shards3", GOLDEN / "saved/shards3")
+        found.put("many_small.array_record", (GOLDEN / "array_record/many_small.array_record").read_bytes())
+        kinds(data)
+        found.put("digits.parquet", (data / "digits.parquet").read_bytes())
+        yield found
+
+
+# What of it is read, and the options.
+STORED = {
+    "tfrecord": ("tfrecord/digits.tfrecord-*", {"task_bytes": 100_000}),
+    "tfds": ("wide_tfrecord/", {"split": "all"}),
+    "save": ("shards3/", {}),
+    "array_record": ("many_small.array_record", {"record": "raw", "task_bytes": 500}),
+    "parquet": ("digits.parquet", {}),
+}

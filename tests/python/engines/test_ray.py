@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import tfarrow
-from conftest import DIGITS, command, dying_once, files, kinds, large
+from conftest import DIGITS, STORED, command, dying_once, files, kinds, large
 
 ray = pytest.importorskip("ray")
 
@@ -130,3 +130,26 @@ def test_inputs_that_change_and_outputs_that_exist(tmp_path):
     with pytest.raises(tfarrow.ExistsError):
         tfarrow.ray.convert(source, tmp_path / "other")
     assert os.listdir(tmp_path / "other") == ["notes"]
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_stores_are_read_and_written(kind, bucket):
+    key, options = STORED[kind]
+    source, store = f"{bucket.url}/{key}", bucket.store
+    read = {k: v for k, v in options.items() if k != "task_bytes"}
+    assert same(table(tfarrow.ray.read(source, store=store, **options)), tfarrow.open(source, store=store, **read).to_pyarrow())
+    tfarrow.convert(source, f"{bucket.url}/expected/ray/{kind}/", store=store, **options)
+    tfarrow.ray.convert(source, f"{bucket.url}/found/ray/{kind}/", store=store, **options)
+    expected = bucket.objects(f"expected/ray/{kind}/")
+    assert "_manifest.json" in expected and bucket.objects(f"found/ray/{kind}/") == expected
+
+
+def test_a_worker_that_is_killed_between_two_stores_is_replaced(bucket, tmp_path, monkeypatch):
+    large(tmp_path)
+    bucket.put_folder("large", tmp_path)
+    source, flag = f"{bucket.url}/large/large-*", str(tmp_path / "killed")
+    tfarrow.convert(source, f"{bucket.url}/expected/killed/", store=bucket.store)
+    monkeypatch.setattr(tfarrow.ray, "_write", dying_once(tfarrow.ray._write, flag))
+    tfarrow.ray.convert(source, f"{bucket.url}/found/killed/", store=bucket.store)
+    assert os.path.exists(flag)
+    assert bucket.objects("found/killed/") == bucket.objects("expected/killed/")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import tfarrow
-from conftest import DIGITS, command, dying_once, files, kinds, large
+from conftest import DIGITS, STORED, command, dying_once, files, kinds, large
 
 pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession  # noqa: E402
@@ -128,3 +128,29 @@ def test_inputs_that_change_and_outputs_that_exist(spark, tmp_path):
     with pytest.raises(Exception, match="not empty"):
         tfarrow.spark.convert(spark, source, tmp_path / "other")
     assert os.listdir(tmp_path / "other") == ["notes"]
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_stores_are_read_and_written(kind, bucket, spark):
+    key, options = STORED[kind]
+    source, store = f"{bucket.url}/{key}", bucket.store
+    read = {k: v for k, v in options.items() if k != "task_bytes"}
+    settings = {f"store.{name}": str(value).lower() for name, value in store.items()}
+    found = load(spark, source, {**options, **settings})
+    expected = tfarrow.open(source, store=store, **read).to_pyarrow()
+    assert [plain(row) for row in found.collect()] == [plain(row) for row in expected.to_pylist()]
+    tfarrow.convert(source, f"{bucket.url}/expected/spark/{kind}/", store=store, **options)
+    tfarrow.spark.convert(spark, source, f"{bucket.url}/found/spark/{kind}/", store=store, **options)
+    expected = bucket.objects(f"expected/spark/{kind}/")
+    assert "_manifest.json" in expected and bucket.objects(f"found/spark/{kind}/") == expected
+
+
+def test_a_worker_that_is_killed_between_two_stores_is_replaced(bucket, spark, tmp_path, monkeypatch):
+    large(tmp_path)
+    bucket.put_folder("large", tmp_path)
+    source, flag = f"{bucket.url}/large/large-*", str(tmp_path / "killed")
+    tfarrow.convert(source, f"{bucket.url}/expected/spark-killed/", store=bucket.store)
+    monkeypatch.setattr(tfarrow.spark, "_write", dying_once(tfarrow.spark._write, flag))
+    tfarrow.spark.convert(spark, source, f"{bucket.url}/found/spark-killed/", store=bucket.store)
+    assert os.path.exists(flag)
+    assert bucket.objects("found/spark-killed/") == bucket.objects("expected/spark-killed/")
