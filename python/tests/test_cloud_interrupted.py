@@ -55,7 +55,9 @@ def interrupt(held: Held, store: dict[str, object], code: str, **names: object) 
     """Runs `code`, with `names` in it, until a request is held, and presses Ctrl-C."""
     store = {**store, "aws_endpoint": f"http://127.0.0.1:{held.port}"}
     code = textwrap.dedent(code).format(store=store, **names)
-    program = f"import tfarrow\ntry:\n{textwrap.indent(code, '    ')}\nexcept KeyboardInterrupt:\n    print('interrupted')"
+    # Whoever runs the tests in the background ignores it, and so would what they start.
+    heard = "import signal, tfarrow\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program = f"{heard}try:\n{textwrap.indent(code, '    ')}\nexcept KeyboardInterrupt:\n    print('interrupted')"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
