@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -89,25 +90,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def bucket(data: pathlib.Path) -> Bucket:
-    """An S3 on loopback that holds datasets of several kinds."""
+def bucket() -> Iterator[Bucket]:
+    """An S3 on loopback."""
     with local_s3() as found:
-        for shard in ("00000-of-00002", "00001-of-00002"):
-            path = pathlib.Path(DIGITS.replace("*-of-*", shard))
-            found.put(f"tfrecord/{path.name}", path.read_bytes())
-        found.put_folder("wide_tfrecord", GOLDEN / "tfds/wide_tfrecord")
-        found.put_folder("shards3", GOLDEN / "saved/shards3")
-        found.put("many_small.array_record", (GOLDEN / "array_record/many_small.array_record").read_bytes())
-        kinds(data)
-        found.put("digits.parquet", (data / "digits.parquet").read_bytes())
         yield found
 
 
-# What of it is read, and the options.
-STORED = {
-    "tfrecord": ("tfrecord/digits.tfrecord-*", {"task_bytes": 100_000}),
-    "tfds": ("wide_tfrecord/", {"split": "all"}),
-    "save": ("shards3/", {}),
-    "array_record": ("many_small.array_record", {"record": "raw", "task_bytes": 500}),
-    "parquet": ("digits.parquet", {}),
-}
+def stored(bucket: Bucket, source: str) -> str:
+    """The URL of a dataset that is put there."""
+    path = pathlib.Path(source)
+    if path.is_dir():
+        bucket.put_folder(path.name, path)
+        return f"{bucket.url}/{path.name}/"
+    for file in path.parent.glob(path.name if "*" in path.name else f"{path.name}*"):
+        bucket.put(f"{path.parent.name}/{file.name}", file.read_bytes())
+    return f"{bucket.url}/{path.parent.name}/{path.name}"

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import tfarrow
-from conftest import DIGITS, STORED, command, dying_once, files, kinds, large
+from conftest import DIGITS, command, dying_once, files, kinds, large, stored
 
 ray = pytest.importorskip("ray")
 
@@ -132,10 +132,10 @@ def test_inputs_that_change_and_outputs_that_exist(tmp_path):
     assert os.listdir(tmp_path / "other") == ["notes"]
 
 
-@pytest.mark.parametrize("kind", STORED)
-def test_stores_are_read_and_written(kind, bucket):
-    key, options = STORED[kind]
-    source, store = f"{bucket.url}/{key}", bucket.store
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read_from_stores_and_converted_between_them(kind, data, bucket):
+    source, options = kinds(data)[kind]
+    source, store = stored(bucket, source), bucket.store
     read = {k: v for k, v in options.items() if k != "task_bytes"}
     assert same(table(tfarrow.ray.read(source, store=store, **options)), tfarrow.open(source, store=store, **read).to_pyarrow())
     tfarrow.convert(source, f"{bucket.url}/expected/ray/{kind}/", store=store, **options)

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 import tfarrow
-from conftest import DIGITS, STORED, command, dying_once, files, kinds, large
+from conftest import DIGITS, command, dying_once, files, kinds, large, stored
 
 pytest.importorskip("pyspark")
 from pyspark.sql import SparkSession  # noqa: E402
@@ -130,10 +130,10 @@ def test_inputs_that_change_and_outputs_that_exist(spark, tmp_path):
     assert os.listdir(tmp_path / "other") == ["notes"]
 
 
-@pytest.mark.parametrize("kind", STORED)
-def test_stores_are_read_and_written(kind, bucket, spark):
-    key, options = STORED[kind]
-    source, store = f"{bucket.url}/{key}", bucket.store
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read_from_stores_and_converted_between_them(kind, data, bucket, spark):
+    source, options = kinds(data)[kind]
+    source, store = stored(bucket, source), bucket.store
     read = {k: v for k, v in options.items() if k != "task_bytes"}
     settings = {f"store.{name}": str(value).lower() for name, value in store.items()}
     found = load(spark, source, {**options, **settings})
