@@ -87,14 +87,14 @@ impl Conversion {
     }
 
     /// Refuses what can be refused before anything is read or written: an output that is there, or that
-    /// is of no known format, and options that it does not heed. None is an output that is not written.
+    /// is of no known format, and options that it does not heed.
     ///
     /// # Errors
     /// It says why.
-    pub fn check(&self, output: Option<&Path>) -> Result<()> {
-        let Some(output) = output else { return self.sink.check(self.output_kind(None)?) };
+    pub fn check(&self, output: impl AsRef<Path>) -> Result<()> {
+        let output = output.as_ref();
         let parts = self.part_extension(output)?;
-        self.sink.check(self.output_kind(Some(output))?)?;
+        self.check_options(Some(output))?;
         if output == Path::new("-") {
             return match self.sink.overwrite {
                 true => Err(nothing_to_replace()),
@@ -108,14 +108,21 @@ impl Conversion {
         }
     }
 
+    /// Refuses options that an output does not heed; if none is named, what is read is not written.
+    ///
+    /// # Errors
+    /// There is one, or the output is of no known format.
+    pub fn check_options(&self, output: Option<&Path>) -> Result<()> {
+        self.sink.check(self.output_kind(output)?)
+    }
+
     /// Reads and converts everything, and writes nothing: as it would be for `output`, if one is named.
     ///
     /// # Errors
     /// The input cannot be read or is damaged, or an option is not for this output.
     pub fn dry_run(&self, output: Option<&Path>) -> Result<Converted> {
-        let kind = self.output_kind(output)?;
-        self.sink.check(kind)?;
-        let source = self.source(kind)?;
+        self.check_options(output)?;
+        let source = self.source(self.output_kind(output)?)?;
         let summary = convert(&source, None, self.read_options(), self.threads)?;
         Ok(Converted::file(summary.rows, 0, summary.elapsed, source))
     }
@@ -132,7 +139,7 @@ impl Conversion {
     /// already or cannot be written.
     pub fn write(&self, output: impl AsRef<Path>) -> Result<Converted> {
         let output = output.as_ref();
-        self.check(Some(output))?;
+        self.check(output)?;
         match self.part_extension(output)? {
             Some(extension) => self.write_folder(output, extension),
             None => self.write_file(output),

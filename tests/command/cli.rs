@@ -485,3 +485,19 @@ fn bash_completes_options_and_their_values() {
     assert_eq!(offered("tfarrow convert --row-g", 2), ["--row-group-rows"]);
     assert_eq!(offered("tfarrow convert --on-error ''", 3), ["fail", "skip", "null", "null-value"]);
 }
+
+#[test]
+fn a_dry_run_takes_the_options_of_its_output_and_a_report_beside_a_stream_is_replaced() {
+    let dir = Dir::new();
+    let (output, report) = (dir.arg("out.parquet"), dir.arg("report.jsonl"));
+    tfarrow(&["convert", DIGITS, "-o", &output, "--compression", "zstd", "--dry-run"]).success();
+    assert_names(
+        &tfarrow(&["convert", DIGITS, "-o", &output, "--shards", "2", "--dry-run"]).failure(),
+        &["--shards"],
+    );
+    let stream = ["convert", DIGITS, "-o", "-", "--report", &report];
+    tfarrow(&stream).success();
+    assert_names(&tfarrow(&stream).failure(), &["report exists already"]);
+    tfarrow(&[&stream[..], &["--overwrite"]].concat()).success();
+    assert_eq!(dir.names(), ["report.jsonl"]);
+}

@@ -46,14 +46,21 @@ fn run_convert(args: &Convert) -> Result<Outcome> {
     let progress: Arc<Progress> = Arc::default();
     let output = args.output.as_deref();
     let builder = plan::reader(&args.input, OutputKind::Batches)?.with_progress(progress.clone());
-    let conversion = |builder| -> Result<Conversion> {
-        let conversion = Conversion::new(builder).with_sink(plan::sink(&args.input, output)?);
-        Ok(conversion.with_resume(args.input.has("resume")))
+    let sink = plan::sink(&args.input, output)?;
+    // A list of what is damaged may be replaced.
+    let sink = match output == Some(Path::new("-")) && args.report.is_some() {
+        true => sink.with_overwrite(false),
+        false => sink,
     };
-    conversion(builder.clone())?.check(output.filter(|_| !args.dry_run))?;
+    let conversion =
+        |builder| Conversion::new(builder).with_sink(sink.clone()).with_resume(args.input.has("resume"));
+    match output {
+        Some(output) if !args.dry_run => conversion(builder.clone()).check(output)?,
+        _ => conversion(builder.clone()).check_options(output)?,
+    }
     let report = damage::report(args.report.as_deref(), args.input.has("overwrite"))?;
     let builder = builder.with_report(report.clone());
-    let conversion = conversion(builder.clone())?;
+    let conversion = conversion(builder.clone());
     on_interrupt()?;
     let bar = Bar::start(args.progress, progress.clone());
     let converted = match output {
