@@ -3,14 +3,14 @@
 //! A dictionary pays where values repeat, and costs a hash a value where they do not; the writer
 //! would find that out only after a megabyte of distinct values, in every row group anew.
 
-use std::collections::HashSet;
-
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnDescPtr;
 
+use super::dictionary::Strings;
 use super::parquet_error;
 use crate::error::Result;
 use crate::options::ParquetEncodings;
@@ -18,16 +18,31 @@ use crate::options::ParquetEncodings;
 /// Values of a column that are looked at.
 const SAMPLE_VALUES: usize = 16 << 10;
 /// A dictionary is used where a value occurs so many times on average.
-const REPEATS: usize = 8;
+const REPEATS: usize = 2;
+/// As [`REPEATS`], where values take fewer bytes otherwise.
+const REPEATS_COMPACTLY: usize = 8;
 
-/// Sets the encodings of every column, of those that `encodings` allows, from the rows in `sample`.
+/// What was chosen for a Parquet column.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// The column of the schema that it is of.
+    pub(super) root: usize,
+    pub(super) descriptor: ColumnDescPtr,
+    /// Whether a dictionary is tried.
+    pub(super) dictionary: bool,
+    /// The encoding without one.
+    pub(super) encoding: Encoding,
+}
+
+/// Sets the encodings of every column, of those that `encodings` allows, from the rows in `sample`,
+/// and says which they are.
 pub(super) fn choose(
     mut properties: WriterPropertiesBuilder,
     schema: &Schema,
     sample: &[RecordBatch],
     compression: Compression,
     encodings: ParquetEncodings,
-) -> Result<WriterPropertiesBuilder> {
+) -> Result<(WriterPropertiesBuilder, Vec<Choice>)> {
     let descriptor = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
     let mut leaves: Vec<Leaf> = Vec::new();
     for field in schema.fields() {
@@ -39,7 +54,8 @@ pub(super) fn choose(
             collect(column, &mut index, &mut leaves);
         }
     }
-    for (column, leaf) in descriptor.columns().iter().zip(&leaves) {
+    let mut choices = Vec::with_capacity(leaves.len());
+    for (index, (column, leaf)) in descriptor.columns().iter().zip(&leaves).enumerate() {
         let path = column.path();
         let compressed = compression != Compression::UNCOMPRESSED;
         // Readers decide by them which rows to skip; nobody looks for rows by the values of a
@@ -47,18 +63,21 @@ pub(super) fn choose(
         if leaf.nested {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
-        if matches!(leaf.data_type, DataType::Boolean | DataType::Dictionary(..)) {
-            continue;
-        }
+        let as_it_is = matches!(leaf.data_type, DataType::Boolean | DataType::Dictionary(..));
         let (dictionary, encoding) = match encodings {
+            _ if as_it_is => (true, Encoding::PLAIN),
             ParquetEncodings::Compatible => (leaf.repeats(), Encoding::PLAIN),
             ParquetEncodings::Compact => (leaf.repeats_compactly(compressed), leaf.compact(compressed)),
         };
-        properties = properties
-            .set_column_dictionary_enabled(path.clone(), dictionary)
-            .set_column_encoding(path.clone(), encoding);
+        if !as_it_is {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), dictionary)
+                .set_column_encoding(path.clone(), encoding);
+        }
+        let root = descriptor.get_column_root_idx(index);
+        choices.push(Choice { root, descriptor: column.clone(), dictionary, encoding });
     }
-    Ok(properties)
+    Ok((properties, choices))
 }
 
 /// A Parquet column and what was seen of its values.
@@ -67,7 +86,10 @@ struct Leaf {
     /// Whether it lies in a list.
     nested: bool,
     values: usize,
-    distinct: HashSet<Vec<u8>>,
+    distinct: Strings,
+    /// Whether these were too many for a dictionary before all were seen.
+    too_many: bool,
+    places: Vec<u32>,
 }
 
 impl Leaf {
@@ -77,8 +99,15 @@ impl Leaf {
             // Plain, they would be stored as 32-bit integers.
             DataType::Int8 | DataType::UInt8 => true,
             DataType::Float16 | DataType::Float32 | DataType::Float64 if self.nested => false,
-            _ => self.distinct.len().saturating_mul(REPEATS) <= self.values,
+            // Compression takes the zeros out at less cost, and an index takes as much memory.
+            DataType::Int16 | DataType::UInt16 if self.nested => false,
+            _ => self.repeat(REPEATS),
         }
+    }
+
+    /// Whether a value occurs so many times on average.
+    fn repeat(&self, times: usize) -> bool {
+        !self.too_many && self.distinct.len().saturating_mul(times) <= self.values
     }
 
     fn repeats_compactly(&self, compressed: bool) -> bool {
@@ -89,7 +118,7 @@ impl Leaf {
                 !compressed
             }
             DataType::Float16 | DataType::Float32 | DataType::Float64 if self.nested => false,
-            _ => self.distinct.len().saturating_mul(REPEATS) <= self.values,
+            _ => self.repeat(REPEATS_COMPACTLY),
         }
     }
 
@@ -124,7 +153,14 @@ fn find_leaves(data_type: &DataType, nested: bool, out: &mut Vec<Leaf>) {
         | DataType::LargeListView(item)
         | DataType::FixedSizeList(item, _)
         | DataType::Map(item, _) => find_leaves(item.data_type(), true, out),
-        leaf => out.push(Leaf { data_type: leaf.clone(), nested, values: 0, distinct: HashSet::new() }),
+        leaf => out.push(Leaf {
+            data_type: leaf.clone(),
+            nested,
+            values: 0,
+            distinct: Strings::new(),
+            too_many: false,
+            places: Vec::new(),
+        }),
     }
 }
 
@@ -162,7 +198,7 @@ fn collect(array: &ArrayRef, index: &mut usize, leaves: &mut [Leaf]) {
 
 impl Leaf {
     fn see(&mut self, array: &ArrayRef) {
-        let room = SAMPLE_VALUES.saturating_sub(self.values);
+        let room = if self.too_many { 0 } else { SAMPLE_VALUES.saturating_sub(self.values) };
         let array = array.slice(0, room.min(array.len()));
         let data = array.to_data();
         let valid = |row: &usize| array.is_valid(*row);
@@ -192,16 +228,19 @@ impl Leaf {
         // The length and both ends of a long value tell values apart well enough.
         const END: usize = 64;
         self.values += 1;
-        if value.len() <= 2 * END {
-            if !self.distinct.contains(value) {
-                self.distinct.insert(value.to_vec());
+        let mut key = [0; size_of::<usize>() + 2 * END];
+        let key = match value.len() {
+            0..=64 => value,
+            len => {
+                let ends = value.iter().take(END).chain(value.iter().rev().take(END));
+                key.iter_mut().zip(len.to_le_bytes().iter().chain(ends)).for_each(|(to, from)| *to = *from);
+                &key[..]
             }
-            return;
+        };
+        self.places.clear();
+        if self.distinct.extend(std::iter::once(key), &mut self.places).is_err() {
+            self.too_many = true;
         }
-        let mut key = value.len().to_le_bytes().to_vec();
-        key.extend(value.iter().take(END));
-        key.extend(value.iter().rev().take(END));
-        self.distinct.insert(key);
     }
 }
 
@@ -227,6 +266,7 @@ mod tests {
             let (schema, sample) = (batch.schema(), std::slice::from_ref(&batch));
             choose(WriterProperties::builder(), &schema, sample, Compression::UNCOMPRESSED, encodings)
                 .unwrap()
+                .0
                 .build()
         };
         for encodings in [ParquetEncodings::Compatible, ParquetEncodings::Compact] {

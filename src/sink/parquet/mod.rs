@@ -1,19 +1,26 @@
-//! Parquet: row groups encoded side by side, with encodings chosen from the first rows.
+//! Parquet: columns encoded side by side, with encodings chosen from the first rows.
 
+mod codec;
+mod column;
+mod dictionary;
 mod encoding;
+mod hybrid;
+mod leaf;
 mod row_group;
+mod statistics;
 mod storage;
 
+use std::io::BufWriter;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions};
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 
 use super::atomic::AtomicFile;
@@ -22,13 +29,17 @@ use super::{OutputCompression, Sink, SinkOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::ParquetEncodings;
 use crate::schema::half;
-use row_group::Encoders;
+use column::ColumnPlan;
+use encoding::Choice;
+use row_group::{Encoders, FieldPlan};
 
 /// Rows in a row group at most, unless set.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 /// Bytes of Arrow arrays after which a row group is ended: it is held in memory until it is
 /// encoded.
 const ROW_GROUP_BYTES: usize = 24 << 20;
+/// Bytes that are written to the file in one go.
+const BUFFER_BYTES: usize = 1 << 20;
 /// Rows to look at, at most, before encodings are chosen.
 const SAMPLE_ROWS: usize = 8192;
 /// Bytes to look at, at most, before encodings are chosen.
@@ -66,8 +77,8 @@ fn parquet_error(error: ParquetError) -> Error {
 /// `half` is stored as Float32 unless encodings are to be compact: readers that do not know it
 /// refuse the whole file.
 ///
-/// The rows of a row group are held until it is full and then encoded, by one of several threads
-/// if there are any. The file does not depend on their number.
+/// The rows of a row group are held until it is full and then encoded, column by column, by several
+/// threads if there are any. The file does not depend on their number.
 pub(crate) struct ParquetSink {
     schema: SchemaRef,
     properties: WriterPropertiesBuilder,
@@ -87,10 +98,31 @@ pub(crate) struct ParquetSink {
 
 /// A file whose encodings are chosen.
 struct Writer {
-    file: SerializedFileWriter<AtomicFile>,
+    file: SerializedFileWriter<BufWriter<AtomicFile>>,
     factory: ArrowRowGroupWriterFactory,
     encoders: Encoders,
     row_groups: usize,
+}
+
+/// How each column is encoded: where nothing but plain values and dictionaries is asked for, here.
+fn plans(schema: &Schema, choices: Vec<Choice>, compression: Compression) -> Vec<FieldPlan> {
+    let mut choices = choices.into_iter().peekable();
+    let mut plans = Vec::with_capacity(schema.fields().len());
+    for (root, field) in schema.fields().iter().enumerate() {
+        let mut own = Vec::new();
+        while let Some(choice) = choices.next_if(|choice| choice.root == root) {
+            own.push(choice);
+        }
+        let leaves = own.len();
+        let own = match (own.pop(), own.pop()) {
+            (Some(choice), None) if choice.encoding == Encoding::PLAIN => {
+                ColumnPlan::new(field.data_type(), choice.descriptor, choice.dictionary, compression)
+            }
+            _ => None,
+        };
+        plans.push(FieldPlan { field: field.clone(), leaves, own: own.map(Arc::new) });
+    }
+    plans
 }
 
 impl ParquetSink {
@@ -103,6 +135,9 @@ impl ParquetSink {
         let compression = compression(options)?;
         let properties = WriterProperties::builder()
             .set_compression(compression)
+            // Row groups are a page or a few: nobody looks for rows within them.
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
             .set_key_value_metadata(Some(key_values))
             .set_created_by(concat!("tfarrow ", env!("CARGO_PKG_VERSION")).to_owned());
         let has_dictionaries = schema.fields().iter().any(|field| has_dictionary(field.data_type()));
@@ -130,13 +165,15 @@ impl ParquetSink {
         if let Some(file) = self.file.take() {
             let properties = self.properties.clone();
             let (sample, compression) = (&self.held, self.compression);
-            let properties =
-                encoding::choose(properties, &self.schema, sample, compression, self.encodings)?.build();
-            let options = ArrowWriterOptions::new().with_properties(properties);
+            let (properties, choices) =
+                encoding::choose(properties, &self.schema, sample, compression, self.encodings)?;
+            let plans = plans(&self.schema, choices, compression);
+            let options = ArrowWriterOptions::new().with_properties(properties.build());
+            let file = BufWriter::with_capacity(BUFFER_BYTES, file);
             let writer = ArrowWriter::try_new_with_options(file, self.schema.clone(), options)
                 .map_err(parquet_error)?;
             let (file, factory) = writer.into_serialized_writer().map_err(parquet_error)?;
-            let encoders = Encoders::new(self.schema.clone(), self.threads)?;
+            let encoders = Encoders::new(plans, compression, self.threads)?;
             self.writer = Some(Writer { file, factory, encoders, row_groups: 0 });
         }
         self.writer.as_mut().ok_or_else(|| Error::new(ErrorKind::Io, "Parquet output failed before"))
@@ -153,12 +190,15 @@ impl ParquetSink {
         self.held_bytes = 0;
         self.dictionaries = self.dictionaries.take().map(|_| Dictionaries::default());
         let writer = self.writer()?;
-        let columns = writer.factory.create_column_writers(writer.row_groups).map_err(parquet_error)?;
-        writer.row_groups += 1;
-        writer.encoders.push(columns, batches)?;
         while let Some(row_group) = writer.encoders.pop(false)? {
             row_group.append_to(&mut writer.file)?;
         }
+        let writers = match writer.encoders.needs_writers() {
+            true => writer.factory.create_column_writers(writer.row_groups).map_err(parquet_error)?,
+            false => Vec::new(),
+        };
+        writer.row_groups += 1;
+        writer.encoders.push(writers, batches);
         Ok(())
     }
 }
@@ -203,7 +243,11 @@ impl Sink for ParquetSink {
             row_group.append_to(&mut writer.file)?;
         }
         let file = writer.file.into_inner().map_err(parquet_error)?;
+        let file = file.into_inner().map_err(|e| Error::io("cannot write output", e.into_error()))?;
         let target = file.target();
         file.persist().map_err(|e| e.in_source(target))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,126 +1,289 @@
-//! Encoding of whole row groups, several at a time, in order.
+//! Encoding of row groups: a column, or a part of one, is a piece of work, which any thread does.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
-use parquet::arrow::ArrowSchemaConverter;
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, FieldRef};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::basic::Compression;
 use parquet::file::writer::SerializedFileWriter;
 
+use super::codec::Codec;
+use super::column::{ColumnPlan, Pages};
 use super::parquet_error;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sink::atomic::AtomicFile;
 
-/// Values of a column that are encoded in one go: the encoder makes levels and indices for each,
-/// and these should stay in cache.
+/// Values of a column that the library encodes in one go: it makes levels and indices for each, and
+/// these should stay in cache.
 const SLICE_VALUES: usize = 48 << 10;
+/// Bytes of arrays that are a piece of work, of columns that can be divided.
+const PART_BYTES: usize = 4 << 20;
+/// Row groups that are encoded at a time, with few threads.
+const UNDER_WAY: usize = 2;
+
+/// A column of the schema and how it is encoded.
+#[derive(Debug, Clone)]
+pub(super) struct FieldPlan {
+    pub(super) field: FieldRef,
+    /// Parquet columns that it becomes.
+    pub(super) leaves: usize,
+    /// `None`: as the library of Parquet does.
+    pub(super) own: Option<Arc<ColumnPlan>>,
+}
 
 /// A row group that is encoded and waits to be written.
 pub(super) struct RowGroup {
-    chunks: Vec<ArrowColumnChunk>,
+    columns: Vec<Column>,
+}
+
+enum Column {
+    Own(Arc<ColumnPlan>, Vec<Pages>),
+    Library(Vec<ArrowColumnChunk>),
 }
 
 impl RowGroup {
     /// Writes it as the next row group of `file`.
-    pub(super) fn append_to(self, file: &mut SerializedFileWriter<AtomicFile>) -> Result<()> {
+    pub(super) fn append_to<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<()> {
         let mut row_group = file.next_row_group().map_err(parquet_error)?;
-        for chunk in self.chunks {
-            chunk.append_to_row_group(&mut row_group).map_err(parquet_error)?;
+        for column in self.columns {
+            match column {
+                Column::Own(plan, pages) => {
+                    let (bytes, close) = plan.close(pages)?;
+                    row_group.append_column(&bytes, close).map_err(parquet_error)?;
+                }
+                Column::Library(chunks) => {
+                    for chunk in chunks {
+                        chunk.append_to_row_group(&mut row_group).map_err(parquet_error)?;
+                    }
+                }
+            }
         }
         row_group.close().map_err(parquet_error)?;
         Ok(())
     }
 }
 
-/// The rows of a row group and the columns that are to take them.
-struct Job {
-    columns: Vec<ArrowColumnWriter>,
-    batches: Vec<RecordBatch>,
-    done: SyncSender<Result<RowGroup>>,
+/// Rows of a column that are to be encoded.
+enum Work {
+    /// Of a column that may be divided, the first part or another.
+    Own { plan: Arc<ColumnPlan>, arrays: Vec<ArrayRef>, first: bool, done: SyncSender<Result<Pages>> },
+    Library {
+        field: FieldRef,
+        writers: Vec<ArrowColumnWriter>,
+        arrays: Vec<ArrayRef>,
+        done: SyncSender<Result<Vec<ArrowColumnChunk>>>,
+    },
 }
 
-/// Encodes row groups, on the caller's thread or on others; they come out in the order in which
-/// they went in.
+impl Work {
+    fn run(self, codec: &mut Codec) {
+        // Nobody waits for the result if the output was given up.
+        match self {
+            Work::Own { plan, arrays, first, done } => drop(done.send(plan.encode(&arrays, first, codec))),
+            Work::Library { field, writers, arrays, done } => {
+                drop(done.send(encode(&field, writers, &arrays)));
+            }
+        }
+    }
+}
+
+/// What comes of a piece of work, as soon as it is done.
+struct Slot<T> {
+    receiver: Receiver<Result<T>>,
+    result: Option<Result<T>>,
+}
+
+impl<T> Slot<T> {
+    fn new() -> (SyncSender<Result<T>>, Self) {
+        let (done, receiver) = sync_channel(1);
+        (done, Self { receiver, result: None })
+    }
+
+    fn is_done(&mut self) -> bool {
+        if self.result.is_none() {
+            self.result = match self.receiver.try_recv() {
+                Ok(result) => Some(result),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(lost())),
+            };
+        }
+        self.result.is_some()
+    }
+
+    fn wait(self) -> Result<T> {
+        self.result.unwrap_or_else(|| self.receiver.recv().unwrap_or_else(|_| Err(lost())))
+    }
+}
+
+enum Pending {
+    Own(Arc<ColumnPlan>, Vec<Slot<Pages>>),
+    Library(Slot<Vec<ArrowColumnChunk>>),
+}
+
+impl Pending {
+    fn is_done(&mut self) -> bool {
+        match self {
+            Pending::Own(_, slots) => slots.iter_mut().all(Slot::is_done),
+            Pending::Library(slot) => slot.is_done(),
+        }
+    }
+
+    fn wait(self) -> Result<Column> {
+        Ok(match self {
+            Pending::Own(plan, slots) => {
+                Column::Own(plan, slots.into_iter().map(Slot::wait).collect::<Result<_>>()?)
+            }
+            Pending::Library(slot) => Column::Library(slot.wait()?),
+        })
+    }
+}
+
+/// Work that nobody does yet.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct QueueState {
+    work: VecDeque<Work>,
+    ended: bool,
+}
+
+impl Queue {
+    fn push(&self, work: Work) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).work.push_back(work);
+        self.changed.notify_one();
+    }
+
+    fn try_pop(&self) -> Option<Work> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).work.pop_front()
+    }
+
+    /// Waits for work; `None` when there will be none.
+    fn pop(&self) -> Option<Work> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if state.ended {
+                return None;
+            }
+            if let Some(work) = state.work.pop_front() {
+                return Some(work);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn end(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// Encodes row groups, on other threads and the caller's; they come out in the order in which they
+/// went in.
 pub(super) struct Encoders {
-    schema: SchemaRef,
-    /// Parquet columns of each Arrow column.
-    leaves: Arc<[usize]>,
-    jobs: Option<SyncSender<Job>>,
+    plans: Vec<FieldPlan>,
+    codec: Codec,
+    queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
-    under_way: VecDeque<Receiver<Result<RowGroup>>>,
+    under_way: VecDeque<Vec<Pending>>,
+    most: usize,
 }
 
 impl Encoders {
-    /// Encoders of columns of `schema`.
+    /// Encoders on `threads` threads, of which the caller's is one.
     ///
     /// # Errors
-    /// Parquet has no place for a column.
-    pub(super) fn new(schema: SchemaRef, threads: usize) -> Result<Self> {
-        let leaves = leaf_counts(&schema)?.into();
-        let mut encoders =
-            Self { schema, leaves, jobs: None, threads: Vec::new(), under_way: VecDeque::new() };
-        if threads > 1 {
-            // The caller's own thread is one of them.
-            let (jobs, queue) = sync_channel::<Job>(0);
-            let queue = Arc::new(Mutex::new(queue));
-            encoders.jobs = Some(jobs);
-            encoders.threads = (1..threads)
-                .map(|_| {
-                    let (queue, schema) = (queue.clone(), encoders.schema.clone());
-                    let leaves = encoders.leaves.clone();
-                    std::thread::spawn(move || work(&queue, &schema, &leaves))
-                })
-                .collect();
+    /// There is no memory for a codec.
+    pub(super) fn new(plans: Vec<FieldPlan>, compression: Compression, threads: usize) -> Result<Self> {
+        let codec = || Codec::new(compression).map(|codec| codec.unwrap_or(Codec::None));
+        let queue: Arc<Queue> = Arc::default();
+        let mut encoders = Self {
+            plans,
+            codec: codec()?,
+            queue: queue.clone(),
+            threads: Vec::new(),
+            under_way: VecDeque::new(),
+            most: if threads > 1 { UNDER_WAY.max(threads / 2) } else { 1 },
+        };
+        for _ in 1..threads {
+            let (queue, mut codec) = (queue.clone(), codec()?);
+            encoders.threads.push(std::thread::spawn(move || {
+                while let Some(work) = queue.pop() {
+                    work.run(&mut codec);
+                }
+            }));
         }
         Ok(encoders)
     }
 
-    /// Encodes `batches`: on a thread that has nothing to do, or else on this one, so that no row
-    /// group waits in memory.
-    pub(super) fn push(&mut self, columns: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) -> Result<()> {
-        let (done, result) = sync_channel(1);
-        let mut job = Job { columns, batches, done };
-        if let Some(jobs) = &self.jobs {
-            job = match jobs.try_send(job) {
-                Ok(()) => {
-                    self.under_way.push_back(result);
-                    return Ok(());
-                }
-                Err(TrySendError::Full(job)) => job,
-                Err(TrySendError::Disconnected(_)) => return Err(lost()),
-            };
-        }
-        let Job { columns, batches, done } = job;
-        drop(done.send(encode(&self.schema, &self.leaves, columns, batches)));
-        self.under_way.push_back(result);
-        Ok(())
+    /// Whether some columns need writers of the library.
+    pub(super) fn needs_writers(&self) -> bool {
+        self.plans.iter().any(|plan| plan.own.is_none())
     }
 
-    /// The next row group that is encoded; `wait` for it, or give `None` unless it is ready, or
-    /// too many are under way.
-    pub(super) fn pop(&mut self, wait: bool) -> Result<Option<RowGroup>> {
-        let Some(next) = self.under_way.front() else { return Ok(None) };
-        let result = if wait || self.under_way.len() > self.threads.len() {
-            next.recv().map_err(|_| lost())?
-        } else {
-            match next.try_recv() {
-                Ok(result) => result,
-                Err(std::sync::mpsc::TryRecvError::Empty) => return Ok(None),
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Err(lost()),
+    /// Begins to encode `batches`. `writers` are the library's, for all Parquet columns; there may be
+    /// none where none is [needed](Self::needs_writers).
+    pub(super) fn push(&mut self, writers: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) {
+        let mut writers = writers.into_iter();
+        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); self.plans.len()];
+        for batch in batches {
+            for (column, array) in columns.iter_mut().zip(batch.columns()) {
+                column.push(array.clone());
             }
-        };
-        self.under_way.pop_front();
-        result.map(Some)
+        }
+        let mut pending = Vec::with_capacity(self.plans.len());
+        for (FieldPlan { field, leaves, own }, arrays) in self.plans.iter().zip(columns) {
+            let writers: Vec<_> = writers.by_ref().take(*leaves).collect();
+            pending.push(match own {
+                Some(plan) => {
+                    let parts = if plan.is_divisible() { parts(arrays) } else { vec![arrays] };
+                    let slots = parts.into_iter().enumerate().map(|(part, arrays)| {
+                        let (done, slot) = Slot::new();
+                        self.queue.push(Work::Own { plan: plan.clone(), arrays, first: part == 0, done });
+                        slot
+                    });
+                    Pending::Own(plan.clone(), slots.collect())
+                }
+                None => {
+                    let (done, slot) = Slot::new();
+                    self.queue.push(Work::Library { field: field.clone(), writers, arrays, done });
+                    Pending::Library(slot)
+                }
+            });
+        }
+        self.under_way.push_back(pending);
+    }
+
+    /// The next row group that is encoded; `wait` for it, or give `None` unless it is ready or no
+    /// other may be begun. Who waits helps.
+    pub(super) fn pop(&mut self, wait: bool) -> Result<Option<RowGroup>> {
+        let must = wait || self.under_way.len() >= self.most;
+        let Some(next) = self.under_way.front_mut() else { return Ok(None) };
+        while !next.iter_mut().all(Pending::is_done) {
+            if !must {
+                return Ok(None);
+            }
+            match self.queue.try_pop() {
+                Some(work) => work.run(&mut self.codec),
+                None => break,
+            }
+        }
+        let Some(next) = self.under_way.pop_front() else { return Ok(None) };
+        let columns = next.into_iter().map(Pending::wait).collect::<Result<_>>()?;
+        Ok(Some(RowGroup { columns }))
     }
 }
 
 impl Drop for Encoders {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.queue.end();
         for thread in self.threads.drain(..) {
             // A thread that panicked has said so already.
             drop(thread.join());
@@ -132,51 +295,50 @@ fn lost() -> Error {
     Error::new(ErrorKind::Interrupted, "an encoding thread ended unexpectedly")
 }
 
-fn work(queue: &Mutex<Receiver<Job>>, schema: &Schema, leaves: &[usize]) {
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { columns, batches, done }) = job else { return };
-        // Nobody waits for the result if the output was given up.
-        drop(done.send(encode(schema, leaves, columns, batches)));
-    }
-}
-
-fn encode(
-    schema: &Schema,
-    leaves: &[usize],
-    mut columns: Vec<ArrowColumnWriter>,
-    batches: Vec<RecordBatch>,
-) -> Result<RowGroup> {
-    for batch in batches {
-        let mut writers = columns.iter_mut();
-        for ((field, array), leaves) in schema.fields().iter().zip(batch.columns()).zip(leaves) {
-            let mut own: Vec<&mut ArrowColumnWriter> = writers.by_ref().take(*leaves).collect();
-            let rows = slice_rows(array.as_ref());
-            let mut at = 0;
-            while at < array.len() {
-                let part = array.slice(at, rows.min(array.len() - at));
-                at += part.len();
-                for (writer, leaf) in own.iter_mut().zip(compute_leaves(field, &part).map_err(parquet_error)?)
-                {
-                    writer.write(&leaf).map_err(parquet_error)?;
-                }
+/// Cuts arrays that follow each other into parts of some size.
+fn parts(arrays: Vec<ArrayRef>) -> Vec<Vec<ArrayRef>> {
+    let (mut parts, mut part, mut held) = (Vec::new(), Vec::new(), 0);
+    for array in arrays {
+        let bytes = array_bytes(array.as_ref()).max(1);
+        let mut at = 0;
+        while at < array.len() {
+            let room = (array.len().saturating_mul(PART_BYTES - held) / bytes).max(1);
+            let rows = room.min(array.len() - at);
+            part.push(array.slice(at, rows));
+            held += bytes * rows / array.len();
+            at += rows;
+            // What is left of a part is not worth a piece of its own.
+            if held >= PART_BYTES - PART_BYTES / 8 {
+                parts.push(std::mem::take(&mut part));
+                held = 0;
             }
         }
     }
-    let chunks = columns.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>();
-    Ok(RowGroup { chunks: chunks.map_err(parquet_error)? })
+    if !part.is_empty() || parts.is_empty() {
+        parts.push(part);
+    }
+    parts
 }
 
-/// How many Parquet columns each Arrow column becomes.
-fn leaf_counts(schema: &Schema) -> Result<Vec<usize>> {
-    let descriptor = ArrowSchemaConverter::new().convert(schema).map_err(parquet_error)?;
-    let mut counts = vec![0; schema.fields().len()];
-    for leaf in 0..descriptor.num_columns() {
-        if let Some(count) = counts.get_mut(descriptor.get_column_root_idx(leaf)) {
-            *count += 1;
+fn encode(
+    field: &FieldRef,
+    mut writers: Vec<ArrowColumnWriter>,
+    arrays: &[ArrayRef],
+) -> Result<Vec<ArrowColumnChunk>> {
+    for array in arrays {
+        let rows = slice_rows(array.as_ref());
+        let mut at = 0;
+        while at < array.len() {
+            let part = array.slice(at, rows.min(array.len() - at));
+            at += part.len();
+            let leaves = compute_leaves(field, &part).map_err(parquet_error)?;
+            for (writer, leaf) in writers.iter_mut().zip(leaves) {
+                writer.write(&leaf).map_err(parquet_error)?;
+            }
         }
     }
-    Ok(counts)
+    let chunks = writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>();
+    chunks.map_err(parquet_error)
 }
 
 /// Rows of `array` to encode in one go.
@@ -207,10 +369,11 @@ fn leaf_values(array: &dyn Array, rows: usize) -> usize {
     }
 }
 
+fn array_bytes(array: &dyn Array) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+}
+
 /// Bytes that the rows of `batch` take, without what lies around a slice.
 pub(super) fn slice_bytes(batch: &RecordBatch) -> usize {
-    let bytes = |array: &dyn Array| {
-        array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
-    };
-    batch.columns().iter().map(|column| bytes(column.as_ref())).sum()
+    batch.columns().iter().map(|column| array_bytes(column.as_ref())).sum()
 }
