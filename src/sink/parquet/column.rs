@@ -4,16 +4,18 @@
 //! from runs rather than from an array of them, a dictionary made once, pages of one compression
 //! context, bounds from the dictionary, nothing of what nobody reads.
 
-use std::io::Write;
+use std::collections::VecDeque;
+use std::io::{Read, Write};
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use parquet::basic::{Compression, Encoding, PageType};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
@@ -129,7 +131,7 @@ impl ColumnPlan {
             let Dictionary { page, entries, indices, bounds } = dictionary;
             pages.put_dictionary(page, entries, codec)?;
             pages.bounds = bounds;
-            let width = index_width(entries);
+            let width = self.index_width(entries);
             let mut at = 0;
             let bytes = |_: &Leaf, values: usize| values * width as usize / 8;
             self.put_pages(&leaves, bytes, INDICES, &mut pages, codec, &mut |pieces, page| {
@@ -177,6 +179,19 @@ impl ColumnPlan {
             }
         })?;
         Ok(pages)
+    }
+
+    /// The bits of the indices of a dictionary of `entries`.
+    fn index_width(&self, entries: usize) -> u32 {
+        /// Indices of more bits are rounded up to whole bytes where bytes are coded by how often they occur: what
+        /// occurs often is then the same bytes each time. Token lists are a twentieth smaller so, evenly spread
+        /// values as large as before.
+        const LOOSE_BITS: u32 = 12;
+        let width = index_width(entries);
+        match self.compression {
+            Compression::ZSTD(_) if width > LOOSE_BITS => width.next_multiple_of(8),
+            _ => width,
+        }
     }
 
     /// Cuts rows into pages, of which `put` appends the values; `bytes` says how many these are.
@@ -227,12 +242,13 @@ impl ColumnPlan {
     ///
     /// # Errors
     /// It cannot be said in Parquet's metadata.
-    pub(super) fn close(&self, parts: Vec<Pages>) -> Result<(Bytes, ColumnCloseResult)> {
+    pub(super) fn close(&self, parts: Vec<Pages>) -> Result<(PageBytes, ColumnCloseResult)> {
         let mut whole = Pages::default();
         for part in parts {
             whole.extend(part);
         }
         let Pages { bytes, dictionary, uncompressed, levels, counts, bounds, nulls, rows } = whole;
+        let compressed = bytes.size();
         let signed = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let mut encodings = vec![Encoding::RLE, Encoding::PLAIN];
         let mut encoding_stats = Vec::new();
@@ -248,7 +264,7 @@ impl ColumnPlan {
             .set_encodings(encodings)
             .set_page_encoding_stats(encoding_stats)
             .set_num_values(signed(levels))
-            .set_total_compressed_size(signed(bytes.len()))
+            .set_total_compressed_size(signed(compressed))
             .set_total_uncompressed_size(signed(uncompressed))
             .set_dictionary_page_offset(dictionary.map(|_| 0))
             .set_data_page_offset(signed(dictionary.unwrap_or(0)));
@@ -258,21 +274,21 @@ impl ColumnPlan {
             metadata = metadata.set_statistics(statistics);
         }
         let close = ColumnCloseResult {
-            bytes_written: bytes.len() as u64,
+            bytes_written: compressed as u64,
             rows_written: rows,
             metadata: metadata.build().map_err(parquet_error)?,
             bloom_filter: None,
             column_index: None,
             offset_index: None,
         };
-        Ok((Bytes::from(bytes), close))
+        Ok((bytes, close))
     }
 }
 
 /// Pages of a column, compressed and behind their headers, and what is known of them.
 #[derive(Debug)]
 pub(super) struct Pages {
-    bytes: Vec<u8>,
+    bytes: PageBytes,
     /// The bytes of the dictionary in front of the others.
     dictionary: Option<usize>,
     uncompressed: usize,
@@ -287,7 +303,7 @@ pub(super) struct Pages {
 impl Default for Pages {
     fn default() -> Self {
         Self {
-            bytes: Vec::new(),
+            bytes: PageBytes::default(),
             dictionary: None,
             uncompressed: 0,
             levels: 0,
@@ -308,7 +324,7 @@ impl Pages {
             encoding: Encoding::PLAIN,
             is_sorted: false,
         })?;
-        self.dictionary = Some(self.bytes.len());
+        self.dictionary = Some(self.bytes.size());
         Ok(())
     }
 
@@ -328,30 +344,75 @@ impl Pages {
     }
 
     fn put_page(&mut self, page: Vec<u8>, codec: &mut Codec, of: impl FnOnce(Bytes) -> Page) -> Result<()> {
+        const HEADER_BYTES: usize = 64;
         let uncompressed = page.len();
         let page = CompressedPage::new(of(Bytes::from(codec.compress(page)?)), uncompressed);
-        let mut sink = TrackedWrite::new(&mut self.bytes);
+        let mut bytes = Vec::with_capacity(page.compressed_size() + HEADER_BYTES);
+        let mut sink = TrackedWrite::new(&mut bytes);
         let written = SerializedPageWriter::new(&mut sink).write_page(page).map_err(parquet_error)?;
         sink.flush().map_err(|e| Error::io("cannot write a Parquet page", e))?;
         drop(sink);
+        self.bytes.0.push_back(Bytes::from(bytes));
         self.uncompressed += written.uncompressed_size;
         Ok(())
     }
 
     /// Puts pages behind these.
     fn extend(&mut self, other: Pages) {
-        if self.bytes.is_empty() {
+        if self.bytes.0.is_empty() {
             self.dictionary = other.dictionary;
-            self.bytes = other.bytes;
-        } else {
-            self.bytes.extend_from_slice(&other.bytes);
         }
+        self.bytes.0.extend(other.bytes.0);
         self.uncompressed += other.uncompressed;
         self.levels += other.levels;
         self.counts += other.counts;
         self.bounds.extend(other.bounds);
         self.nulls += other.nulls;
         self.rows += other.rows;
+    }
+}
+
+/// Pages behind their headers, one after the other.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PageBytes(VecDeque<Bytes>);
+
+impl PageBytes {
+    fn size(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+}
+
+impl Length for PageBytes {
+    fn len(&self) -> u64 {
+        self.size() as u64
+    }
+}
+
+impl ChunkReader for PageBytes {
+    type T = Self;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self> {
+        let mut rest = self.clone();
+        std::io::copy(&mut (&mut rest).take(start), &mut std::io::sink())?;
+        Ok(rest)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let mut bytes = vec![0; length];
+        self.get_read(start)?.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+impl Read for PageBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(page) = self.0.front_mut() else { return Ok(0) };
+        let n = page.as_ref().read(buffer)?;
+        page.advance(n);
+        if page.is_empty() {
+            self.0.pop_front();
+        }
+        Ok(n)
     }
 }
 

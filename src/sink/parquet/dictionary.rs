@@ -3,7 +3,7 @@
 /// Bytes that a dictionary may have: readers hold them all the while.
 const MOST_BYTES: usize = 1 << 20;
 /// Values after which a dictionary must have turned out to be worth it.
-const TRIAL: usize = 1 << 14;
+const TRIAL: usize = 1 << 16;
 /// Numbers that lie no farther apart than this are looked up in a table; others are hashed.
 const TABLE: u64 = 1 << 17;
 

@@ -22,6 +22,19 @@ const REPEATS: usize = 2;
 /// As [`REPEATS`], where values take fewer bytes otherwise.
 const REPEATS_COMPACTLY: usize = 8;
 
+/// The first rows.
+pub(super) struct Sample<'a> {
+    pub(super) batches: &'a [RecordBatch],
+    /// How many rows a row group is to have.
+    pub(super) row_group_rows: usize,
+}
+
+impl Sample<'_> {
+    fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
 /// What was chosen for a Parquet column.
 #[derive(Debug)]
 pub(super) struct Choice {
@@ -39,7 +52,7 @@ pub(super) struct Choice {
 pub(super) fn choose(
     mut properties: WriterPropertiesBuilder,
     schema: &Schema,
-    sample: &[RecordBatch],
+    sample: &Sample<'_>,
     compression: Compression,
     encodings: ParquetEncodings,
 ) -> Result<(WriterPropertiesBuilder, Vec<Choice>)> {
@@ -48,11 +61,14 @@ pub(super) fn choose(
     for field in schema.fields() {
         find_leaves(field.data_type(), false, &mut leaves);
     }
-    for batch in sample {
+    for batch in sample.batches {
         let mut index = 0;
         for column in batch.columns() {
             collect(column, &mut index, &mut leaves);
         }
+    }
+    for leaf in &mut leaves {
+        leaf.in_row_group = leaf.in_all.saturating_mul(sample.row_group_rows) / sample.rows().max(1);
     }
     let mut choices = Vec::with_capacity(leaves.len());
     for (index, (column, leaf)) in descriptor.columns().iter().zip(&leaves).enumerate() {
@@ -85,7 +101,10 @@ struct Leaf {
     data_type: DataType,
     /// Whether it lies in a list.
     nested: bool,
+    /// How many values were looked at, of how many in the sample, and how many a row group is to have.
     values: usize,
+    in_all: usize,
+    in_row_group: usize,
     distinct: Strings,
     /// Whether these were too many for a dictionary before all were seen.
     too_many: bool,
@@ -105,9 +124,10 @@ impl Leaf {
         }
     }
 
-    /// Whether a value occurs so many times on average.
+    /// Whether a value occurs so many times in a row group on average.
     fn repeat(&self, times: usize) -> bool {
-        !self.too_many && self.distinct.len().saturating_mul(times) <= self.values
+        let distinct = expected_distinct(self.distinct.len(), self.values, self.in_row_group);
+        !self.too_many && distinct.saturating_mul(times) <= self.in_row_group
     }
 
     fn repeats_compactly(&self, compressed: bool) -> bool {
@@ -144,6 +164,22 @@ impl Leaf {
     }
 }
 
+/// How many different values are expected among `count`, if `distinct` of those `seen` were, and they come from a
+/// pool of which any is as likely as the others.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // an estimate
+fn expected_distinct(distinct: usize, seen: usize, count: usize) -> usize {
+    let among = |pool: f64, count: usize| pool * (1.0 - (-(count as f64) / pool).exp());
+    let (mut least, mut most) = (distinct as f64, (seen as f64).powi(2) + 1.0);
+    for _ in 0..64 {
+        let pool = f64::midpoint(least, most);
+        match among(pool, seen) < distinct as f64 {
+            true => least = pool,
+            false => most = pool,
+        }
+    }
+    among(most, count).round() as usize
+}
+
 fn find_leaves(data_type: &DataType, nested: bool, out: &mut Vec<Leaf>) {
     match data_type {
         DataType::Struct(fields) => fields.iter().for_each(|f| find_leaves(f.data_type(), nested, out)),
@@ -157,6 +193,8 @@ fn find_leaves(data_type: &DataType, nested: bool, out: &mut Vec<Leaf>) {
             data_type: leaf.clone(),
             nested,
             values: 0,
+            in_all: 0,
+            in_row_group: 0,
             distinct: Strings::new(),
             too_many: false,
             places: Vec::new(),
@@ -198,6 +236,7 @@ fn collect(array: &ArrayRef, index: &mut usize, leaves: &mut [Leaf]) {
 
 impl Leaf {
     fn see(&mut self, array: &ArrayRef) {
+        self.in_all += array.len();
         let room = if self.too_many { 0 } else { SAMPLE_VALUES.saturating_sub(self.values) };
         let array = array.slice(0, room.min(array.len()));
         let data = array.to_data();
@@ -253,6 +292,15 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
+    fn values_that_repeat_later_are_expected_to() {
+        assert_eq!(expected_distinct(8, 8000, 80_000), 8);
+        // Of a pool of 13,000.
+        assert!((12_900..13_100).contains(&expected_distinct(6077, 8192, 77_000)));
+        assert!(expected_distinct(8192, 8192, 77_000) > 76_900);
+        assert_eq!(expected_distinct(0, 0, 0), 0);
+    }
+
+    #[test]
     fn dictionaries_where_values_repeat() {
         let label: ArrayRef = Arc::new(Int64Array::from_iter_values((0..1000).map(|i| i % 10)));
         let id: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1000));
@@ -263,8 +311,9 @@ mod tests {
             RecordBatch::try_from_iter([("label", label), ("id", id), ("word", word), ("text", text)])
                 .unwrap();
         let chosen = |encodings| {
-            let (schema, sample) = (batch.schema(), std::slice::from_ref(&batch));
-            choose(WriterProperties::builder(), &schema, sample, Compression::UNCOMPRESSED, encodings)
+            let schema = batch.schema();
+            let sample = Sample { batches: std::slice::from_ref(&batch), row_group_rows: 1000 };
+            choose(WriterProperties::builder(), &schema, &sample, Compression::UNCOMPRESSED, encodings)
                 .unwrap()
                 .0
                 .build()

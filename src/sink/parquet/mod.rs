@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::ParquetEncodings;
 use crate::schema::half;
 use column::ColumnPlan;
-use encoding::Choice;
+use encoding::{Choice, Sample};
 use row_group::{Encoders, FieldPlan};
 
 /// Rows in a row group at most, unless set.
@@ -160,13 +160,24 @@ impl ParquetSink {
         })
     }
 
+    /// How many rows a row group is to have, if all are as wide as those held.
+    fn expected_rows(&self) -> usize {
+        let there_may_be_more = self.held_rows >= SAMPLE_ROWS || self.held_bytes >= SAMPLE_BYTES;
+        match there_may_be_more {
+            true => (self.held_rows.saturating_mul(ROW_GROUP_BYTES) / self.held_bytes.max(1))
+                .min(self.row_group_rows),
+            false => self.held_rows,
+        }
+    }
+
     /// The writer, opened with encodings that suit the rows held.
     fn writer(&mut self) -> Result<&mut Writer> {
         if let Some(file) = self.file.take() {
             let properties = self.properties.clone();
-            let (sample, compression) = (&self.held, self.compression);
+            let compression = self.compression;
+            let sample = Sample { batches: &self.held, row_group_rows: self.expected_rows() };
             let (properties, choices) =
-                encoding::choose(properties, &self.schema, sample, compression, self.encodings)?;
+                encoding::choose(properties, &self.schema, &sample, compression, self.encodings)?;
             let plans = plans(&self.schema, choices, compression);
             let options = ArrowWriterOptions::new().with_properties(properties.build());
             let file = BufWriter::with_capacity(BUFFER_BYTES, file);

@@ -262,18 +262,16 @@ impl Encoders {
     }
 
     /// The next row group that is encoded; `wait` for it, or give `None` unless it is ready or no
-    /// other may be begun. Who waits helps.
+    /// other may be begun. Helps until nothing is left to be begun.
     pub(super) fn pop(&mut self, wait: bool) -> Result<Option<RowGroup>> {
+        // Rows that nobody encodes yet come first: they take more memory than what is encoded of them.
+        while let Some(work) = self.queue.try_pop() {
+            work.run(&mut self.codec);
+        }
         let must = wait || self.under_way.len() >= self.most;
         let Some(next) = self.under_way.front_mut() else { return Ok(None) };
-        while !next.iter_mut().all(Pending::is_done) {
-            if !must {
-                return Ok(None);
-            }
-            match self.queue.try_pop() {
-                Some(work) => work.run(&mut self.codec),
-                None => break,
-            }
+        if !must && !next.iter_mut().all(Pending::is_done) {
+            return Ok(None);
         }
         let Some(next) = self.under_way.pop_front() else { return Ok(None) };
         let columns = next.into_iter().map(Pending::wait).collect::<Result<_>>()?;
