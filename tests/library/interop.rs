@@ -57,6 +57,13 @@ fn readers_see_the_digits() {
     run_python(python, "check_digits.py", &outputs);
 }
 
+/// Readers skip row groups by the bounds that are written.
+#[test]
+fn readers_find_what_lies_between_two_values() {
+    let Some(python) = python() else { return };
+    run_python(python, "check_bounds.py", &[env!("CARGO_BIN_EXE_tfarrow")]);
+}
+
 /// `TFARROW_TEST_READERS` names readers of tests/python/readers, which are installed where they are
 /// not yet; `./test.sh` names the two that read least.
 #[test]

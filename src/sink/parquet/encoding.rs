@@ -75,8 +75,10 @@ pub(super) fn choose(
         let path = column.path();
         let compressed = compression != Compression::UNCOMPRESSED;
         // Readers decide by them which rows to skip; nobody looks for rows by the values of a
-        // tensor.
-        if leaf.nested {
+        // tensor. Of floats, only what is encoded here has bounds: the library's are bounds with NaN left out, which not
+        // every reader thinks of.
+        let is_float = matches!(leaf.data_type, DataType::Float16 | DataType::Float32 | DataType::Float64);
+        if leaf.nested || is_float {
             properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
         }
         let as_it_is = matches!(leaf.data_type, DataType::Boolean | DataType::Dictionary(..));

@@ -220,6 +220,11 @@ impl Sink for ParquetSink {
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(self.row_group_rows - self.held_rows);
             let part = if rows == rest.num_rows() { rest.clone() } else { rest.slice(0, rows) };
+            if self.held_rows > 0 && self.held_bytes + row_group::slice_bytes(&part) > ROW_GROUP_BYTES {
+                // Rows are not cut apart for it, and wide ones would be half as much again.
+                self.end_row_group()?;
+                continue;
+            }
             let part = match self.dictionaries.as_mut().map(|dictionaries| dictionaries.unify(&part)) {
                 None => part,
                 Some(Ok(part)) => part,

@@ -18,8 +18,11 @@ pub(super) enum Bounds {
     Unsigned(u64, u64),
     Float(f64, f64),
     Bytes(Vec<u8>, Vec<u8>),
-    /// There was no value, or there is no bound.
+    /// There was no value.
     None,
+    /// There is none: a value is not a number, and not every reader thinks of that where the bounds of a row group
+    /// lie within what is asked for (DuckDB 2.0 takes all rows then).
+    Unknown,
 }
 
 impl Bounds {
@@ -79,7 +82,7 @@ impl Bounds {
     /// Takes in those of other values.
     pub(super) fn extend(&mut self, other: Bounds) {
         match (self, other) {
-            (_, Bounds::None) => {}
+            (_, Bounds::None) | (Bounds::Unknown, _) => {}
             (own @ Bounds::None, other) => *own = other,
             (Bounds::Signed(least, greatest), Bounds::Signed(a, b)) => {
                 (*least, *greatest) = ((*least).min(a), (*greatest).max(b));
@@ -98,7 +101,7 @@ impl Bounds {
                     *greatest = b;
                 }
             }
-            (own, _) => *own = Bounds::None,
+            (own, _) => *own = Bounds::Unknown,
         }
     }
 
@@ -153,20 +156,20 @@ impl Bounds {
     }
 }
 
-/// The bounds of floats, NaNs left out.
+/// The bounds of floats.
 fn floats<T: ArrowPrimitiveType<Native: Into<f64> + PartialOrd>>(values: &dyn Array) -> Bounds {
     let values = values.as_primitive::<T>().values();
-    // A comparison with NaN is false.
-    let least = values.iter().copied().reduce(|a, b| if b < a || is_nan(a) { b } else { a });
-    let greatest = values.iter().copied().reduce(|a, b| if b > a || is_nan(a) { b } else { a });
+    let least = values.iter().copied().reduce(|a, b| if b < a { b } else { a });
+    let greatest = values.iter().copied().reduce(|a, b| if b > a { b } else { a });
     match (least, greatest) {
-        (Some(least), Some(greatest)) if !is_nan(least) => Bounds::Float(least.into(), greatest.into()),
+        _ if values.iter().any(is_nan) => Bounds::Unknown,
+        (Some(least), Some(greatest)) => Bounds::Float(least.into(), greatest.into()),
         _ => Bounds::None,
     }
 }
 
 #[allow(clippy::eq_op)] // that is what a NaN is
-fn is_nan<N: PartialOrd + Copy>(number: N) -> bool {
+fn is_nan<N: PartialOrd>(number: &N) -> bool {
     number != number
 }
 
@@ -181,8 +184,11 @@ mod tests {
         assert_eq!(bounds(&Int64Array::from(vec![3, -7, 5])), Bounds::Signed(-7, 5));
         assert_eq!(bounds(&UInt32Array::from(vec![3, u32::MAX])), Bounds::Unsigned(3, u64::from(u32::MAX)));
         let nan = f32::NAN;
-        assert_eq!(bounds(&Float32Array::from(vec![nan, 1.0, nan, -2.0, nan])), Bounds::Float(-2.0, 1.0));
-        assert_eq!(bounds(&Float32Array::from(vec![nan, nan])), Bounds::None);
+        assert_eq!(bounds(&Float32Array::from(vec![1.0, -2.0, 0.5])), Bounds::Float(-2.0, 1.0));
+        assert_eq!(bounds(&Float32Array::from(vec![1.0, nan, -2.0])), Bounds::Unknown);
+        let mut some = Bounds::Unknown;
+        some.extend(Bounds::Float(1.0, 2.0));
+        assert_eq!(some, Bounds::Unknown);
         assert_eq!(bounds(&Int64Array::from(Vec::<i64>::new())), Bounds::None);
     }
 
