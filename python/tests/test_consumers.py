@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import sys
 
 import numpy as np
@@ -179,6 +180,31 @@ def test_to_numpy_of_what_varies(tf, tmp_path):
     arrays = tfarrow.open(str(tmp_path / "s"), batch_rows=7).to_numpy()
     assert arrays["r"].to_pylist() == rows
     np.testing.assert_array_equal(np.stack([arrays["s"].to_dense(i) for i in range(50)]), np.eye(50))
+
+
+def stored(golden):
+    """What TensorFlow and others stored, of all kinds."""
+    for folder in ("saved", "tfds", "examples", "features", "tables"):
+        yield from sorted(str(path) for path in (golden / folder).iterdir())
+
+
+def test_to_numpy_of_many_batches_is_that_of_one(golden):
+    seen = collections.Counter()
+    for path in stored(golden):
+        try:
+            whole = tfarrow.open(path).to_numpy()
+        except (tfarrow.Error, OSError, ValueError):
+            continue
+        pieces = tfarrow.open(path, batch_rows=2).to_numpy()
+        assert list(pieces) == list(whole), path
+        for name, column in whole.items():
+            assert type(pieces[name]) is type(column), (path, name)
+            as_list = [repr(c.to_pylist() if hasattr(c, "to_pylist") else c.tolist()) for c in (pieces[name], column)]
+            assert as_list[0] == as_list[1], (path, name)
+            if hasattr(column, "dtype"):
+                assert (pieces[name].dtype, pieces[name].shape) == (column.dtype, column.shape), (path, name)
+            seen[type(column).__name__] += 1
+    assert {"ndarray", "MaskedArray", "Strings", "Ragged", "VariableShape", "Sparse", "Struct"} <= set(seen), seen
 
 
 def test_datafusion_like_consumers_take_the_stream(ds):
