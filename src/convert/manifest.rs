@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input::{FileKind, Input, Place, Stat, side_by_side};
 use crate::options::{Dialect, Phrase};
+use crate::reader::of_reading;
 use crate::sink::SinkOptions;
 use crate::source::report::{Failure, Lost};
 use crate::source::{InputFile, Partition, PartitionRange, ReadOptions, Source};
@@ -147,25 +148,7 @@ pub(crate) struct Plan {
 
 /// What the bytes of parts depend on, besides the input: settings of reading and of writing.
 pub(crate) fn options(read: &ReadOptions, settings: &Map<String, Value>) -> Map<String, Value> {
-    let ReadOptions {
-        batch_rows,
-        batch_bytes,
-        selection,
-        progress: _,
-        on_error,
-        report: _,
-        part_rows,
-        turns: _,
-    } = read;
-    let mut options = settings.clone();
-    options.insert("batch_rows".to_owned(), json!(batch_rows));
-    options.insert("batch_bytes".to_owned(), json!(batch_bytes));
-    options.insert("skip".to_owned(), json!(selection.skip));
-    options.insert("shard".to_owned(), json!(selection.shard.map(|(i, n)| format!("{i}/{n}"))));
-    options.insert("take".to_owned(), json!(selection.take));
-    options.insert("on_error".to_owned(), json!(on_error.to_string()));
-    options.insert("rows_per_file".to_owned(), json!(part_rows));
-    options
+    settings.clone().into_iter().chain(of_reading(read)).collect()
 }
 
 /// Settings of reading and of writing part files with this extension.

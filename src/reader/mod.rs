@@ -14,4 +14,4 @@ pub use batches::Batches;
 pub(crate) use batches::PartItem;
 pub use builder::ReaderBuilder;
 pub use open::{ArrowReader, Reader, read};
-pub(crate) use stored::not_planned;
+pub(crate) use stored::{not_planned, of_reading};

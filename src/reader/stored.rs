@@ -13,25 +13,48 @@ use crate::schema::feature::FeatureSpec;
 use crate::schema::mapping::MappingOptions;
 use crate::source::options::OpenOptions;
 use crate::source::planned::{self, Learnt, Planned, PlannedPart, Reading, invalid};
-use crate::source::{ReadOptions, Source};
+use crate::source::{ReadOptions, Selection, Source};
 
-/// Options that say which of the rows are read, and how.
-const OF_READING: [&str; 9] = [
-    "libtensorflow",
-    "tensorflow_threads",
-    "batch_rows",
-    "batch_bytes",
-    "skip",
-    "shard",
-    "take",
-    "on_error",
-    "rows_per_file",
-];
+/// Options of which rows and columns do not depend.
+const OF_A_MACHINE: [&str; 2] = ["libtensorflow", "tensorflow_threads"];
+
+/// The options that say which of the rows are read, and how, by their keys.
+pub(crate) fn of_reading(read: &ReadOptions) -> impl Iterator<Item = (String, Value)> {
+    // Every field is named, so that none that is added is forgotten.
+    let ReadOptions {
+        batch_rows,
+        batch_bytes,
+        selection: Selection { skip, shard, take },
+        progress: _,
+        on_error,
+        report: _,
+        part_rows,
+        turns: _,
+    } = read;
+    keyed([
+        ("batch_rows", json!(batch_rows)),
+        ("batch_bytes", json!(batch_bytes)),
+        ("skip", json!(skip)),
+        ("shard", json!(shard.map(|(index, count)| [index, count]))),
+        ("take", json!(take)),
+        ("on_error", json!(on_error.to_string())),
+        ("rows_per_file", json!(part_rows)),
+    ])
+}
+
+fn keyed<const N: usize>(options: [(&str, Value); N]) -> impl Iterator<Item = (String, Value)> {
+    options.map(|(key, value)| (key.to_owned(), value)).into_iter()
+}
 
 impl ReaderBuilder {
     /// The options that differ from their defaults, by their keys: [`from_stored`](Self::from_stored) has
     /// the same. Threads are none of them.
     pub(crate) fn stored(&self) -> Map<String, Value> {
+        self.of_opening().chain(of_reading(&self.read)).collect()
+    }
+
+    /// The options that say what is read, by their keys.
+    fn of_opening(&self) -> impl Iterator<Item = (String, Value)> {
         // Every field is named, so that none that is added is forgotten.
         let OpenOptions {
             record,
@@ -66,19 +89,9 @@ impl ReaderBuilder {
         // Otherwise they are as many as there are threads.
         let tensorflow_threads = given.has("tensorflow_threads").then_some(tensorflow_threads);
         let MappingOptions { tensor_layout, bool_storage, bfloat16, structure, utf8, rename } = mapping;
-        let ReadOptions {
-            batch_rows,
-            batch_bytes,
-            selection,
-            progress: _,
-            on_error,
-            report: _,
-            part_rows,
-            turns: _,
-        } = &self.read;
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         let specs: Vec<Value> = features.iter().map(FeatureSpec::to_json).collect();
-        let own = [
+        keyed([
             ("record", json!(record.to_string())),
             ("infer_records", json!(infer.to_string())),
             ("features", json!(features_complete.then_some(&specs))),
@@ -107,22 +120,14 @@ impl ReaderBuilder {
             ("tensorflow_threads", json!(tensorflow_threads)),
             ("max_record_bytes", json!(max_record_bytes)),
             ("check_crc", json!(check_crc)),
-            ("batch_rows", json!(batch_rows)),
-            ("batch_bytes", json!(batch_bytes)),
-            ("skip", json!(selection.skip)),
-            ("shard", json!(selection.shard.map(|(index, count)| [index, count]))),
-            ("take", json!(selection.take)),
-            ("on_error", json!(on_error.to_string())),
-            ("rows_per_file", json!(part_rows)),
-        ];
-        own.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+        ])
     }
 
     /// What the options say of the rows and columns that come out, by the options' keys: equal
     /// settings and equal input give equal rows.
     #[must_use]
     pub fn settings(&self) -> Map<String, Value> {
-        self.stored().into_iter().filter(|(key, _)| !OF_READING.contains(&key.as_str())).collect()
+        self.of_opening().filter(|(key, _)| !OF_A_MACHINE.contains(&key.as_str())).collect()
     }
 
     /// Those of the [stored](Self::stored) options that are not as a new builder has them.
@@ -283,12 +288,12 @@ mod tests {
     #[test]
     fn options_go_both_ways() {
         // These say how a machine does it, or where else options stand.
-        const OF_A_MACHINE: [&str; 4] = ["threads", "task_bytes", "features", "store"];
+        const ELSEWHERE: [&str; 4] = ["threads", "task_bytes", "features", "store"];
         let builder = ReaderBuilder::new(["in"]);
         for option in OPTIONS.iter().filter(|option| {
             builder.clone().set(option.key, "\0").err().is_none_or(|e| !e.to_string().contains("no option"))
         }) {
-            if OF_A_MACHINE.contains(&option.key) {
+            if ELSEWHERE.contains(&option.key) {
                 continue;
             }
             let text = value_of(option.key).unwrap_or_else(|| panic!("no value of {}", option.key));
