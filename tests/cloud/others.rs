@@ -1,4 +1,4 @@
-//! Stores other than S3: Azure's, and Google's as far as there is a server of it.
+//! Stores other than S3: Azure's, and Google's, for which an S3 stands in: there is no server of it to start here.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use tfarrow::ReaderBuilder;
 
 use crate::common::{Dir, assert_names, repo, tfarrow};
-use crate::server::{reader, s3};
+use crate::outputs::assert_written_alike;
+use crate::server::{google, reader, s3};
 
 const DIGITS: &str = "examples/data/digits/digits.tfrecord-*-of-*";
 /// Those that every Azurite has, as its manual says.
@@ -139,4 +140,49 @@ fn google_is_read_from() {
     }
     let error = reader(&format!("gs://{}/none", bucket.name), &options).count().unwrap_err().to_string();
     assert_names(&error, &["not found", &format!("gs://{}/none", bucket.name)]);
+}
+
+#[test]
+fn google_is_written_to() {
+    let Some(server) = google() else { return };
+    let bucket = server.bucket();
+    // The account of a service, as its file says it, that needs no token.
+    let account = format!(
+        r#"{{"gcs_base_url":"http://127.0.0.1:{}","disable_oauth":true,"client_email":"a","private_key":"b","private_key_id":"c"}}"#,
+        server.port
+    );
+    let store = ["--store", "allow_http=true", "--store", &format!("google_service_account_key={account}")];
+    let run = |args: &[&str]| tfarrow(&[args, &store].concat());
+    let dir = Dir::new();
+    let large = dir.arg("large.tfrecord");
+    let record = crate::common::example(&[("x", &vec![7; 1 << 20])]);
+    std::fs::write(&large, crate::common::tfrecord(&vec![record; 20])).unwrap();
+    for (input, name, more) in [
+        (DIGITS, "d.parquet", &[][..]),
+        (DIGITS, "d.npyd", &["--columns", "label,pixels"]),
+        (DIGITS, "saved", &["--format", "saved", "--columns", "label"]),
+        (DIGITS, "rows/", &["--rows-per-file", "500"]),
+        // In several parts, of one upload.
+        (&large, "large.arrow", &[]),
+    ] {
+        let folder = format!("{}.d", name.trim_end_matches('/'));
+        std::fs::create_dir(dir.path(&folder)).unwrap();
+        let (there, here) =
+            (format!("gs://{}/{folder}/{name}", bucket.name), dir.arg(&format!("{folder}/{name}")));
+        run(&[&["convert", input, "-o", &there], more].concat()).success();
+        tfarrow(&[&["convert", input, "-o", &here, "--progress", "never"], more].concat()).success();
+        let refused = run(&[&["convert", input, "-o", &there], more].concat()).failure();
+        assert_names(&refused, &["already", "--overwrite"]);
+        assert_written_alike(&bucket, &dir, &folder);
+        assert_eq!(bucket.uploads(), [""; 0], "{name}");
+    }
+    let count = run(&["count", &format!("gs://{}/large.arrow.d/large.arrow", bucket.name)]).success();
+    assert_eq!(count.text(), "20\n");
+    // What is replaced, and what goes on.
+    let at = |name: &str| format!("gs://{}/{name}", bucket.name);
+    run(&["convert", &large, "-o", &at("d.parquet.d/d.parquet"), "--overwrite"]).success();
+    assert_eq!(run(&["count", &at("d.parquet.d/d.parquet")]).success().text(), "20\n");
+    bucket.delete("rows.d/rows/part-00002.parquet");
+    run(&["convert", DIGITS, "-o", &at("rows.d/rows/"), "--rows-per-file", "500", "--resume"]).success();
+    assert_written_alike(&bucket, &dir, "rows.d");
 }

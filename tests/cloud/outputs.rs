@@ -19,6 +19,28 @@ fn convert(bucket: &Bucket, args: &[&str]) -> Run {
     tfarrow(&args)
 }
 
+/// Asserts that what is below `folder` in the bucket is what is below it here.
+pub(crate) fn assert_written_alike(bucket: &Bucket, dir: &Dir, folder: &str) {
+    let compared = |all: BTreeMap<String, Vec<u8>>| -> BTreeMap<String, Vec<u8>> {
+        // The time at which it was saved is in it.
+        let all = all.into_iter().filter(|(name, _)| !name.ends_with("snapshot.metadata"));
+        all.map(|(name, bytes)| match name.ends_with("_manifest.json") {
+            // It says what stores say of parts, and where the input was.
+            true => {
+                let manifest: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+                let crcs = manifest["parts"].as_array().unwrap().iter().map(|p| p["crc32c"].to_string());
+                (name, crcs.collect::<String>().into_bytes())
+            }
+            false => (name, bytes),
+        })
+        .collect()
+    };
+    let (there, here) =
+        (compared(objects(bucket, &format!("{folder}/"))), compared(files(&dir.path(folder))));
+    assert_eq!(there.keys().collect::<Vec<_>>(), here.keys().collect::<Vec<_>>(), "{folder}");
+    assert!(there == here, "{folder}");
+}
+
 /// All objects below `prefix`, by what stands behind it.
 fn objects(bucket: &Bucket, prefix: &str) -> BTreeMap<String, Vec<u8>> {
     let keys = bucket.keys(prefix).into_iter();
@@ -64,25 +86,7 @@ fn every_format_is_written_as_on_the_disk() {
         tfarrow(&[&["convert", DIGITS, "-o", &here, "--progress", "never"], more].concat()).success();
         let there = bucket.url(&format!("{name}.d/{name}"));
         convert(&bucket, &[&[DIGITS, "-o", &there], more].concat()).success();
-        let (mut there, mut here) =
-            (objects(&bucket, &format!("{name}.d/")), files(&dir.path(&format!("{name}.d"))));
-        if name == "saved" {
-            // The time at which it was saved is in it.
-            for all in [&mut there, &mut here] {
-                assert!(all.remove("saved/snapshot.metadata").is_some());
-            }
-        }
-        if name.ends_with('/') {
-            // The manifest says what stores say of parts, and where the input was.
-            for all in [&mut there, &mut here] {
-                let manifest = all.remove(&format!("{name}_manifest.json")).unwrap();
-                let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-                let crcs = manifest["parts"].as_array().unwrap().iter().map(|p| p["crc32c"].to_string());
-                all.insert("crcs".to_owned(), crcs.collect::<String>().into_bytes());
-            }
-        }
-        assert_eq!(there.keys().collect::<Vec<_>>(), here.keys().collect::<Vec<_>>(), "{name}");
-        assert!(there == here, "{name}");
+        assert_written_alike(&bucket, &dir, &format!("{name}.d"));
     }
     assert_eq!(bucket.uploads(), [""; 0]);
 }

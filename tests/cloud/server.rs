@@ -22,11 +22,13 @@ pub(crate) struct Server {
 /// The S3 of this process; none, with a word of why, where it was not set up.
 pub(crate) fn s3() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(start).as_ref()
+    SERVER.get_or_init(|| run("object_store.py", &[])).as_ref()
 }
 
-fn start() -> Option<Server> {
-    run("object_store.py", &[])
+/// What stands in for Google's store in this process.
+pub(crate) fn google() -> Option<&'static Server> {
+    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    SERVER.get_or_init(|| run("object_store.py", &["google"])).as_ref()
 }
 
 /// A web server of the files in `folder`.
@@ -100,6 +102,11 @@ impl Bucket {
             (404, _) => None,
             (status, _) => panic!("{key}: {status}"),
         }
+    }
+
+    /// Takes an object away.
+    pub(crate) fn delete(&self, key: &str) {
+        assert_eq!(self.request("DELETE", &format!("/{key}"), b"").0, 204, "{key}");
     }
 
     /// The keys that begin so, sorted.
