@@ -7,7 +7,7 @@ use arrow::array::{
     ArrayData, ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, FixedSizeListArray, StringArray,
     make_array,
 };
-use arrow::buffer::{Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
@@ -28,15 +28,16 @@ pub(super) struct Leaf {
 
 #[derive(Debug)]
 enum Values {
-    /// The bytes of the tensors as they are.
-    Plain { width: usize, bytes: MutableBuffer },
+    /// The bytes of the tensors as they are: a vector, which any allocator aligns well enough. Memory that is asked
+    /// for with an alignment leaves holes in the C library's that nothing of the next batch fits in.
+    Plain { width: usize, bytes: Vec<u8> },
     /// Integers of four or two bits, in the low bits of a byte; what stands above them says
     /// nothing.
     Narrow { unused: u32, signed: bool, bytes: Vec<u8> },
     /// bfloat16 widened to float32.
-    BFloat16(MutableBuffer),
+    BFloat16(Vec<u8>),
     /// 8-bit floats widened to float32.
-    Float8 { table: Box<[f32; 256]>, bytes: MutableBuffer },
+    Float8 { table: Box<[f32; 256]>, bytes: Vec<u8> },
     /// Bools as bits.
     Bits { bits: BooleanBufferBuilder, packed: Vec<u8> },
     /// Strings with their 32-bit offsets.
@@ -46,7 +47,7 @@ enum Values {
 impl Leaf {
     /// An empty buffer for values of `dtype` that are stored as `data_type`.
     pub(super) fn new(dtype: DType, data_type: &DataType) -> Result<Self> {
-        let empty = || MutableBuffer::new(0);
+        let empty = Vec::new;
         let widened = matches!(data_type, DataType::Float32);
         let values = match (dtype, dtype.item_bytes()) {
             (DType::String, _) => Values::Strings {
@@ -164,14 +165,12 @@ impl Leaf {
     pub(super) fn finish(&mut self, data_type: &DataType, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
         self.last_bytes = self.byte_len();
         let len = std::mem::take(&mut self.len);
-        let take = |bytes: &mut MutableBuffer| Buffer::from(std::mem::replace(bytes, MutableBuffer::new(0)));
+        let take = |bytes: &mut Vec<u8>| Buffer::from_vec(std::mem::take(bytes));
         match &mut self.values {
             Values::Plain { bytes, .. } | Values::BFloat16(bytes) | Values::Float8 { bytes, .. } => {
                 primitive(take(bytes), data_type, len, nulls)
             }
-            Values::Narrow { bytes, .. } => {
-                primitive(Buffer::from_vec(std::mem::take(bytes)), data_type, len, nulls)
-            }
+            Values::Narrow { bytes, .. } => primitive(take(bytes), data_type, len, nulls),
             Values::Bits { bits, .. } => Ok(Arc::new(BooleanArray::new(bits.finish(), nulls))),
             Values::Strings { text, offsets, bytes } => {
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(offsets, vec![0])));
@@ -193,7 +192,9 @@ fn primitive(bytes: Buffer, data_type: &DataType, len: usize, nulls: Option<Null
     }
     // The flat storage of complex tensors has two numbers a value.
     let len = data_type.primitive_width().and_then(|width| bytes.len().checked_div(width)).unwrap_or(len);
-    let data = ArrayData::builder(data_type.clone()).len(len).add_buffer(bytes).nulls(nulls).build()?;
+    let data = ArrayData::builder(data_type.clone()).len(len).add_buffer(bytes).nulls(nulls);
+    // Copies where they are not aligned after all.
+    let data = data.align_buffers(true).build()?;
     Ok(make_array(data))
 }
 
@@ -211,7 +212,7 @@ impl Values {
             Values::BFloat16(bytes) => {
                 let start = bytes.len();
                 bytes.resize(start + count * 4, 0);
-                let out = bytes.as_slice_mut().get_mut(start..).unwrap_or_default();
+                let out = bytes.get_mut(start..).unwrap_or_default();
                 for (out, half) in out.as_chunks_mut::<4>().0.iter_mut().zip(more.as_chunks::<2>().0) {
                     *out = [0, 0, half[0], half[1]];
                 }
@@ -219,7 +220,7 @@ impl Values {
             Values::Float8 { table, bytes } => {
                 let start = bytes.len();
                 bytes.resize(start + count * 4, 0);
-                let out = bytes.as_slice_mut().get_mut(start..).unwrap_or_default();
+                let out = bytes.get_mut(start..).unwrap_or_default();
                 for (out, byte) in out.as_chunks_mut::<4>().0.iter_mut().zip(more) {
                     let value = table.get(usize::from(*byte)).copied().unwrap_or_default();
                     *out = value.to_le_bytes();
