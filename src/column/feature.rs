@@ -5,7 +5,7 @@ use arrow::array::{ArrayRef, NullBufferBuilder};
 use arrow::datatypes::{DataType, Field};
 
 use super::assemble::{wrap_fixed, wrap_list, wrap_variable_shape};
-use super::values::{Scratch, ValueError, Values};
+use super::values::{Scratch, ValueError, Values, room_after};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::feature::{DefaultValue, FeatureSpec, Missing};
@@ -308,8 +308,7 @@ impl FeatureColumn {
     /// The rows as an array; the builder is then empty, with as much room as they took.
     pub(crate) fn finish(&mut self) -> Result<ArrayRef> {
         let (values, bytes) = self.values.size_hint();
-        let room = |n: usize| n + n / 8;
-        let fresh = Values::with_capacity(&self.value_type, room(values), room(bytes))?;
+        let fresh = Values::with_capacity(&self.value_type, room_after(values), room_after(bytes))?;
         let values = std::mem::replace(&mut self.values, fresh);
         let nulls = self.nulls.finish();
         let rows = std::mem::take(&mut self.rows);

@@ -35,6 +35,14 @@ impl From<WireError> for ValueError {
     }
 }
 
+/// Room to make for a batch after one that took `n`: a little more, and much of it in round numbers, so that what one batch
+/// gives back fits the next.
+pub(super) fn room_after(n: usize) -> usize {
+    const ROUND: usize = 1 << 20;
+    let room = n + n / 8;
+    if room > ROUND { room.next_multiple_of(ROUND) } else { room }
+}
+
 /// Bytes or text values back to back, with their 32-bit offsets.
 #[derive(Debug)]
 pub(crate) struct BytesValues {
@@ -109,8 +117,7 @@ impl BytesValues {
 
     /// The values; none are left, but room for as many.
     pub(super) fn take(&mut self) -> Self {
-        let room = |n: usize| n + n / 8;
-        let fresh = Self::with_capacity(room(self.len()), room(self.data.len()), self.text);
+        let fresh = Self::with_capacity(room_after(self.len()), room_after(self.data.len()), self.text);
         std::mem::replace(self, fresh)
     }
 

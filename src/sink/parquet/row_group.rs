@@ -95,12 +95,16 @@ impl Work {
 struct Slot<T> {
     receiver: Receiver<Result<T>>,
     result: Option<Result<T>>,
+    /// Whether it may take a while.
+    is_large: bool,
 }
 
 impl<T> Slot<T> {
-    fn new() -> (SyncSender<Result<T>>, Self) {
+    /// Of what is made of `arrays`.
+    fn new(arrays: &[ArrayRef]) -> (SyncSender<Result<T>>, Self) {
         let (done, receiver) = sync_channel(1);
-        (done, Self { receiver, result: None })
+        let bytes: usize = arrays.iter().map(|array| array_bytes(array.as_ref())).sum();
+        (done, Self { receiver, result: None, is_large: bytes > 2 * PART_BYTES })
     }
 
     fn is_done(&mut self) -> bool {
@@ -125,10 +129,11 @@ enum Pending {
 }
 
 impl Pending {
-    fn is_done(&mut self) -> bool {
+    /// Whether it is done as good as at once.
+    fn is_nearly_done(&mut self) -> bool {
         match self {
-            Pending::Own(_, slots) => slots.iter_mut().all(Slot::is_done),
-            Pending::Library(slot) => slot.is_done(),
+            Pending::Own(_, slots) => slots.iter_mut().all(|slot| !slot.is_large || slot.is_done()),
+            Pending::Library(slot) => !slot.is_large || slot.is_done(),
         }
     }
 
@@ -245,14 +250,14 @@ impl Encoders {
                 Some(plan) => {
                     let parts = if plan.is_divisible() { parts(arrays) } else { vec![arrays] };
                     let slots = parts.into_iter().enumerate().map(|(part, arrays)| {
-                        let (done, slot) = Slot::new();
+                        let (done, slot) = Slot::new(&arrays);
                         self.queue.push(Work::Own { plan: plan.clone(), arrays, first: part == 0, done });
                         slot
                     });
                     Pending::Own(plan.clone(), slots.collect())
                 }
                 None => {
-                    let (done, slot) = Slot::new();
+                    let (done, slot) = Slot::new(&arrays);
                     self.queue.push(Work::Library { field: field.clone(), writers, arrays, done });
                     Pending::Library(slot)
                 }
@@ -270,7 +275,7 @@ impl Encoders {
         }
         let must = wait || self.under_way.len() >= self.most;
         let Some(next) = self.under_way.front_mut() else { return Ok(None) };
-        if !must && !next.iter_mut().all(Pending::is_done) {
+        if !must && !next.iter_mut().all(Pending::is_nearly_done) {
             return Ok(None);
         }
         let Some(next) = self.under_way.pop_front() else { return Ok(None) };
