@@ -104,6 +104,16 @@ struct Writer {
     row_groups: usize,
 }
 
+impl Writer {
+    /// Writes the row groups that are encoded.
+    fn put_encoded(&mut self) -> Result<()> {
+        while let Some(row_group) = self.encoders.take()? {
+            row_group.append_to(&mut self.file)?;
+        }
+        Ok(())
+    }
+}
+
 /// How each column is encoded: where nothing but plain values and dictionaries is asked for, here.
 fn plans(schema: &Schema, choices: Vec<Choice>, compression: Compression) -> Vec<FieldPlan> {
     let mut choices = choices.into_iter().peekable();
@@ -201,7 +211,7 @@ impl ParquetSink {
         self.held_bytes = 0;
         self.dictionaries = self.dictionaries.take().map(|_| Dictionaries::default());
         let writer = self.writer()?;
-        while let Some(row_group) = writer.encoders.pop(false)? {
+        while let Some(row_group) = writer.encoders.make_room()? {
             row_group.append_to(&mut writer.file)?;
         }
         let writers = match writer.encoders.needs_writers() {
@@ -210,12 +220,15 @@ impl ParquetSink {
         };
         writer.row_groups += 1;
         writer.encoders.push(writers, batches);
-        Ok(())
+        writer.put_encoded()
     }
 }
 
 impl Sink for ParquetSink {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if let Some(writer) = &mut self.writer {
+            writer.put_encoded()?;
+        }
         let mut rest = storage::as_stored(&self.schema, batch)?;
         while rest.num_rows() > 0 {
             let rows = rest.num_rows().min(self.row_group_rows - self.held_rows);
@@ -255,7 +268,7 @@ impl Sink for ParquetSink {
         let Some(mut writer) = self.writer.take() else {
             return Err(Error::new(ErrorKind::Io, "Parquet output failed before"));
         };
-        while let Some(row_group) = writer.encoders.pop(true)? {
+        while let Some(row_group) = writer.encoders.wait()? {
             row_group.append_to(&mut writer.file)?;
         }
         let file = writer.file.into_inner().map_err(parquet_error)?;

@@ -129,7 +129,14 @@ enum Pending {
 }
 
 impl Pending {
-    /// Whether it is done as good as at once.
+    fn is_done(&mut self) -> bool {
+        match self {
+            Pending::Own(_, slots) => slots.iter_mut().all(Slot::is_done),
+            Pending::Library(slot) => slot.is_done(),
+        }
+    }
+
+    /// Whether it is done as good as at once, if somebody is at it.
     fn is_nearly_done(&mut self) -> bool {
         match self {
             Pending::Own(_, slots) => slots.iter_mut().all(|slot| !slot.is_large || slot.is_done()),
@@ -233,7 +240,7 @@ impl Encoders {
         self.plans.iter().any(|plan| plan.own.is_none())
     }
 
-    /// Begins to encode `batches`. `writers` are the library's, for all Parquet columns; there may be
+    /// Begins to encode `batches`; of the most that are encoded at a time, does it. `writers` are the library's, for all Parquet columns; there may be
     /// none where none is [needed](Self::needs_writers).
     pub(super) fn push(&mut self, writers: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) {
         let mut writers = writers.into_iter();
@@ -264,20 +271,40 @@ impl Encoders {
             });
         }
         self.under_way.push_back(pending);
+        if self.under_way.len() >= self.most {
+            self.help();
+        }
     }
 
-    /// The next row group that is encoded; `wait` for it, or give `None` unless it is ready or no
-    /// other may be begun. Helps until nothing is left to be begun.
-    pub(super) fn pop(&mut self, wait: bool) -> Result<Option<RowGroup>> {
-        // Rows that nobody encodes yet come first: they take more memory than what is encoded of them.
+    /// Does what nobody does yet: rows that are to be encoded take more memory than what is encoded of them.
+    fn help(&mut self) {
         while let Some(work) = self.queue.try_pop() {
             work.run(&mut self.codec);
         }
-        let must = wait || self.under_way.len() >= self.most;
-        let Some(next) = self.under_way.front_mut() else { return Ok(None) };
-        if !must && !next.iter_mut().all(Pending::is_nearly_done) {
-            return Ok(None);
+    }
+
+    /// The next row group, if it is encoded.
+    pub(super) fn take(&mut self) -> Result<Option<RowGroup>> {
+        match self.under_way.front_mut().is_some_and(|next| next.iter_mut().all(Pending::is_done)) {
+            true => self.wait(),
+            false => Ok(None),
         }
+    }
+
+    /// As [`take`](Self::take); but what is left of it is waited for if that is little, or if no other row group may be
+    /// begun. Helps until nothing is left to be begun.
+    pub(super) fn make_room(&mut self) -> Result<Option<RowGroup>> {
+        self.help();
+        let is_full = self.under_way.len() >= self.most;
+        match self.under_way.front_mut().is_some_and(|next| next.iter_mut().all(Pending::is_nearly_done)) {
+            nearly if nearly || is_full => self.wait(),
+            _ => Ok(None),
+        }
+    }
+
+    /// The next row group; `None` if there are no more. Helps until nothing is left to be begun.
+    pub(super) fn wait(&mut self) -> Result<Option<RowGroup>> {
+        self.help();
         let Some(next) = self.under_way.pop_front() else { return Ok(None) };
         let columns = next.into_iter().map(Pending::wait).collect::<Result<_>>()?;
         Ok(Some(RowGroup { columns }))
