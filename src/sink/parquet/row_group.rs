@@ -240,8 +240,8 @@ impl Encoders {
         self.plans.iter().any(|plan| plan.own.is_none())
     }
 
-    /// Begins to encode `batches`; of the most that are encoded at a time, does it. `writers` are the library's, for all Parquet columns; there may be
-    /// none where none is [needed](Self::needs_writers).
+    /// Begins to encode `batches`, and helps if no more row groups may be under way. `writers` are the library's, for
+    /// all Parquet columns; there may be none where none is [needed](Self::needs_writers).
     pub(super) fn push(&mut self, writers: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) {
         let mut writers = writers.into_iter();
         let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); self.plans.len()];
