@@ -9,8 +9,9 @@ from tfarrow._columns import Ragged, Sparse, Strings, Struct, Values, VariableSh
 if TYPE_CHECKING:
     from tfarrow._dataset import Dataset
 
-# Arrays whose size is estimated or unknown grow by a share of it at least.
-_GROWTH = 1.125
+# Room beyond an estimate, and beyond what is there where there is none.
+_MARGIN = 1.125
+_GROWTH = 1.5
 
 
 def to_numpy(dataset: Dataset) -> dict[str, Any]:
@@ -40,11 +41,11 @@ class _Progress:
     def room(self, end: int) -> int:
         """For how many values to make room where the rows so far have `end`."""
         if not self.expected or not self.rows or self.rows > self.expected:
-            return int(end * _GROWTH * _GROWTH * _GROWTH)
+            return int(end * _GROWTH)
         if end == self.rows:
             return self.expected
         # The rows to come are taken to be like those so far.
-        return int(end * max(self.expected / self.rows, 1) * _GROWTH)
+        return int(end * max(self.expected / self.rows, 1) * _MARGIN)
 
 
 class _Array:
