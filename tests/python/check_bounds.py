@@ -80,8 +80,9 @@ def main():
                 for i, name in enumerate(whole.column_names)
             }
             # There are bounds where there are values: a file without any would pass what follows.
-            floats = 0 if "compact" in more or "gzip" in more else 16
-            expected = {"nothing in places": 12, "never": 0, "long text": bounded["long text"], "float32": floats, "float64": floats}
+            # The crate, which encodes gzip and compact numbers, shortens text instead, and does not look for NaN.
+            floats, long_text = 0 if "compact" in more or "gzip" in more else 16, 24 if "gzip" in more else 0
+            expected = {"nothing in places": 12, "never": 0, "long text": long_text, "float32": floats, "float64": floats}
             assert bounded == {name: expected.get(name, 24) for name in bounded}, bounded
             dataset, lazy = pa.dataset.dataset(path), pl.scan_parquet(path)
             for name in whole.column_names:
