@@ -39,6 +39,8 @@ pub(crate) struct FeatureColumn {
     nulls: NullBufferBuilder,
     rows: usize,
     capacity: usize,
+    /// Values and their bytes that the next rows are expected to take.
+    room: (usize, usize),
     /// Bytes that a missing row takes, at most.
     missing_bytes: usize,
     scratch: Scratch,
@@ -123,6 +125,7 @@ impl FeatureColumn {
             nulls: NullBufferBuilder::new(capacity),
             rows: 0,
             capacity,
+            room: (0, 0),
             missing_bytes,
             scratch: Scratch::new(spec.wraps),
         })
@@ -305,10 +308,17 @@ impl FeatureColumn {
         self.rows = rows;
     }
 
-    /// The rows as an array; the builder is then empty, with as much room as they took.
+    /// Takes as much room as the rows before took.
+    pub(crate) fn make_room(&mut self) {
+        let (values, bytes) = std::mem::take(&mut self.room);
+        self.values.reserve(values, bytes);
+    }
+
+    /// The rows as an array; the builder is then empty.
     pub(crate) fn finish(&mut self) -> Result<ArrayRef> {
         let (values, bytes) = self.values.size_hint();
-        let fresh = Values::with_capacity(&self.value_type, room_after(values), room_after(bytes))?;
+        self.room = (room_after(values), room_after(bytes));
+        let fresh = Values::with_capacity(&self.value_type, 0, 0)?;
         let values = std::mem::replace(&mut self.values, fresh);
         let nulls = self.nulls.finish();
         let rows = std::mem::take(&mut self.rows);

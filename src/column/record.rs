@@ -7,7 +7,7 @@ use arrow::array::{NullBufferBuilder, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::DataType;
 
 use super::slot::Slot;
-use super::values::Values;
+use super::values::{Values, room_after};
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Phrase;
 use crate::schema::FeaturePlan;
@@ -189,13 +189,14 @@ pub(crate) struct RawDecoder {
     plan: Arc<FeaturePlan>,
     values: Values,
     nulls: NullBufferBuilder,
-    capacity: usize,
+    /// Values and their bytes that the next rows are expected to take.
+    room: (usize, usize),
 }
 
 impl RawDecoder {
     fn new(plan: Arc<FeaturePlan>, capacity: usize) -> Result<Self> {
-        let values = Values::with_capacity(&DataType::Binary, capacity, 0)?;
-        Ok(Self { plan, values, nulls: NullBufferBuilder::new(capacity), capacity })
+        let values = Values::with_capacity(&DataType::Binary, 0, 0)?;
+        Ok(Self { plan, values, nulls: NullBufferBuilder::new(capacity), room: (capacity, 0) })
     }
 
     fn append(&mut self, record: &[u8]) -> Result<()> {
@@ -207,6 +208,8 @@ impl RawDecoder {
     }
 
     fn push(&mut self, record: &[u8], valid: bool) -> Result<()> {
+        let (values, bytes) = std::mem::take(&mut self.room);
+        self.values.reserve(values, bytes);
         self.values.push_bytes(record).map_err(|_| {
             Error::limit("column outgrows 32-bit offsets")
                 .in_column("record")
@@ -217,8 +220,9 @@ impl RawDecoder {
     }
 
     fn finish(&mut self) -> Result<RecordBatch> {
-        let (_, bytes) = self.values.size_hint();
-        let fresh = Values::with_capacity(&DataType::Binary, self.capacity, bytes + bytes / 8)?;
+        let (values, bytes) = self.values.size_hint();
+        self.room = (room_after(values), room_after(bytes));
+        let fresh = Values::with_capacity(&DataType::Binary, 0, 0)?;
         let values = std::mem::replace(&mut self.values, fresh).finish(self.nulls.finish())?;
         Ok(RecordBatch::try_new(self.plan.schema.clone(), vec![values])?)
     }
@@ -332,6 +336,9 @@ impl ExampleDecoder {
     /// what of it was appended.
     #[inline]
     pub(crate) fn append(&mut self, record: &[u8]) -> Result<()> {
+        if self.rows == 0 {
+            self.columns.iter_mut().for_each(Slot::make_room);
+        }
         self.features.position = 0;
         self.lists.position = 0;
         match example::visit_example(record, self) {

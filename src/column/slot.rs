@@ -103,6 +103,14 @@ impl Slot {
         each!(self, column => column.truncate(rows))
     }
 
+    /// Takes the room that the next rows are expected to need: not before there are any, as who waits for them
+    /// needs none.
+    pub(super) fn make_room(&mut self) {
+        if let Slot::Values(column) = self {
+            column.make_room();
+        }
+    }
+
     pub(super) fn finish(&mut self) -> Result<ArrayRef> {
         each!(self, column => column.finish())
     }

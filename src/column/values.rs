@@ -168,6 +168,18 @@ macro_rules! values {
         }
 
         impl Values {
+            /// Makes room for so many more values, which take so many bytes if they are bytes or text.
+            pub(super) fn reserve(&mut self, values: usize, bytes: usize) {
+                match self {
+                    $(Values::$variant(held) => held.reserve_exact(values),)*
+                    Values::Bool(held) => held.reserve_exact(values),
+                    Values::Bytes(held) => {
+                        held.offsets.reserve_exact(values);
+                        held.data.reserve_exact(bytes);
+                    }
+                }
+            }
+
             /// The number of values.
             #[inline]
             pub(crate) fn len(&self) -> usize {

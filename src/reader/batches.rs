@@ -267,9 +267,13 @@ struct Shared {
     changed: Condvar,
     /// Lanes read at a time.
     open_lanes: usize,
-    /// Units under way in a lane.
+    /// Units under way in a lane; and where they are [large](LARGE_BYTES).
     window: usize,
+    large_window: usize,
 }
+
+/// Bytes of a decoded unit that is large: as it is held for long, no other is made before a thread is free for it.
+const LARGE_BYTES: usize = 4 << 20;
 
 struct State {
     lanes: Vec<Lane>,
@@ -277,6 +281,8 @@ struct State {
     current: usize,
     /// The unit of that lane that is given out next.
     emit: u64,
+    /// Whether the last unit that was decoded was large.
+    is_large: bool,
     stop: bool,
 }
 
@@ -296,6 +302,16 @@ struct Lane {
 struct Output {
     decoded: Vec<Decoded>,
     rest: Option<Box<dyn Unit>>,
+}
+
+impl Output {
+    fn is_large(&self) -> bool {
+        let bytes = self.decoded.iter().map(|decoded| match decoded {
+            Decoded::Batch(batch) => batch.get_array_memory_size(),
+            _ => 0,
+        });
+        bytes.sum::<usize>() >= LARGE_BYTES
+    }
 }
 
 /// A turn at reading a lane.
@@ -328,6 +344,7 @@ impl Pool {
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             current: 0,
             emit: 0,
+            is_large: false,
             stop: false,
         };
         let shared = Arc::new(Shared {
@@ -338,6 +355,7 @@ impl Pool {
             changed: Condvar::new(),
             open_lanes: threads,
             window: if lanes == 1 { threads + 1 } else { 2 },
+            large_window: if lanes == 1 { threads } else { 2 },
         });
         let threads = (0..threads)
             .map(|_| {
@@ -427,6 +445,7 @@ impl Shared {
                 return None;
             }
             let (current, emit) = (state.current, state.emit);
+            let window = if state.is_large { self.large_window } else { self.window } as u64;
             let mut left = false;
             for (index, lane) in state.lanes.iter_mut().enumerate().skip(current).take(self.open_lanes) {
                 if lane.done {
@@ -434,7 +453,7 @@ impl Shared {
                 }
                 left = true;
                 let given_out = if index == current { emit } else { 0 };
-                if lane.busy || lane.next.saturating_sub(given_out) >= self.window as u64 {
+                if lane.busy || lane.next.saturating_sub(given_out) >= window {
                     continue;
                 }
                 lane.busy = true;
@@ -513,6 +532,7 @@ fn work(shared: &Shared) {
         shared.changed.notify_all();
         let result = decode(unit);
         let mut state = shared.lock();
+        state.is_large = result.as_ref().is_ok_and(Output::is_large);
         if let Some(lane) = state.lanes.get_mut(index) {
             lane.results.insert(number, result);
         }

@@ -19,6 +19,7 @@ mod announced;
 mod bucket;
 mod failure;
 mod heads;
+mod in_flight;
 mod object;
 mod options;
 mod runtime;

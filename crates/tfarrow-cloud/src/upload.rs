@@ -15,12 +15,13 @@ use tokio::task::JoinHandle;
 
 use crate::bucket::{Bucket, Client};
 use crate::failure::Failure;
+use crate::in_flight::InFlight;
 use crate::object::version_of;
 use crate::runtime;
 
-/// Bytes of a part. There may be 10,000 parts of an object, which are 80 GiB; those behind
+/// Bytes of a part. There may be 10,000 parts of an object, which are 60 GiB; those behind
 /// [`SMALL_PARTS`] are larger.
-const PART_BYTES: usize = 8 << 20;
+const PART_BYTES: usize = 6 << 20;
 const SMALL_PARTS: usize = 5_000;
 const LARGE_PART_BYTES: usize = 128 << 20;
 /// Parts that are sent at a time.
@@ -100,7 +101,9 @@ impl Writing {
         let Some(parts) = &mut self.parts else { return Ok(()) };
         let (id, number) = (parts.id.clone(), parts.next);
         parts.next += 1;
+        let in_flight = InFlight::always(payload.content_length() as u64);
         parts.sending.push_back(runtime::spawn(async move {
+            let _in_flight = in_flight;
             let Some(multipart) = &client.multipart else { return Err(Failure::unable()) };
             multipart.put_part(&key, &id, number, payload).await.map_err(Failure::of)
         })?);
@@ -246,8 +249,8 @@ impl Write for Writing {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let most = self.part_bytes();
         if self.held.capacity() == 0 {
-            // A small object needs no more than it is large.
-            self.held.reserve(buf.len().min(most));
+            // A small object needs no more than it is large; that it is none is known after the first part.
+            self.held.reserve_exact(if self.parts.is_some() { most } else { buf.len().min(most) });
         }
         let n = buf.len().min(most - self.held.len());
         self.held.extend_from_slice(buf.get(..n).unwrap_or_default());

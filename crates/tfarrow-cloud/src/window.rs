@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use bytes::{Buf, Bytes};
 use tokio::task::JoinHandle;
 
 use crate::failure::{Cause, Failure};
+use crate::in_flight::InFlight;
 use crate::object::Version;
 use crate::runtime;
 
@@ -21,13 +22,11 @@ const FIRST_BYTES: u64 = 1 << 20;
 /// Requests of one window that are under way: as few at first, so many at last.
 const FEWEST: usize = 2;
 const MOST: usize = 16;
-/// Bytes that all windows of the process fetch at a time, beyond one request of each; more where whoever reads
+/// Bytes that are under way at a time, beyond one request of each window; more where whoever reads
 /// them waits for them, so that they are read as soon as they are there.
 const IN_FLIGHT_BYTES: u64 = 32 << 20;
-const AWAITED_BYTES: u64 = 64 << 20;
+const AWAITED_BYTES: u64 = 48 << 20;
 
-/// Bytes that are being fetched, or wait to be read.
-static IN_FLIGHT: AtomicU64 = AtomicU64::new(0);
 /// Whether the last request that was read to its end was waited for.
 static IS_AWAITED: AtomicBool = AtomicBool::new(false);
 
@@ -40,6 +39,7 @@ pub(crate) struct Part {
     is_awaited: bool,
     /// Who began it: a child of that process gets no answer.
     process: u32,
+    _in_flight: InFlight,
 }
 
 impl Part {
@@ -49,12 +49,9 @@ impl Part {
     /// There is no thread to do it.
     pub(crate) fn begin(version: &Arc<Version>, range: Range<u64>, always: bool) -> io::Result<Option<Self>> {
         let bytes = range.end - range.start;
-        let before = IN_FLIGHT.fetch_add(bytes, Ordering::Relaxed);
         let most = if IS_AWAITED.load(Ordering::Relaxed) { AWAITED_BYTES } else { IN_FLIGHT_BYTES };
-        if !always && before.saturating_add(bytes) > most {
-            IN_FLIGHT.fetch_sub(bytes, Ordering::Relaxed);
-            return Ok(None);
-        }
+        let in_flight = if always { Some(InFlight::always(bytes)) } else { InFlight::up_to(most, bytes) };
+        let Some(in_flight) = in_flight else { return Ok(None) };
         let (give, chunks) = mpsc::channel();
         let (version, wanted) = (version.clone(), range.clone());
         let task = runtime::spawn(async move {
@@ -63,16 +60,9 @@ impl Part {
                 // Whoever gave it up needs no answer.
                 drop(give.send(Err(failure)));
             }
-        });
-        match task {
-            Ok(task) => {
-                Ok(Some(Self { range, chunks, task, is_awaited: false, process: std::process::id() }))
-            }
-            Err(error) => {
-                IN_FLIGHT.fetch_sub(bytes, Ordering::Relaxed);
-                Err(error)
-            }
-        }
+        })?;
+        let process = std::process::id();
+        Ok(Some(Self { range, chunks, task, is_awaited: false, process, _in_flight: in_flight }))
     }
 
     /// Whether this process began it.
@@ -111,7 +101,6 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        IN_FLIGHT.fetch_sub(self.range.end - self.range.start, Ordering::Relaxed);
         if self.is_ours() {
             self.task.abort();
         }

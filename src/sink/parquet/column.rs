@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -242,7 +243,7 @@ impl ColumnPlan {
     ///
     /// # Errors
     /// It cannot be said in Parquet's metadata.
-    pub(super) fn close(&self, parts: Vec<Pages>) -> Result<(PageBytes, ColumnCloseResult)> {
+    pub(super) fn close(&self, parts: Vec<Pages>) -> Result<(Unread, ColumnCloseResult)> {
         let mut whole = Pages::default();
         for part in parts {
             whole.extend(part);
@@ -281,7 +282,7 @@ impl ColumnPlan {
             column_index: None,
             offset_index: None,
         };
-        Ok((bytes, close))
+        Ok((Unread(Mutex::new(bytes)), close))
     }
 }
 
@@ -373,7 +374,7 @@ impl Pages {
 }
 
 /// Pages behind their headers, one after the other.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct PageBytes(VecDeque<Bytes>);
 
 impl PageBytes {
@@ -382,17 +383,26 @@ impl PageBytes {
     }
 }
 
-impl Length for PageBytes {
-    fn len(&self) -> u64 {
-        self.size() as u64
+/// Pages that are read once, and are no more where they were read.
+pub(super) struct Unread(Mutex<PageBytes>);
+
+impl Unread {
+    fn lock(&self) -> MutexGuard<'_, PageBytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ChunkReader for PageBytes {
-    type T = Self;
+impl Length for Unread {
+    fn len(&self) -> u64 {
+        self.lock().size() as u64
+    }
+}
 
-    fn get_read(&self, start: u64) -> parquet::errors::Result<Self> {
-        let mut rest = self.clone();
+impl ChunkReader for Unread {
+    type T = PageBytes;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<PageBytes> {
+        let mut rest = std::mem::take(&mut *self.lock());
         std::io::copy(&mut (&mut rest).take(start), &mut std::io::sink())?;
         Ok(rest)
     }

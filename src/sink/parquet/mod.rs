@@ -249,13 +249,15 @@ impl Sink for ParquetSink {
                 Some(Err(error)) => return Err(error),
             };
             rest = rest.slice(rows, rest.num_rows() - rows);
+            let bytes = row_group::slice_bytes(&part);
             self.held_rows += rows;
-            self.held_bytes += row_group::slice_bytes(&part);
+            self.held_bytes += bytes;
             self.held.push(part);
             if self.held_rows >= SAMPLE_ROWS || self.held_bytes >= SAMPLE_BYTES {
                 self.writer()?;
             }
-            if self.held_rows >= self.row_group_rows || self.held_bytes >= ROW_GROUP_BYTES {
+            // Whoever waits for the next rows need not hold these if those will not fit.
+            if self.held_rows >= self.row_group_rows || self.held_bytes + bytes > ROW_GROUP_BYTES {
                 self.end_row_group()?;
             }
         }
