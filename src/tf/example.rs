@@ -17,6 +17,7 @@ pub(crate) use self::check::{
 };
 
 use crate::wire::proto::{self, Cursor, FIXED32, Fault, LEN, VARINT, WireError};
+use crate::wire::varints;
 
 /// Which list of a `Feature` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -476,7 +477,7 @@ pub(crate) fn single_float(list: &[u8]) -> Option<f32> {
 #[inline]
 pub(crate) fn extend_int64s(list: &[u8], out: &mut Vec<i64>) -> Result<(), WireError> {
     if let Some(run) = single_packed_run(list) {
-        return proto::extend_varints(run, out);
+        return varints::extend_varints(run, out);
     }
     let mut cursor = Cursor::new(list);
     while !cursor.is_empty() {
@@ -484,7 +485,7 @@ pub(crate) fn extend_int64s(list: &[u8], out: &mut Vec<i64>) -> Result<(), WireE
             (1, LEN) => {
                 let run = cursor.bytes()?;
                 let base = cursor.position() - run.len();
-                proto::extend_varints(run, out).map_err(|e| e.rebase(base))?;
+                varints::extend_varints(run, out).map_err(|e| e.rebase(base))?;
             }
             (1, VARINT) => out.push(cursor.varint()?.cast_signed()),
             (field, wire_type) => cursor.skip(field, wire_type)?,

@@ -16,3 +16,4 @@ pub(crate) mod table;
 pub(crate) mod tfrecord;
 #[cfg(feature = "parquet")]
 pub(crate) mod thrift;
+pub(crate) mod varints;

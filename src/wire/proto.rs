@@ -316,49 +316,11 @@ impl<'a> Cursor<'a> {
 }
 
 /// Where bytes end varints, once inverted.
-const STOPS: u64 = 0x8080_8080_8080_8080;
-
-/// Appends every varint of `packed` to `out` as an `i64` (two's complement).
-///
-/// # Errors
-/// A varint longer than ten bytes, or cut by the end of the slice; `out` is then in no particular
-/// state past its former length.
-pub(crate) fn extend_varints(packed: &[u8], out: &mut Vec<i64>) -> Result<(), WireError> {
-    // A value takes at least one byte, so the input bounds what is reserved.
-    out.reserve(packed.len().min(1 << 16));
-    let mut cursor = Cursor::new(packed);
-    while let Some((word, _)) = cursor.buf.split_first_chunk::<8>() {
-        let mut word = u64::from_le_bytes(*word);
-        let mut stops = !word & STOPS;
-        if stops == STOPS {
-            out.extend_from_slice(&word.to_le_bytes().map(i64::from));
-            cursor.take(8)?;
-            continue;
-        }
-        if stops == 0 {
-            out.push(cursor.long_varint()?.cast_signed());
-            continue;
-        }
-        let used = 8 - (stops.leading_zeros() >> 3);
-        while stops != 0 {
-            // The bits up to and with the first stop bit belong to this value.
-            let ones = stops ^ (stops - 1);
-            out.push(gather7(word & ones).cast_signed());
-            let bits = stops.trailing_zeros() + 1;
-            word = word.checked_shr(bits).unwrap_or(0);
-            stops = stops.checked_shr(bits).unwrap_or(0);
-        }
-        cursor.take(used as usize)?;
-    }
-    while !cursor.is_empty() {
-        out.push(cursor.varint()?.cast_signed());
-    }
-    Ok(())
-}
+pub(super) const STOPS: u64 = 0x8080_8080_8080_8080;
 
 /// Packs the low seven bits of each byte together.
 #[inline]
-fn gather7(x: u64) -> u64 {
+pub(super) fn gather7(x: u64) -> u64 {
     let x = x & 0x7f7f_7f7f_7f7f_7f7f;
     let x = (x & 0x007f_007f_007f_007f) | ((x & 0x7f00_7f00_7f00_7f00) >> 1);
     let x = (x & 0x0000_3fff_0000_3fff) | ((x & 0x3fff_0000_3fff_0000) >> 2);
@@ -379,41 +341,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn encode(values: &[i64]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for &v in values {
-            put_varint(&mut out, v as u64);
-        }
-        out
-    }
-
     proptest! {
-        #[test]
-        fn varints_round_trip(values in proptest::collection::vec(
-            prop_oneof![any::<i64>(), -300i64..300, 0i64..128, 0i64..70_000], 0..60)) {
-            let bytes = encode(&values);
-            let mut out = Vec::new();
-            extend_varints(&bytes, &mut out).unwrap();
-            prop_assert_eq!(&out, &values);
-        }
-
-        #[test]
-        fn bulk_equals_one_by_one(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let mut out = Vec::new();
-            let bulk = extend_varints(&bytes, &mut out).is_ok();
-            let mut cursor = Cursor::new(&bytes);
-            let mut expected = Vec::new();
-            let mut single = true;
-            while !cursor.is_empty() {
-                match cursor.varint() {
-                    Ok(v) => expected.push(v as i64),
-                    Err(_) => { single = false; break; }
-                }
-            }
-            prop_assert_eq!(bulk, single);
-            if bulk { prop_assert_eq!(out, expected); }
-        }
-
         #[test]
         fn short_ways_give_what_the_long_ones_give(bytes in proptest::collection::vec(any::<u8>(), 0..14)) {
             let new = || Cursor::new(&bytes);
