@@ -267,13 +267,16 @@ struct Shared {
     changed: Condvar,
     /// Lanes read at a time.
     open_lanes: usize,
-    /// Units under way in a lane; and where they are [large](LARGE_BYTES).
+    /// Units under way in a lane, at least; and more if they are small.
     window: usize,
-    large_window: usize,
+    ahead_bytes: usize,
 }
 
-/// Bytes of a decoded unit that is large: as it is held for long, no other is made before a thread is free for it.
-const LARGE_BYTES: usize = 4 << 20;
+/// Bytes that are decoded ahead, so that threads need not wait for whoever asks for batches while that is busy
+/// with others.
+const AHEAD_BYTES: usize = 3 << 20;
+/// Units of a lane that are decoded ahead, at most.
+const AHEAD_UNITS: usize = 64;
 
 struct State {
     lanes: Vec<Lane>,
@@ -281,8 +284,8 @@ struct State {
     current: usize,
     /// The unit of that lane that is given out next.
     emit: u64,
-    /// Whether the last unit that was decoded was large.
-    is_large: bool,
+    /// Bytes of the last unit that was decoded.
+    unit_bytes: usize,
     stop: bool,
 }
 
@@ -305,12 +308,12 @@ struct Output {
 }
 
 impl Output {
-    fn is_large(&self) -> bool {
+    fn bytes(&self) -> usize {
         let bytes = self.decoded.iter().map(|decoded| match decoded {
             Decoded::Batch(batch) => batch.get_array_memory_size(),
             _ => 0,
         });
-        bytes.sum::<usize>() >= LARGE_BYTES
+        bytes.sum()
     }
 }
 
@@ -344,7 +347,7 @@ impl Pool {
             lanes: std::iter::repeat_with(Lane::default).take(lanes).collect(),
             current: 0,
             emit: 0,
-            is_large: false,
+            unit_bytes: usize::MAX,
             stop: false,
         };
         let shared = Arc::new(Shared {
@@ -354,8 +357,8 @@ impl Pool {
             state: Mutex::new(state),
             changed: Condvar::new(),
             open_lanes: threads,
-            window: if lanes == 1 { threads + 1 } else { 2 },
-            large_window: if lanes == 1 { threads } else { 2 },
+            window: if lanes == 1 { threads } else { 2 },
+            ahead_bytes: AHEAD_BYTES / lanes.clamp(1, threads),
         });
         let threads = (0..threads)
             .map(|_| {
@@ -445,7 +448,8 @@ impl Shared {
                 return None;
             }
             let (current, emit) = (state.current, state.emit);
-            let window = if state.is_large { self.large_window } else { self.window } as u64;
+            let small = (self.ahead_bytes / state.unit_bytes.max(1)).min(AHEAD_UNITS);
+            let window = self.window.max(small) as u64;
             let mut left = false;
             for (index, lane) in state.lanes.iter_mut().enumerate().skip(current).take(self.open_lanes) {
                 if lane.done {
@@ -532,7 +536,7 @@ fn work(shared: &Shared) {
         shared.changed.notify_all();
         let result = decode(unit);
         let mut state = shared.lock();
-        state.is_large = result.as_ref().is_ok_and(Output::is_large);
+        state.unit_bytes = result.as_ref().map_or(usize::MAX, Output::bytes);
         if let Some(lane) = state.lanes.get_mut(index) {
             lane.results.insert(number, result);
         }

@@ -211,7 +211,7 @@ impl ParquetSink {
         self.held_bytes = 0;
         self.dictionaries = self.dictionaries.take().map(|_| Dictionaries::default());
         let writer = self.writer()?;
-        while let Some(row_group) = writer.encoders.make_room()? {
+        while let Some(row_group) = writer.encoders.take_nearly()? {
             row_group.append_to(&mut writer.file)?;
         }
         let writers = match writer.encoders.needs_writers() {
@@ -220,7 +220,10 @@ impl ParquetSink {
         };
         writer.row_groups += 1;
         writer.encoders.push(writers, batches);
-        writer.put_encoded()
+        while let Some(row_group) = writer.encoders.make_room()? {
+            row_group.append_to(&mut writer.file)?;
+        }
+        Ok(())
     }
 }
 

@@ -79,7 +79,18 @@ enum Work {
     },
 }
 
+/// Whether what is made of `arrays` may take a while.
+fn is_large(arrays: &[ArrayRef]) -> bool {
+    arrays.iter().map(|array| array_bytes(array.as_ref())).sum::<usize>() > 2 * PART_BYTES
+}
+
 impl Work {
+    fn is_large(&self) -> bool {
+        match self {
+            Work::Own { arrays, .. } | Work::Library { arrays, .. } => is_large(arrays),
+        }
+    }
+
     fn run(self, codec: &mut Codec) {
         // Nobody waits for the result if the output was given up.
         match self {
@@ -103,8 +114,7 @@ impl<T> Slot<T> {
     /// Of what is made of `arrays`.
     fn new(arrays: &[ArrayRef]) -> (SyncSender<Result<T>>, Self) {
         let (done, receiver) = sync_channel(1);
-        let bytes: usize = arrays.iter().map(|array| array_bytes(array.as_ref())).sum();
-        (done, Self { receiver, result: None, is_large: bytes > 2 * PART_BYTES })
+        (done, Self { receiver, result: None, is_large: is_large(arrays) })
     }
 
     fn is_done(&mut self) -> bool {
@@ -173,8 +183,11 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    fn try_pop(&self) -> Option<Work> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).work.pop_front()
+    /// The next work, or the next that is small.
+    fn try_pop(&self, may_be_large: bool) -> Option<Work> {
+        let work = &mut self.state.lock().unwrap_or_else(PoisonError::into_inner).work;
+        let at = work.iter().position(|work| may_be_large || !work.is_large())?;
+        work.remove(at)
     }
 
     /// Waits for work; `None` when there will be none.
@@ -209,7 +222,8 @@ pub(super) struct Encoders {
 }
 
 impl Encoders {
-    /// Encoders on `threads` threads, of which the caller's is one.
+    /// Encoders on `threads` threads; one is the caller's. Of several none is: it would keep those that decode waiting
+    /// while it encodes a column that cannot be divided. So it does what is small.
     ///
     /// # Errors
     /// There is no memory for a codec.
@@ -224,7 +238,8 @@ impl Encoders {
             under_way: VecDeque::new(),
             most: if threads > 1 { UNDER_WAY.max(threads / 2) } else { 1 },
         };
-        for _ in 1..threads {
+        let others = if threads > 1 { threads } else { 0 };
+        for _ in 0..others {
             let (queue, mut codec) = (queue.clone(), codec()?);
             encoders.threads.push(std::thread::spawn(move || {
                 while let Some(work) = queue.pop() {
@@ -240,8 +255,7 @@ impl Encoders {
         self.plans.iter().any(|plan| plan.own.is_none())
     }
 
-    /// Begins to encode `batches`, and helps if no more row groups may be under way. `writers` are the library's, for
-    /// all Parquet columns; there may be none where none is [needed](Self::needs_writers).
+    /// Begins to encode `batches`. `writers` are the library's, for all Parquet columns; there may be none where none is [needed](Self::needs_writers).
     pub(super) fn push(&mut self, writers: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) {
         let mut writers = writers.into_iter();
         let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); self.plans.len()];
@@ -271,14 +285,12 @@ impl Encoders {
             });
         }
         self.under_way.push_back(pending);
-        if self.under_way.len() >= self.most {
-            self.help();
-        }
     }
 
-    /// Does what nobody does yet: rows that are to be encoded take more memory than what is encoded of them.
+    /// Does what nobody does yet, if it is small or there is nobody else: rows that are to be encoded take more memory
+    /// than what is encoded of them.
     fn help(&mut self) {
-        while let Some(work) = self.queue.try_pop() {
+        while let Some(work) = self.queue.try_pop(self.threads.is_empty()) {
             work.run(&mut self.codec);
         }
     }
@@ -291,15 +303,18 @@ impl Encoders {
         }
     }
 
-    /// As [`take`](Self::take); but what is left of it is waited for if that is little, or if no other row group may be
-    /// begun. Helps until nothing is left to be begun.
-    pub(super) fn make_room(&mut self) -> Result<Option<RowGroup>> {
+    /// As [`take`](Self::take); but what is left of it is waited for if that is little.
+    pub(super) fn take_nearly(&mut self) -> Result<Option<RowGroup>> {
         self.help();
-        let is_full = self.under_way.len() >= self.most;
         match self.under_way.front_mut().is_some_and(|next| next.iter_mut().all(Pending::is_nearly_done)) {
-            nearly if nearly || is_full => self.wait(),
-            _ => Ok(None),
+            true => self.wait(),
+            false => Ok(None),
         }
+    }
+
+    /// The next row group, if no other may be under way until it is written: none is collected before.
+    pub(super) fn make_room(&mut self) -> Result<Option<RowGroup>> {
+        if self.under_way.len() < self.most { Ok(None) } else { self.wait() }
     }
 
     /// The next row group; `None` if there are no more. Helps until nothing is left to be begun.

@@ -25,15 +25,32 @@ pub(super) enum Bounds {
     Unknown,
 }
 
+/// Of several numbers at a time, as a comparison takes longer than it takes to begin the next. There is no NaN.
+fn least_and_greatest<T: Copy + PartialOrd>(numbers: &[T]) -> Option<(T, T)> {
+    let first = *numbers.first()?;
+    let (lanes, rest) = numbers.as_chunks::<8>();
+    let (mut least, mut greatest) = ([first; 8], [first; 8]);
+    let lesser = |a: T, b: T| if b < a { b } else { a };
+    let greater = |a: T, b: T| if b > a { b } else { a };
+    for numbers in lanes {
+        for ((least, greatest), number) in least.iter_mut().zip(&mut greatest).zip(numbers) {
+            *least = lesser(*least, *number);
+            *greatest = greater(*greatest, *number);
+        }
+    }
+    let least = least.iter().chain(rest).copied().reduce(lesser)?;
+    let greatest = greatest.iter().chain(rest).copied().reduce(greater)?;
+    Some((least, greatest))
+}
+
 impl Bounds {
     /// Those of `values`, which has no nulls. Of strings there are none: see [`Bounds::of_strings`].
     pub(super) fn of_numbers(values: &dyn Array) -> Self {
         macro_rules! integers {
             ($type:ty, $bounds:ident) => {{
                 let values = values.as_primitive::<$type>().values();
-                let least = values.iter().copied().min().map(Into::into);
-                let greatest = values.iter().copied().max().map(Into::into);
-                least.zip(greatest).map_or(Bounds::None, |(least, greatest)| Bounds::$bounds(least, greatest))
+                least_and_greatest(values)
+                    .map_or(Bounds::None, |(least, greatest)| Bounds::$bounds(least.into(), greatest.into()))
             }};
         }
         match values.data_type() {
@@ -159,13 +176,11 @@ impl Bounds {
 /// The bounds of floats.
 fn floats<T: ArrowPrimitiveType<Native: Into<f64> + PartialOrd>>(values: &dyn Array) -> Bounds {
     let values = values.as_primitive::<T>().values();
-    let least = values.iter().copied().reduce(|a, b| if b < a { b } else { a });
-    let greatest = values.iter().copied().reduce(|a, b| if b > a { b } else { a });
-    match (least, greatest) {
-        _ if values.iter().any(is_nan) => Bounds::Unknown,
-        (Some(least), Some(greatest)) => Bounds::Float(least.into(), greatest.into()),
-        _ => Bounds::None,
+    if values.iter().fold(false, |any, value| any | is_nan(value)) {
+        return Bounds::Unknown;
     }
+    least_and_greatest(values)
+        .map_or(Bounds::None, |(least, greatest)| Bounds::Float(least.into(), greatest.into()))
 }
 
 #[allow(clippy::eq_op)] // that is what a NaN is
