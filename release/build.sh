@@ -5,7 +5,7 @@
 #
 # - tfarrow-VERSION-x86_64-linux.tar.gz: the program with object stores in it, for glibc 2.17 and later, with completions
 #   for shells and man pages, all from the program's own table of options;
-# - tfarrow-VERSION-cp311-abi3-manylinux_2_17_x86_64.whl: the Python package, which brings the program too;
+# - tfarrow-VERSION-cp311-abi3-manylinux2014_x86_64.….whl: the Python package, which brings the program too;
 # - tfarrow-VERSION.cdx.json: what both are made of (CycloneDX); the wheel has its own as well;
 # - SHA256SUMS.
 #
@@ -64,7 +64,9 @@ maturin build --locked --zig --compatibility manylinux2014 --profile dist --mani
 section "What they are made of"
 cargo cyclonedx --quiet --format json --features cloud --override-filename "tfarrow-$version.cdx"
 find . -name "tfarrow-$version.cdx.json" -not -path './target/*' -not -path './tfarrow-*' -delete
-mv "tfarrow-$version.cdx.json" "$files/"
+# Where it was built is nobody's business.
+sed "s|path+file://$PWD|path+file:///tfarrow|g" "tfarrow-$version.cdx.json" >"$files/tfarrow-$version.cdx.json"
+rm "tfarrow-$version.cdx.json"
 
 section "In clean environments"
 digits=$PWD/'examples/data/digits/digits.tfrecord-*-of-*'
