@@ -535,8 +535,9 @@ fn work(shared: &Shared) {
         }
         shared.changed.notify_all();
         let result = decode(unit);
+        let bytes = result.as_ref().map_or(usize::MAX, Output::bytes);
         let mut state = shared.lock();
-        state.unit_bytes = result.as_ref().map_or(usize::MAX, Output::bytes);
+        state.unit_bytes = bytes;
         if let Some(lane) = state.lanes.get_mut(index) {
             lane.results.insert(number, result);
         }

@@ -321,7 +321,7 @@ pub(super) const STOPS: u64 = 0x8080_8080_8080_8080;
 /// Packs the low seven bits of each byte together.
 #[inline]
 pub(super) fn gather7(x: u64) -> u64 {
-    let x = x & 0x7f7f_7f7f_7f7f_7f7f;
+    let x = x & !STOPS;
     let x = (x & 0x007f_007f_007f_007f) | ((x & 0x7f00_7f00_7f00_7f00) >> 1);
     let x = (x & 0x0000_3fff_0000_3fff) | ((x & 0x3fff_0000_3fff_0000) >> 2);
     (x & 0x0000_0000_0fff_ffff) | ((x & 0x0fff_ffff_0000_0000) >> 4)

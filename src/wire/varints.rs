@@ -6,9 +6,6 @@
 
 use super::proto::{Cursor, STOPS, WireError, gather7};
 
-/// What bytes of varints hold besides.
-const LOW_SEVEN: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-
 /// Appends every varint of `packed` to `out` as an `i64` (two's complement).
 ///
 /// # Errors
@@ -62,7 +59,6 @@ fn extend_by_words(cursor: &mut Cursor<'_>, out: &mut Vec<i64>) -> Result<(), Wi
 mod blocks {
     use std::arch::x86_64::_pext_u64;
 
-    use super::LOW_SEVEN;
     use crate::wire::proto::{Cursor, STOPS, WireError};
 
     /// Bytes whose values' ends are found at once. A value that begins in them is loaded with those behind.
@@ -110,7 +106,7 @@ mod blocks {
                 let word = block.get(start % BLOCK..).and_then(|rest| rest.first_chunk::<WORD>());
                 if let (Some(word), Some(value)) = (word, values.get_mut(count % BLOCK)) {
                     *value = if bits <= 64 {
-                        _pext_u64(u64::from_le_bytes(*word), LOW_SEVEN >> (64 - bits)).cast_signed()
+                        _pext_u64(u64::from_le_bytes(*word), !STOPS >> (64 - bits)).cast_signed()
                     } else {
                         let mut long = *cursor;
                         long.take(start)?;
@@ -134,7 +130,7 @@ mod blocks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::proto::put_varint;
+    use crate::wire::proto::{Fault, put_varint};
     use proptest::prelude::*;
 
     fn encode(values: &[i64]) -> Vec<u8> {
@@ -181,8 +177,11 @@ mod tests {
                 }
             };
             prop_assert_eq!(bulk, single);
-            if bulk.is_ok() {
-                prop_assert_eq!(out, expected);
+            let mut by_words = Vec::new();
+            prop_assert_eq!(extend_by_words(&mut Cursor::new(&all), &mut by_words), single);
+            if single.is_ok() {
+                prop_assert_eq!(&out, &expected);
+                prop_assert_eq!(&by_words, &expected);
             }
         }
     }
@@ -190,8 +189,10 @@ mod tests {
     #[test]
     fn what_never_ends_is_no_value() {
         for n in [11, 63, 64, 65, 72, 200] {
-            let error = extend_varints(&vec![0x80; n], &mut Vec::new()).unwrap_err();
-            assert_eq!((error.at, error.fault), (0, crate::wire::proto::Fault::LongVarint), "{n}");
+            let bytes = vec![0x80; n];
+            let error = extend_varints(&bytes, &mut Vec::new()).unwrap_err();
+            assert_eq!((error.at, error.fault), (0, Fault::LongVarint), "{n}");
+            assert_eq!(extend_by_words(&mut Cursor::new(&bytes), &mut Vec::new()), Err(error), "{n}");
         }
     }
 }

@@ -85,12 +85,6 @@ fn is_large(arrays: &[ArrayRef]) -> bool {
 }
 
 impl Work {
-    fn is_large(&self) -> bool {
-        match self {
-            Work::Own { arrays, .. } | Work::Library { arrays, .. } => is_large(arrays),
-        }
-    }
-
     fn run(self, codec: &mut Codec) {
         // Nobody waits for the result if the output was given up.
         match self {
@@ -111,13 +105,16 @@ struct Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// Of what is made of `arrays`.
-    fn new(arrays: &[ArrayRef]) -> (SyncSender<Result<T>>, Self) {
+    fn new(is_large: bool) -> (SyncSender<Result<T>>, Self) {
         let (done, receiver) = sync_channel(1);
-        (done, Self { receiver, result: None, is_large: is_large(arrays) })
+        (done, Self { receiver, result: None, is_large })
     }
 
-    fn is_done(&mut self) -> bool {
+    /// Whether it is done; or as good as that, if it is small and somebody is at it.
+    fn is_done(&mut self, or_small: bool) -> bool {
+        if or_small && !self.is_large {
+            return true;
+        }
         if self.result.is_none() {
             self.result = match self.receiver.try_recv() {
                 Ok(result) => Some(result),
@@ -139,18 +136,10 @@ enum Pending {
 }
 
 impl Pending {
-    fn is_done(&mut self) -> bool {
+    fn is_done(&mut self, or_small: bool) -> bool {
         match self {
-            Pending::Own(_, slots) => slots.iter_mut().all(Slot::is_done),
-            Pending::Library(slot) => slot.is_done(),
-        }
-    }
-
-    /// Whether it is done as good as at once, if somebody is at it.
-    fn is_nearly_done(&mut self) -> bool {
-        match self {
-            Pending::Own(_, slots) => slots.iter_mut().all(|slot| !slot.is_large || slot.is_done()),
-            Pending::Library(slot) => !slot.is_large || slot.is_done(),
+            Pending::Own(_, slots) => slots.iter_mut().all(|slot| slot.is_done(or_small)),
+            Pending::Library(slot) => slot.is_done(or_small),
         }
     }
 
@@ -173,21 +162,28 @@ struct Queue {
 
 #[derive(Default)]
 struct QueueState {
-    work: VecDeque<Work>,
+    work: VecDeque<Waiting>,
     ended: bool,
 }
 
+struct Waiting {
+    work: Work,
+    /// Whether it may take a while.
+    is_large: bool,
+}
+
 impl Queue {
-    fn push(&self, work: Work) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).work.push_back(work);
+    fn push(&self, work: Work, is_large: bool) {
+        let waiting = Waiting { work, is_large };
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).work.push_back(waiting);
         self.changed.notify_one();
     }
 
     /// The next work, or the next that is small.
     fn try_pop(&self, may_be_large: bool) -> Option<Work> {
-        let work = &mut self.state.lock().unwrap_or_else(PoisonError::into_inner).work;
-        let at = work.iter().position(|work| may_be_large || !work.is_large())?;
-        work.remove(at)
+        let waiting = &mut self.state.lock().unwrap_or_else(PoisonError::into_inner).work;
+        let at = waiting.iter().position(|waiting| may_be_large || !waiting.is_large)?;
+        waiting.remove(at).map(|waiting| waiting.work)
     }
 
     /// Waits for work; `None` when there will be none.
@@ -197,7 +193,7 @@ impl Queue {
             if state.ended {
                 return None;
             }
-            if let Some(work) = state.work.pop_front() {
+            if let Some(Waiting { work, .. }) = state.work.pop_front() {
                 return Some(work);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -222,8 +218,8 @@ pub(super) struct Encoders {
 }
 
 impl Encoders {
-    /// Encoders on `threads` threads; one is the caller's. Of several none is: it would keep those that decode waiting
-    /// while it encodes a column that cannot be divided. So it does what is small.
+    /// Encoders on `threads` threads: if that is one, on the caller's. If there are more, the caller's does only what is
+    /// small: those that decode would wait for it while it is at a column that cannot be divided.
     ///
     /// # Errors
     /// There is no memory for a codec.
@@ -255,7 +251,8 @@ impl Encoders {
         self.plans.iter().any(|plan| plan.own.is_none())
     }
 
-    /// Begins to encode `batches`. `writers` are the library's, for all Parquet columns; there may be none where none is [needed](Self::needs_writers).
+    /// Begins to encode `batches`. `writers` are the library's, for all Parquet columns; there may be none where none is
+    /// [needed](Self::needs_writers).
     pub(super) fn push(&mut self, writers: Vec<ArrowColumnWriter>, batches: Vec<RecordBatch>) {
         let mut writers = writers.into_iter();
         let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); self.plans.len()];
@@ -271,15 +268,18 @@ impl Encoders {
                 Some(plan) => {
                     let parts = if plan.is_divisible() { parts(arrays) } else { vec![arrays] };
                     let slots = parts.into_iter().enumerate().map(|(part, arrays)| {
-                        let (done, slot) = Slot::new(&arrays);
-                        self.queue.push(Work::Own { plan: plan.clone(), arrays, first: part == 0, done });
+                        let is_large = is_large(&arrays);
+                        let (done, slot) = Slot::new(is_large);
+                        let work = Work::Own { plan: plan.clone(), arrays, first: part == 0, done };
+                        self.queue.push(work, is_large);
                         slot
                     });
                     Pending::Own(plan.clone(), slots.collect())
                 }
                 None => {
-                    let (done, slot) = Slot::new(&arrays);
-                    self.queue.push(Work::Library { field: field.clone(), writers, arrays, done });
+                    let is_large = is_large(&arrays);
+                    let (done, slot) = Slot::new(is_large);
+                    self.queue.push(Work::Library { field: field.clone(), writers, arrays, done }, is_large);
                     Pending::Library(slot)
                 }
             });
@@ -297,16 +297,18 @@ impl Encoders {
 
     /// The next row group, if it is encoded.
     pub(super) fn take(&mut self) -> Result<Option<RowGroup>> {
-        match self.under_way.front_mut().is_some_and(|next| next.iter_mut().all(Pending::is_done)) {
-            true => self.wait(),
-            false => Ok(None),
-        }
+        self.take_if(false)
     }
 
-    /// As [`take`](Self::take); but what is left of it is waited for if that is little.
+    /// As [`take`](Self::take); but what is left of it is waited for if that is little, so that less is held.
     pub(super) fn take_nearly(&mut self) -> Result<Option<RowGroup>> {
         self.help();
-        match self.under_way.front_mut().is_some_and(|next| next.iter_mut().all(Pending::is_nearly_done)) {
+        self.take_if(true)
+    }
+
+    fn take_if(&mut self, or_small: bool) -> Result<Option<RowGroup>> {
+        let next = self.under_way.front_mut();
+        match next.is_some_and(|next| next.iter_mut().all(|column| column.is_done(or_small))) {
             true => self.wait(),
             false => Ok(None),
         }
