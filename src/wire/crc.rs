@@ -83,13 +83,15 @@ mod three_way {
     #[inline]
     #[target_feature(enable = "sse4.2,pclmulqdq")]
     fn three_runs(crc: u64, words: &[[u8; 8]], run: usize) -> u64 {
-        let (first, rest) = words.split_at_checked(run).unwrap_or_default();
-        let (second, third) = rest.split_at_checked(run).unwrap_or_default();
+        let (mut first, rest) = words.split_at_checked(run).unwrap_or_default();
+        let (mut second, mut third) = rest.split_at_checked(run).unwrap_or_default();
         let (mut a, mut b, mut c) = (crc, 0, 0);
-        for ((x, y), z) in first.iter().zip(second).zip(third) {
+        // Zipped iterators are called for, not inlined, in builds without link-time optimisation.
+        while let ([x, after_x @ ..], [y, after_y @ ..], [z, after_z @ ..]) = (first, second, third) {
             a = _mm_crc32_u64(a, u64::from_le_bytes(*x));
             b = _mm_crc32_u64(b, u64::from_le_bytes(*y));
             c = _mm_crc32_u64(c, u64::from_le_bytes(*z));
+            (first, second, third) = (after_x, after_y, after_z);
         }
         shift(a, 2 * run) ^ shift(b, run) ^ c
     }

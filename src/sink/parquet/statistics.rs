@@ -25,6 +25,14 @@ pub(super) enum Bounds {
     Unknown,
 }
 
+/// What `f` makes of each of `a` and what stands at its place in `b`. No iterator does that: where they are zipped is
+/// called, not inlined, in builds without link-time optimisation.
+#[inline]
+fn each_of<T: Copy>(a: [T; 8], b: &[T; 8], f: impl Fn(T, T) -> T) -> [T; 8] {
+    let ([a0, a1, a2, a3, a4, a5, a6, a7], [b0, b1, b2, b3, b4, b5, b6, b7]) = (a, *b);
+    [f(a0, b0), f(a1, b1), f(a2, b2), f(a3, b3), f(a4, b4), f(a5, b5), f(a6, b6), f(a7, b7)]
+}
+
 /// Of several numbers at a time, as a comparison takes longer than it takes to begin the next. There is no NaN.
 fn least_and_greatest<T: Copy + PartialOrd>(numbers: &[T]) -> Option<(T, T)> {
     let first = *numbers.first()?;
@@ -33,10 +41,8 @@ fn least_and_greatest<T: Copy + PartialOrd>(numbers: &[T]) -> Option<(T, T)> {
     let lesser = |a: T, b: T| if b < a { b } else { a };
     let greater = |a: T, b: T| if b > a { b } else { a };
     for numbers in lanes {
-        for ((least, greatest), number) in least.iter_mut().zip(&mut greatest).zip(numbers) {
-            *least = lesser(*least, *number);
-            *greatest = greater(*greatest, *number);
-        }
+        least = each_of(least, numbers, lesser);
+        greatest = each_of(greatest, numbers, greater);
     }
     let least = least.iter().chain(rest).copied().reduce(lesser)?;
     let greatest = greatest.iter().chain(rest).copied().reduce(greater)?;
