@@ -114,6 +114,12 @@ impl PySource {
         }
     }
 
+    /// Whether it takes long to cut into batches, as what is compressed does.
+    #[getter]
+    fn is_heavy(&self) -> bool {
+        self.source.units_are().heavy
+    }
+
     #[getter]
     fn column_names(&self) -> Vec<String> {
         self.source.schema().fields().iter().map(|field| field.name().clone()).collect()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import collections
+import glob
+import gzip
+import subprocess
 import sys
 
 import numpy as np
@@ -170,6 +173,18 @@ def test_to_numpy(ds, table):
     assert ds.to_numpy(cast={"float32": "float16"})["pixels"].dtype == np.float16
     empty = ds.take(0).to_numpy()
     assert empty["pixels"].shape == (0, 64) and empty["writer"].to_pylist() == []
+
+
+def test_to_numpy_counts_no_rows_where_that_reads_all_of_them(digits, ds, tmp_path):
+    assert ds._known_rows() == DIGITS_ROWS
+    shards = b"".join(open(path, "rb").read() for path in sorted(glob.glob(digits)))
+    packed = tmp_path / "digits.tfrecord.gz"
+    packed.write_bytes(gzip.compress(shards))
+    assert tfarrow.open(packed)._known_rows() is None
+    np.testing.assert_array_equal(tfarrow.open(packed).to_numpy()["pixels"], ds.to_numpy()["pixels"])
+    code = "import tfarrow; print(len(tfarrow.open('-').to_numpy()['label']))"
+    found = subprocess.run([sys.executable, "-c", code], input=shards, capture_output=True, check=True)
+    assert int(found.stdout) == DIGITS_ROWS
 
 
 def test_to_numpy_of_what_varies(tf, tmp_path):

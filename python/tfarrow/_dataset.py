@@ -255,6 +255,10 @@ class Dataset:
         """The number of rows, where that is known or cheaply found."""
         if self._options.get("unbatch") or self._options.get("explode") or self._options.get("on_error"):
             return None
+        source = self._source()
+        # Counting fetches what is elsewhere, undoes what is compressed, and reads a stream to its end.
+        if source.cardinality < 0 and (source.is_heavy or not all(os.path.isfile(name) for name, _, _ in source.partitions)):
+            return None
         return self.count()
 
     def _empty(self) -> Batch:

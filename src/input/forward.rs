@@ -5,10 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ReadAt;
+use super::kept::Beginning;
 use super::turns::Turn;
 
 /// Bytes that are read and dropped rather than a stream begun anew behind them.
 const SKIPPED_BYTES: u64 = 256 << 10;
+/// Bytes behind a beginning that is kept that are fetched while that is read.
+const AHEAD_BYTES: u64 = 32 << 20;
 
 /// The bytes of a file in a range, mostly from its beginning to its end.
 pub(crate) struct Forward {
@@ -22,6 +25,8 @@ pub(crate) struct Forward {
     in_pieces: bool,
     /// Where it is one of several that are read in turn.
     turn: Option<Turn>,
+    /// The file's first bytes, where they are kept.
+    beginning: Option<Beginning>,
 }
 
 impl std::fmt::Debug for Forward {
@@ -33,7 +38,15 @@ impl std::fmt::Debug for Forward {
 impl Forward {
     /// The bytes in `range` of `file`. Nothing is read yet.
     pub(crate) fn new(file: Arc<dyn ReadAt>, range: Range<u64>) -> Self {
-        Self { file, at: range.start, end: range.end, stream: None, in_pieces: false, turn: None }
+        Self {
+            file,
+            at: range.start,
+            end: range.end,
+            stream: None,
+            in_pieces: false,
+            turn: None,
+            beginning: None,
+        }
     }
 
     /// The same, read piece by piece.
@@ -47,6 +60,34 @@ impl Forward {
         Self { turn: Some(turn), ..self }
     }
 
+    /// The same, of whose file the first bytes are kept. What is behind them is begun.
+    pub(super) fn behind(self, beginning: Beginning) -> Self {
+        let end = beginning.bytes();
+        if self.at >= end {
+            return self;
+        }
+        if end < self.end {
+            self.file.read_ahead(end..self.end, AHEAD_BYTES);
+        }
+        Self { beginning: Some(beginning), ..self }
+    }
+
+    /// Reads what is kept; `None` where nothing is, or it cannot be read.
+    pub(super) fn read_kept(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let kept = self.beginning.as_ref()?;
+        if self.at < kept.bytes().min(self.end) && !buf.is_empty() {
+            let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buf.len());
+            let read = kept.read_at(self.at, buf.get_mut(..most).unwrap_or_default());
+            if let Some(n) = read.ok().filter(|n| *n > 0) {
+                return Some(n);
+            }
+        }
+        if !buf.is_empty() {
+            self.beginning = None;
+        }
+        None
+    }
+
     /// Goes to byte `offset` of the file, from where it reads on.
     ///
     /// # Errors
@@ -57,7 +98,7 @@ impl Forward {
         }
         let near = offset.checked_sub(self.at).is_some_and(|gap| gap <= SKIPPED_BYTES);
         // What was begun stands at the beginning.
-        if near && self.stream.is_none() && self.turn.is_some() {
+        if near && self.stream.is_none() && self.turn.is_some() && self.beginning.is_none() {
             self.begin()?;
         }
         match &mut self.stream {
@@ -78,6 +119,21 @@ impl Forward {
         Ok(())
     }
 
+    /// Reads from the file itself.
+    fn fetch(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.stream.is_none() {
+            self.begin()?;
+        }
+        match &mut self.stream {
+            Some(stream) => stream.read(buf),
+            None => {
+                let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+                let most = buf.len().min(left);
+                self.file.read_at(self.at, buf.get_mut(..most).unwrap_or_default())
+            }
+        }
+    }
+
     /// Fills `buf` from byte `offset` of the file on.
     ///
     /// # Errors
@@ -90,18 +146,10 @@ impl Forward {
 
 impl Read for Forward {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.stream.is_none() {
-            self.begin()?;
-        }
-        let n = match &mut self.stream {
-            Some(stream) => stream.read(buf),
-            None => {
-                let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-                let most = buf.len().min(left);
-                self.file.read_at(self.at, buf.get_mut(..most).unwrap_or_default())
-            }
+        let n = match self.read_kept(buf) {
+            Some(n) => n,
+            None => self.fetch(buf).map_err(whole)?,
         };
-        let n = n.map_err(whole)?;
         // A range that has no end known ends with the file.
         if n == 0 && !buf.is_empty() && self.at < self.end && self.end != u64::MAX {
             return Err(io::Error::other(super::changed(self.end, self.at)));

@@ -13,6 +13,7 @@
 //! [`tfarrow::Error`](crate::Error) inside keeps its kind and hint, and so does a [`StoreError`].
 
 mod forward;
+mod kept;
 mod local;
 mod memory;
 mod names;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tfarrow_store::Upload;
 
+use super::kept::Kept;
 use super::once::Once;
 use super::turns::Turns;
 use super::{FileKind, Forward, ReadAt, Stat, Store, changed, shown};
@@ -208,7 +209,7 @@ impl Place {
             Ok((file, stat))
         };
         let (file, stat) = open().map_err(|e| self.place(failed("cannot open input", e)))?;
-        Ok(Opened { file, stat, name: self.name(), turns: None })
+        Ok(Opened { file, stat, name: self.name(), turns: None, kept: None })
     }
 
     /// The content of a file of `most` bytes at most; `None` if there is no such file.
@@ -227,9 +228,13 @@ impl Place {
         match stat {
             Some(stat) if stat.kind == FileKind::Stream && self.prefix.is_empty() => {
                 let name = self.name();
-                Input { name, from: From::Once(Arc::new(Once::at(self.path))), turns: None }
+                Input::new(name, From::Once(Arc::new(Once::at(self.path))))
             }
-            stat => Input { name: self.name(), from: From::Place(self, stat), turns: None },
+            stat => {
+                // What is there at once need not be kept.
+                let kept = (self.openings() > 1).then(Arc::default);
+                Input { kept, ..Input::new(self.name(), From::Place(self, stat)) }
+            }
         }
     }
 }
@@ -241,6 +246,8 @@ pub(crate) struct Opened {
     pub(crate) stat: Stat,
     pub(crate) name: Arc<str>,
     turns: Option<Arc<Turns>>,
+    /// How it begins, if that is kept.
+    kept: Option<Arc<Kept>>,
 }
 
 impl Opened {
@@ -249,13 +256,22 @@ impl Opened {
         self.stat.bytes.unwrap_or(0)
     }
 
+    /// How long it is, where that is known: what the kernel makes up on reading says 0.
+    fn known_bytes(&self) -> Option<u64> {
+        self.stat.bytes.filter(|bytes| *bytes > 0)
+    }
+
     /// The bytes in `range`, to be read forwards.
     pub(crate) fn forward(&self, range: Range<u64>) -> Forward {
-        match self.turns.as_ref().and_then(|turns| turns.take(self, &range)) {
+        let forward = match self.turns.as_ref().and_then(|turns| turns.take(self, &range)) {
             Some((begun, turn)) => {
                 Forward::new(begun.as_ref().unwrap_or(self).file.clone(), range).in_turn(turn)
             }
             None => Forward::new(self.file.clone(), range),
+        };
+        match self.kept.as_ref().and_then(|kept| kept.take(&self.stat)) {
+            Some(beginning) => forward.behind(beginning),
+            None => forward,
         }
     }
 
@@ -306,8 +322,7 @@ impl Opened {
             return Err(too_large(self.bytes().to_string()));
         }
         let mut bytes = Vec::new();
-        // What the kernel makes up on reading says 0.
-        let end = self.stat.bytes.filter(|bytes| *bytes > 0).unwrap_or(u64::MAX);
+        let end = self.known_bytes().unwrap_or(u64::MAX);
         let read = self.forward(0..end).take(most.saturating_add(1)).read_to_end(&mut bytes);
         read.map_err(|e| self.failed(0, e))?;
         if bytes.len() as u64 > most {
@@ -324,6 +339,8 @@ pub(crate) struct Input {
     from: From,
     /// What it is read in turn with.
     turns: Option<Arc<Turns>>,
+    /// How it begins, if that is kept from when it was looked at to when it is read.
+    kept: Option<Arc<Kept>>,
 }
 
 #[derive(Debug, Clone)]
@@ -342,6 +359,10 @@ impl Input {
         Place::local(path).input(None)
     }
 
+    fn new(name: Arc<str>, from: From) -> Self {
+        Self { name, from, turns: None, kept: None }
+    }
+
     /// Standard input.
     pub(crate) fn stdin() -> Self {
         Self::stream("standard input", Box::new(io::stdin()))
@@ -349,12 +370,12 @@ impl Input {
 
     /// A stream that is called `name`.
     pub(crate) fn stream(name: &str, stream: Box<dyn Read + Send>) -> Self {
-        Self { name: name.into(), from: From::Once(Arc::new(Once::new(stream))), turns: None }
+        Self::new(name.into(), From::Once(Arc::new(Once::new(stream))))
     }
 
     /// What is open, and called `name`.
     pub(crate) fn open_file(name: &str, file: Arc<dyn ReadAt>) -> Self {
-        Self { name: name.into(), from: From::Open(file), turns: None }
+        Self::new(name.into(), From::Open(file))
     }
 
     /// What to call it in messages.
@@ -424,21 +445,30 @@ impl Input {
             }
             From::Place(..) | From::Open(_) => {
                 let opened = self.opened(None)?;
-                // What the kernel makes up on reading says 0.
-                let bytes = opened.stat.bytes.filter(|bytes| *bytes > 0);
+                let bytes = opened.known_bytes();
                 Ok((Box::new(opened.forward(0..bytes.unwrap_or(u64::MAX))), bytes))
             }
         }
     }
 
-    /// As [`open`](Self::open), but a stream can be opened again, at its beginning.
+    /// As [`open`](Self::open), but a stream can be opened again, at its beginning, and of a store that
+    /// answers slowly what is read is kept for who opens it next.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn open_to_sample(&self) -> Result<(Box<dyn Read + Send>, Option<u64>)> {
         match &self.from {
             From::Once(once) => Ok((once.sample(), None)),
-            From::Place(..) | From::Open(_) => self.open(),
+            From::Place(..) | From::Open(_) => {
+                let opened = Opened { kept: None, ..self.opened(None)? };
+                let bytes = opened.known_bytes();
+                let forward = opened.forward(0..bytes.unwrap_or(u64::MAX));
+                let spool = self.turns.as_ref().and_then(|turns| turns.spool());
+                Ok(match (&self.kept, spool) {
+                    (Some(kept), Some(spool)) => (kept.keeping(forward, &opened.stat, spool), bytes),
+                    _ => (Box::new(forward), bytes),
+                })
+            }
         }
     }
 
@@ -450,16 +480,17 @@ impl Input {
     pub(crate) fn opened(&self, same: Option<&Stat>) -> Result<Opened> {
         let opened = match &self.from {
             From::Place(place, known) => {
-                Opened { turns: self.turns.clone(), ..place.open(same.or(known.as_ref()))? }
+                let opened = place.open(same.or(known.as_ref()))?;
+                Opened { turns: self.turns.clone(), kept: self.kept.clone(), ..opened }
             }
             From::Once(once) => {
                 let file = once.whole().map_err(|e| self.failed("cannot read input", e))?;
                 let stat = file.stat().map_err(|e| self.failed("cannot read input", e))?;
-                Opened { file, stat, name: self.name(), turns: None }
+                Opened { file, stat, name: self.name(), turns: None, kept: None }
             }
             From::Open(file) => {
                 let stat = file.stat().map_err(|e| self.failed("cannot read input", e))?;
-                Opened { file: file.clone(), stat, name: self.name(), turns: None }
+                Opened { file: file.clone(), stat, name: self.name(), turns: None, kept: None }
             }
         };
         match same.and_then(|same| same.bytes) {
@@ -469,6 +500,11 @@ impl Input {
             }
             _ => Ok(opened),
         }
+    }
+
+    /// How many of its first bytes are kept.
+    pub(super) fn kept_bytes(&self) -> u64 {
+        self.kept.as_ref().map_or(0, |kept| kept.bytes())
     }
 
     /// Opens it, if it is known what it is, so that nothing is asked for.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::kept::Spool;
 use super::place::{Input, Opened};
 
 /// Bytes that are fetched of files that are not read yet, at most. Whoever read less may want little:
@@ -22,7 +23,11 @@ pub(crate) type Stretch = (Input, Range<u64>);
 
 /// What will be read, in about this order, by one or by several who take turns. What they open of it
 /// as [an input in turn](Input::in_turn) is begun before. Given up when it is dropped.
-pub(crate) struct Turns(Mutex<State>);
+pub(crate) struct Turns {
+    state: Mutex<State>,
+    /// Where what is read is kept.
+    spool: Option<Arc<Spool>>,
+}
 
 struct State {
     upcoming: Box<dyn Iterator<Item = Stretch> + Send>,
@@ -60,11 +65,22 @@ impl Turns {
     /// Those of `stretches`, which are asked for as they are needed.
     pub(crate) fn new(stretches: impl Iterator<Item = Stretch> + Send + 'static) -> Self {
         let upcoming = Box::new(stretches);
-        Self(Mutex::new(State { upcoming, next: VecDeque::new(), left: 0, read: 0, since: 0 }))
+        let state = State { upcoming, next: VecDeque::new(), left: 0, read: 0, since: 0 };
+        Self { state: Mutex::new(state), spool: None }
+    }
+
+    /// The same, of files that are looked at and read later: what is read of them is kept for that.
+    pub(crate) fn keeping(self) -> Self {
+        Self { spool: Some(Spool::new()), ..self }
+    }
+
+    /// Where what is read is kept.
+    pub(super) fn spool(&self) -> Option<&Arc<Spool>> {
+        self.spool.as_ref()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whoever opened `file` reads it from `start` on: if it is one of these, what was begun of it, and
@@ -131,8 +147,12 @@ impl State {
                 next.begun = next.input.opened_if_known().map_or(Begun::Never, Begun::File);
             }
             if let Begun::File(begun) = &next.begun {
-                begun.file.read_ahead(next.range.clone(), most - ahead);
-                ahead = ahead.saturating_add(next.range.end.saturating_sub(next.range.start));
+                // What is kept is there already.
+                let start = next.range.start.max(next.input.kept_bytes()).min(next.range.end);
+                if start < next.range.end {
+                    begun.file.read_ahead(start..next.range.end, most - ahead);
+                }
+                ahead = ahead.saturating_add(next.range.end.saturating_sub(start));
                 files += 1;
             }
         }

@@ -31,13 +31,15 @@ impl ReadOptions {
         })
     }
 
-    /// As [`in_turn`](Self::in_turn), with pieces of files that are read in this order.
-    pub(crate) fn pieces_in_turn(self, pieces: &[Piece]) -> Self {
+    /// As [`in_turn`](Self::in_turn), with pieces of files that are looked at in this order, and read later.
+    pub(crate) fn to_sample(self, pieces: &[Piece]) -> Self {
         let first = pieces.first().map(Piece::in_order).unwrap_or_default();
-        self.with_turns(first.first().map(|(file, _)| file), || {
+        let with = self.with_turns(first.first().map(|(file, _)| file), || {
             let all: Vec<_> = pieces.iter().flat_map(|piece| stretches(piece.in_order())).collect();
             all.into_iter()
-        })
+        });
+        let turns = with.turns.and_then(Arc::into_inner).map(Turns::keeping);
+        Self { turns: turns.map(Arc::new), ..with }
     }
 
     fn with_turns<I: Iterator<Item = Stretch> + Send + 'static>(

@@ -241,7 +241,7 @@ pub(crate) fn sample(
     let mut scratch = RunScratch::default();
     // Mostly the first of many files are enough.
     let sampled = pieces.get(..pieces.len().min(SAMPLED_IN_TURN)).unwrap_or_default();
-    let read = ReadOptions::default().pieces_in_turn(sampled);
+    let read = ReadOptions::default().to_sample(sampled);
     let mut first_fault = None;
     for piece in pieces {
         let mut stream = piece.file.open_to_sample(&shared, &read)?;
