@@ -7,8 +7,9 @@
 //!
 //! A server in a process of its own answers as S3 does, from files on this disk: listings, and ranges of
 //! objects after a pause, on a loopback link. It takes processor time of the same machine, so that the
-//! share of the local rate is less than it is where the store is elsewhere. Each line is the median of
-//! five runs; memory is the highest of all runs so far.
+//! share of the local rate is less than it is where the store is elsewhere. What the link gives is what
+//! eight threads get that fetch the same bytes, a few megabytes a request, and do nothing with them. Each
+//! line is the median of five runs; memory is the highest of all runs so far.
 
 #![allow(
     missing_docs,
@@ -53,7 +54,8 @@ fn main() {
         }
     }
     println!(
-        "| | MB | local MB/s | store MB/s | share | requests | peak MB |\n| --- | --- | --- | --- | --- | --- | --- |"
+        "| | MB | local MB/s | link MB/s | store MB/s | of local | of what the link allows | requests | peak MB |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     );
     for name in ["w2", "w4"] {
         measure(&folder, name, name);
@@ -79,7 +81,7 @@ fn main() {
     });
     let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
     println!(
-        "| {SHARDS} shards counted | | | {:.2} s | | {requests} | {} |",
+        "| {SHARDS} shards counted | | | | {:.2} s | | | {requests} | {} |",
         count.as_secs_f64(),
         peak_megabytes()
     );
@@ -96,6 +98,7 @@ fn measure(folder: &Path, name: &str, called: &str) {
     });
     let there = server.reader(there.collect());
     let here = ReaderBuilder::new(&files).with_threads(2);
+    let link = median(|| server.fetch(folder, &files));
     let output = tempfile::tempdir().unwrap();
     let output = output.path().join("out.parquet");
     let write = |builder: &ReaderBuilder| {
@@ -110,18 +113,23 @@ fn measure(folder: &Path, name: &str, called: &str) {
         let peak = peak_megabytes();
         let near = median(|| run(&here));
         let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
+        let (near, far, link) = (rate(near), rate(far), rate(link));
         println!(
-            "| {called} {what} | {:.0} | {:.0} | {:.0} | {:.0} % | {requests} | {peak} |",
+            "| {called} {what} | {:.0} | {near:.0} | {link:.0} | {far:.0} | {:.0} % | {:.0} % | {requests} | {peak} |",
             bytes as f64 / 1e6,
-            rate(near),
-            rate(far),
-            100.0 * rate(far) / rate(near)
+            100.0 * far / near,
+            100.0 * far / near.min(link)
         );
     }
     let before = tfarrow_cloud::requests();
     let schema = median(|| drop(there.build_source().unwrap()));
     let requests = (tfarrow_cloud::requests() - before) / (RUNS as u64 + 1);
-    println!("| {called}, schema | | | {:.0} ms | | {requests} | |", schema.as_secs_f64() * 1e3);
+    println!("| {called}, schema | | | | {:.0} ms | | | {requests} | |", schema.as_secs_f64() * 1e3);
+}
+
+/// The next of what several threads take.
+fn next<T>(of: &std::sync::Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    of.lock().unwrap().next()
 }
 
 fn tfrecords(folder: &Path) -> Vec<PathBuf> {
@@ -173,6 +181,49 @@ impl Server {
         let mut port = [0; 2];
         child.stdout.as_mut().unwrap().read_exact(&mut port).unwrap();
         Self { child, port: u16::from_le_bytes(port) }
+    }
+
+    /// Fetches all bytes of `files`, in `folder`, and does nothing with them.
+    fn fetch(&self, folder: &Path, files: &[PathBuf]) {
+        const PART: u64 = 4 << 20;
+        let parts = files.iter().flat_map(|file| {
+            let key = file.strip_prefix(folder).unwrap().to_str().unwrap();
+            let bytes = file.metadata().unwrap().len();
+            (0..bytes).step_by(PART as usize).map(move |at| (key, at..bytes.min(at + PART)))
+        });
+        let parts = std::sync::Mutex::new(parts);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+                    let mut buffer = vec![0; 256 << 10];
+                    while let Some((key, range)) = next(&parts) {
+                        let asked = format!(
+                            "GET /bench/{key} HTTP/1.1\r\nRange: bytes={}-{}\r\n\r\n",
+                            range.start,
+                            range.end - 1
+                        );
+                        stream.write_all(asked.as_bytes()).unwrap();
+                        let mut head = Vec::new();
+                        let mut left = range.end - range.start;
+                        while left > 0 {
+                            let n = stream.read(&mut buffer).unwrap();
+                            assert!(n > 0);
+                            if !head.ends_with(b"\r\n\r\n") {
+                                head.extend_from_slice(&buffer[..n]);
+                                let body = head.windows(4).position(|at| at == b"\r\n\r\n").map(|at| at + 4);
+                                if let Some(body) = body {
+                                    left -= (head.len() - body) as u64;
+                                    head.truncate(body);
+                                }
+                            } else {
+                                left -= n as u64;
+                            }
+                        }
+                    }
+                });
+            }
+        });
     }
 
     fn reader(&self, names: Vec<String>) -> ReaderBuilder {

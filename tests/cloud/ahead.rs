@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
+use tfarrow::options::InferRecords;
 use tfarrow::report::Verification;
 use tfarrow::{Batches, Conversion, ReaderBuilder};
 
@@ -77,7 +78,12 @@ fn check(server: &Server, end: &str, after: usize, read: impl Fn(ReaderBuilder, 
     let watch = Arc::new(Watch { reading: AtomicBool::new(false), bytes, asked, lines: Mutex::default() });
     let seen = watch.clone();
     let proxy = Proxy::new(server.port, move |request| seen.hold(request, after));
-    read(reader(&bucket.url(&format!("*.{end}")), &options(proxy.port)), &watch.reading);
+    let mut builder = reader(&bucket.url(&format!("*.{end}")), &options(proxy.port));
+    if end.starts_with("tfrecord") {
+        // What is looked at is kept, and not asked for again.
+        builder = builder.with_infer_records(InferRecords::First(1));
+    }
+    read(builder, &watch.reading);
     let mut lines = watch.lines.lock().unwrap().clone();
     assert!(!watch.asked.iter().any(|gate| gate.was_missed()), "{end}: {lines:#?}");
     // What was begun before is not asked for again.
@@ -152,6 +158,39 @@ fn wide(path: &Path, row_group_rows: usize) -> RecordBatch {
     batch
 }
 
+/// How many bytes were asked for at a time, of files of so many.
+fn ranges(proxy: &Proxy, bytes: u64) -> Vec<u64> {
+    let ranges = proxy.lines().into_iter().filter_map(|line| {
+        let (_, range) = line.split_once("bytes=")?;
+        let (start, last) = range.split_once('-')?;
+        Some(last.parse::<u64>().ok()?.min(bytes - 1) + 1 - start.parse::<u64>().ok()?)
+    });
+    ranges.collect()
+}
+
+#[test]
+fn what_the_columns_were_inferred_from_is_fetched_once() {
+    let Some(server) = s3() else { return };
+    for end in ["tfrecord", "tfrecord.gz"] {
+        let (bucket, dir) = (server.bucket(), Dir::new());
+        write(&dir, end);
+        // 10 MB: more than is kept in memory.
+        let mut bytes = 0;
+        for file in 0..FILES {
+            let name = format!("{file}.{end}");
+            bucket.put_path(&name, &dir.path(&name));
+            bytes += dir.path(&name).metadata().unwrap().len();
+        }
+        for threads in [1, 2] {
+            let proxy = Proxy::new(server.port, |_| Fault::None);
+            let builder = reader(&bucket.url(&format!("*.{end}")), &options(proxy.port));
+            read(builder, &AtomicBool::new(false), threads);
+            let fetched: u64 = ranges(&proxy, u64::MAX).iter().sum();
+            assert!(fetched <= bytes + bytes / 20, "{end}: {fetched} of {bytes}: {:#?}", proxy.lines());
+        }
+    }
+}
+
 #[test]
 fn columns_of_parquet_are_fetched_once() {
     let Some(server) = s3() else { return };
@@ -167,12 +206,7 @@ fn columns_of_parquet_are_fetched_once() {
             let found: Vec<RecordBatch> = found.build().unwrap().map(|batch| batch.unwrap()).collect();
             let found = arrow::compute::concat_batches(&found[0].schema(), &found).unwrap();
             assert!(found.columns() == expected.columns(), "{rows}");
-            let ranges = proxy.lines().into_iter().filter_map(|line| {
-                let (_, range) = line.split_once("bytes=")?;
-                let (start, last) = range.split_once('-')?;
-                Some(last.parse::<u64>().ok()?.min(bytes - 1) + 1 - start.parse::<u64>().ok()?)
-            });
-            let ranges: Vec<u64> = ranges.collect();
+            let ranges = ranges(&proxy, bytes);
             let fetched: u64 = ranges.iter().sum();
             // The first bytes and the last are looked at beforehand.
             assert!(fetched < bytes + bytes / 20, "{rows}: {fetched} of {bytes}");
