@@ -29,18 +29,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tfarrow::sink::SinkOptions;
 use tfarrow::{Conversion, ReaderBuilder};
 
 const FIRST_BYTE: Duration = Duration::from_millis(30);
+/// What it is in the curve.
+const LATENCIES: [u64; 5] = [0, 10, 30, 100, 300];
 const RUNS: usize = 5;
 const SHARDS: usize = 1000;
-/// Says to this program that it is the server, and of which folder.
+/// Says to this program that it is the server, and of which folder; and how many milliseconds it waits.
 const SERVES: &str = "TFARROW_BENCH_SERVES";
+const WAITS: &str = "TFARROW_BENCH_WAITS";
 
 fn main() {
     if let Some(folder) = std::env::var_os(SERVES) {
-        serve(PathBuf::from(folder));
+        let waits = std::env::var(WAITS).unwrap().parse().unwrap();
+        serve(PathBuf::from(folder), Duration::from_millis(waits));
     }
     let made = tempfile::tempdir().unwrap();
     let given = std::env::var_os("TFARROW_BENCH_DATA").map(PathBuf::from);
@@ -73,7 +76,7 @@ fn main() {
         common::file(&here, &format!("s-{shard:05}.tfrecord"), 20, common::embedding);
     }
     measure(shards.path(), "shards", &format!("{SHARDS} shards"));
-    let server = Server::start(&here);
+    let server = Server::start(&here, FIRST_BYTE);
     let before = tfarrow_cloud::requests();
     let count = median(|| {
         let shards = server.reader(vec!["s3://bench/".to_owned()]);
@@ -85,26 +88,40 @@ fn main() {
         count.as_secs_f64(),
         peak_megabytes()
     );
+    println!(
+        "\n| ms to the first byte | w2, schema, ms | w2 to Parquet, MB/s | w4, schema, ms | w4 to Parquet, MB/s |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for latency in LATENCIES {
+        let cells = ["w2", "w4"].map(|name| curve(&folder, name, Duration::from_millis(latency)));
+        println!("| {latency} | {} | {} |", cells[0], cells[1]);
+    }
+}
+
+/// How long it takes to a schema, and how fast the files in `folder/name` become Parquet.
+fn curve(folder: &Path, name: &str, latency: Duration) -> String {
+    let server = Server::start(folder, latency);
+    let files = tfrecords(&folder.join(name));
+    let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    let reader = server.reader_of(folder, &files);
+    let schema = median(|| drop(reader.build_source().unwrap()));
+    let write = median(|| write(&reader));
+    format!("{:.0} | {:.0}", schema.as_secs_f64() * 1e3, bytes as f64 / 1e6 / write.as_secs_f64())
+}
+
+fn write(builder: &ReaderBuilder) {
+    let output = tempfile::tempdir().unwrap();
+    Conversion::new(builder.clone()).write(output.path().join("out.parquet")).unwrap();
 }
 
 /// Reads the files in `folder/name` from there and from here, and prints what that took.
 fn measure(folder: &Path, name: &str, called: &str) {
-    let server = Server::start(folder);
+    let server = Server::start(folder, FIRST_BYTE);
     let files = tfrecords(&folder.join(name));
     let bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
-    let there = files.iter().map(|file| {
-        let key = file.strip_prefix(folder).unwrap().to_str().unwrap();
-        format!("s3://bench/{key}")
-    });
-    let there = server.reader(there.collect());
+    let there = server.reader_of(folder, &files);
     let here = ReaderBuilder::new(&files).with_threads(2);
     let link = median(|| server.fetch(folder, &files));
-    let output = tempfile::tempdir().unwrap();
-    let output = output.path().join("out.parquet");
-    let write = |builder: &ReaderBuilder| {
-        let options = SinkOptions::new().with_overwrite(true);
-        Conversion::new(builder.clone()).with_sink(options).write(&output).unwrap();
-    };
     let ways: [(&str, &dyn Fn(&ReaderBuilder)); 2] = [("to memory", &read), ("to Parquet", &write)];
     for (what, run) in ways {
         let before = tfarrow_cloud::requests();
@@ -171,9 +188,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(folder: &Path) -> Self {
+    fn start(folder: &Path, waits: Duration) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .env(SERVES, folder)
+            .env(WAITS, waits.as_millis().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -226,6 +244,15 @@ impl Server {
         });
     }
 
+    /// Reads `files`, which lie in `folder`.
+    fn reader_of(&self, folder: &Path, files: &[PathBuf]) -> ReaderBuilder {
+        let names = files.iter().map(|file| {
+            let key = file.strip_prefix(folder).unwrap().to_str().unwrap();
+            format!("s3://bench/{key}")
+        });
+        self.reader(names.collect())
+    }
+
     fn reader(&self, names: Vec<String>) -> ReaderBuilder {
         let builder = ReaderBuilder::new(names).with_threads(2);
         [
@@ -245,19 +272,19 @@ impl Drop for Server {
     }
 }
 
-fn serve(folder: PathBuf) -> ! {
+fn serve(folder: PathBuf, waits: Duration) -> ! {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     std::io::stdout().write_all(&listener.local_addr().unwrap().port().to_le_bytes()).unwrap();
     std::io::stdout().flush().unwrap();
     for stream in listener.incoming() {
         let folder = folder.clone();
-        std::thread::spawn(move || answer(stream.unwrap(), &folder));
+        std::thread::spawn(move || answer(stream.unwrap(), &folder, waits));
     }
     unreachable!()
 }
 
 /// Answers the requests of one connection.
-fn answer(mut stream: TcpStream, folder: &Path) {
+fn answer(mut stream: TcpStream, folder: &Path, waits: Duration) {
     stream.set_nodelay(true).unwrap();
     let (mut held, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
     loop {
@@ -272,7 +299,7 @@ fn answer(mut stream: TcpStream, folder: &Path) {
         };
         let head = String::from_utf8_lossy(&held[..end]).into_owned();
         held.drain(..end);
-        std::thread::sleep(FIRST_BYTE);
+        std::thread::sleep(waits);
         let target = head.split(' ').nth(1).unwrap().to_owned();
         let sent = match target.split_once('?') {
             Some((_, query)) if query.contains("list-type=2") => list(&mut stream, folder),
