@@ -11,7 +11,7 @@ use super::turns::Turn;
 /// Bytes that are read and dropped rather than a stream begun anew behind them.
 const SKIPPED_BYTES: u64 = 256 << 10;
 /// Bytes behind a beginning that is kept that are fetched while that is read.
-const AHEAD_BYTES: u64 = 32 << 20;
+const AHEAD_BYTES: u64 = 16 << 20;
 
 /// The bytes of a file in a range, mostly from its beginning to its end.
 pub(crate) struct Forward {
@@ -60,8 +60,13 @@ impl Forward {
         Self { turn: Some(turn), ..self }
     }
 
-    /// The same, of whose file the first bytes are kept. What is behind them is begun.
+    /// The same, of whose file the first bytes are kept.
     pub(super) fn behind(self, beginning: Beginning) -> Self {
+        Self { beginning: Some(beginning), ..self }
+    }
+
+    /// As [`behind`](Self::behind); what is not kept is begun.
+    pub(super) fn behind_all_of(self, beginning: Beginning) -> Self {
         let end = beginning.bytes();
         if self.at >= end {
             return self;
@@ -69,7 +74,7 @@ impl Forward {
         if end < self.end {
             self.file.read_ahead(end..self.end, AHEAD_BYTES);
         }
-        Self { beginning: Some(beginning), ..self }
+        self.behind(beginning)
     }
 
     /// Reads what is kept; `None` where nothing is, or it cannot be read.

@@ -138,21 +138,24 @@ impl Kept {
         spool: &Arc<Spool>,
     ) -> Box<dyn Read + Send> {
         let mut kept = self.lock();
-        match &*kept {
+        let forward = match &*kept {
             // It is looked at again.
-            Some(beginning) if beginning.of == *of => Box::new(forward.behind(beginning.clone())),
+            Some(beginning) if beginning.of == *of => forward.behind(beginning.clone()),
             _ => {
                 let spool = spool.clone();
                 *kept = Some(Beginning { at: spool.len(), spool, bytes: 0, of: of.clone() });
-                Box::new(Keeping { forward, to: Some(self.clone()) })
+                forward
             }
-        }
+        };
+        Box::new(Keeping { forward, at: 0, to: Some(self.clone()) })
     }
 
-    /// Adds what was read; says whether it is kept.
-    fn append(&self, bytes: &[u8]) -> bool {
+    /// Adds what was read from byte `at` on; says whether all of it is kept.
+    fn append(&self, at: u64, bytes: &[u8]) -> bool {
         let mut kept = self.lock();
         let Some(beginning) = &mut *kept else { return false };
+        let known = usize::try_from(beginning.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
+        let Some(bytes) = bytes.get(known..).filter(|bytes| !bytes.is_empty()) else { return true };
         let is_kept = beginning.spool.append(beginning.at + beginning.bytes, bytes);
         if is_kept {
             beginning.bytes += bytes.len() as u64;
@@ -178,9 +181,10 @@ impl Beginning {
     }
 }
 
-/// Reads a file for the first time.
+/// Reads a file from its beginning.
 struct Keeping {
     forward: Forward,
+    at: u64,
     /// Where what is read is kept, as long as there is room.
     to: Option<Arc<Kept>>,
 }
@@ -189,10 +193,11 @@ impl Read for Keeping {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.forward.read(buf)?;
         if let Some(kept) = &self.to
-            && !kept.append(buf.get(..n).unwrap_or_default())
+            && !kept.append(self.at, buf.get(..n).unwrap_or_default())
         {
             self.to = None;
         }
+        self.at += n as u64;
         Ok(n)
     }
 }
@@ -271,7 +276,7 @@ mod tests {
     }
 
     fn turns() -> Arc<Turns> {
-        Arc::new(Turns::new(std::iter::empty()).keeping())
+        Arc::new(Turns::new(std::iter::empty()).keeping(None))
     }
 
     fn all(input: &Input) -> Vec<u8> {
@@ -299,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn several_files_are_kept_and_looked_at_again() {
+    fn several_files_are_kept() {
         let (turns, files) = (turns(), [1000, 2000].map(Slow::new));
         let inputs = files.each_ref().map(Slow::input);
         for _ in 0..2 {
@@ -309,6 +314,35 @@ mod tests {
         assert_eq!(files.each_ref().map(Slow::fetched), [1000, 500]);
         assert!(all(&inputs[0]) == *files[0].bytes && all(&inputs[1]) == *files[1].bytes);
         assert_eq!(files.each_ref().map(Slow::fetched), [0, 1500]);
+    }
+
+    #[test]
+    fn more_is_kept_where_it_is_looked_at_again() {
+        let slow = Slow::new(1000);
+        let input = slow.input();
+        for sampled in [100, 50, 600] {
+            sample(&input, &turns(), sampled);
+        }
+        assert_eq!(slow.fetched(), 600);
+        assert!(all(&input) == *slow.bytes);
+        assert_eq!(slow.fetched(), 400);
+    }
+
+    #[test]
+    fn what_is_expected_to_be_read_is_begun_at_once() {
+        let slow = Slow::new(1000);
+        let input = slow.input();
+        let expecting =
+            |bytes| Arc::new(Turns::new(std::iter::empty()).keeping(Some(Box::new(move |_| bytes))));
+        sample(&input, &expecting(2000), 10);
+        assert!(slow.begun.lock().unwrap().is_empty(), "the first bytes are all of it");
+        let slow = Slow::new(100_000);
+        let input = slow.input();
+        let twice = expecting(50_000);
+        sample(&input, &twice, 20_000);
+        sample(&input, &twice, 20_000);
+        sample(&input, &expecting(60_000), 20_000);
+        assert_eq!(*slow.begun.lock().unwrap(), [0..100_000, 20_000..100_000]);
     }
 
     #[test]

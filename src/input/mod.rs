@@ -34,7 +34,7 @@ pub(crate) use self::place::{Input, Opened, Place};
 pub(crate) use self::several::{side_by_side, side_by_side_of};
 pub(crate) use self::stores::Stores;
 pub use self::stores::{is_url, shown, takes_store_key};
-pub(crate) use self::turns::{Stretch, Turns};
+pub(crate) use self::turns::{Expect, Stretch, Turns};
 
 /// What is said of a file whose length changed.
 pub(crate) fn changed(expected: u64, found: u64) -> String {

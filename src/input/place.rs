@@ -270,7 +270,7 @@ impl Opened {
             None => Forward::new(self.file.clone(), range),
         };
         match self.kept.as_ref().and_then(|kept| kept.take(&self.stat)) {
-            Some(beginning) => forward.behind(beginning),
+            Some(beginning) => forward.behind_all_of(beginning),
             None => forward,
         }
     }
@@ -462,6 +462,9 @@ impl Input {
             From::Place(..) | From::Open(_) => {
                 let opened = Opened { kept: None, ..self.opened(None)? };
                 let bytes = opened.known_bytes();
+                if let Some(turns) = &self.turns {
+                    turns.begin_first(&opened, self.kept_bytes());
+                }
                 let forward = opened.forward(0..bytes.unwrap_or(u64::MAX));
                 let spool = self.turns.as_ref().and_then(|turns| turns.spool());
                 Ok(match (&self.kept, spool) {

@@ -10,7 +10,7 @@ use super::place::{Input, Opened};
 
 /// Bytes that are fetched of files that are not read yet, at most. Whoever read less may want little:
 /// then so many.
-const AHEAD_BYTES: u64 = 32 << 20;
+const AHEAD_BYTES: u64 = 48 << 20;
 /// Files that are begun before they are read, at most.
 const AHEAD_FILES: usize = 48;
 /// After so many others, what was passed by is no longer waited for: others may be read at a time.
@@ -21,12 +21,17 @@ const STEP_BYTES: u64 = 256 << 10;
 /// A file, and which of its bytes are read in order.
 pub(crate) type Stretch = (Input, Range<u64>);
 
+/// About how many bytes are read of a file that begins so.
+pub(crate) type Expect = Box<dyn FnOnce(&[u8]) -> u64 + Send>;
+
 /// What will be read, in about this order, by one or by several who take turns. What they open of it
 /// as [an input in turn](Input::in_turn) is begun before. Given up when it is dropped.
 pub(crate) struct Turns {
     state: Mutex<State>,
     /// Where what is read is kept.
     spool: Option<Arc<Spool>>,
+    /// Asked when the first file is opened.
+    expect: Mutex<Option<Expect>>,
 }
 
 struct State {
@@ -66,12 +71,27 @@ impl Turns {
     pub(crate) fn new(stretches: impl Iterator<Item = Stretch> + Send + 'static) -> Self {
         let upcoming = Box::new(stretches);
         let state = State { upcoming, next: VecDeque::new(), left: 0, read: 0, since: 0 };
-        Self { state: Mutex::new(state), spool: None }
+        Self { state: Mutex::new(state), spool: None, expect: Mutex::default() }
     }
 
     /// The same, of files that are looked at and read later: what is read of them is kept for that.
-    pub(crate) fn keeping(self) -> Self {
-        Self { spool: Some(Spool::new()), ..self }
+    pub(crate) fn keeping(self, expect: Option<Expect>) -> Self {
+        Self { spool: Some(Spool::new()), expect: Mutex::new(expect), ..self }
+    }
+
+    /// The file that is opened first is `file`, of which `kept` bytes are there: what is expected to be read of it
+    /// is begun at once.
+    pub(super) fn begin_first(&self, file: &Opened, kept: u64) {
+        const HEAD_BYTES: usize = 16 << 10;
+        let expect = self.expect.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(expect) = expect else { return };
+        let mut head = vec![0; HEAD_BYTES];
+        // Who recognised it had these bytes. Where they cannot be read, whoever reads them is told.
+        let Ok(n) = file.file.read_at(0, &mut head) else { return };
+        let bytes = expect(head.get(..n).unwrap_or_default()).min(file.bytes());
+        if bytes > kept.max(n as u64) {
+            file.file.read_ahead(kept..file.bytes(), (bytes - kept).min(AHEAD_BYTES));
+        }
     }
 
     /// Where what is read is kept.
@@ -267,10 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn as_much_is_begun_as_was_read_and_32_mib_at_most() {
+    fn as_much_is_begun_as_was_read_and_48_mib_at_most() {
         const MIB: u64 = 1 << 20;
         let zeros = Zeros { bytes: 12 * MIB, ..Zeros::default() };
-        let (turns, inputs) = (zeros.turns(9), zeros.inputs(9));
+        let (turns, inputs) = (zeros.turns(11), zeros.inputs(11));
         let sum = || zeros.begun().iter().map(|(_, bytes)| bytes).sum::<u64>();
         let first = zeros.read(&inputs[0], &turns, 5 * MIB);
         assert_eq!(sum(), 0, "less than half was read");
@@ -282,7 +302,7 @@ mod tests {
         for input in &inputs[2..6] {
             zeros.read(input, &turns, 12 * MIB);
         }
-        assert_eq!(sum(), 32 * MIB);
+        assert_eq!(sum(), 48 * MIB);
         drop(turns);
         assert_eq!(sum(), 0, "it is given up");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::records::Piece;
 use super::{InputFile, ReadOptions, Source};
-use crate::input::{Input, Stretch, Turns};
+use crate::input::{Expect, Input, Stretch, Turns};
 
 impl ReadOptions {
     /// With what is told of the `partitions` of `source`, which are read in about this order: as they are,
@@ -32,13 +32,13 @@ impl ReadOptions {
     }
 
     /// As [`in_turn`](Self::in_turn), with pieces of files that are looked at in this order, and read later.
-    pub(crate) fn to_sample(self, pieces: &[Piece]) -> Self {
+    pub(crate) fn sampling(self, pieces: &[Piece], expect: Option<Expect>) -> Self {
         let first = pieces.first().map(Piece::in_order).unwrap_or_default();
         let with = self.with_turns(first.first().map(|(file, _)| file), || {
             let all: Vec<_> = pieces.iter().flat_map(|piece| stretches(piece.in_order())).collect();
             all.into_iter()
         });
-        let turns = with.turns.and_then(Arc::into_inner).map(Turns::keeping);
+        let turns = with.turns.and_then(Arc::into_inner).map(|turns| turns.keeping(expect));
         Self { turns: turns.map(Arc::new), ..with }
     }
 

@@ -118,7 +118,7 @@ pub(super) fn learn(files: &RecordFiles, options: &OpenOptions) -> Result<Featur
     };
     let known = options.features_complete && options.record == RecordKind::Example;
     if limit > 0 && !known {
-        let fault = sample(&files.pieces, &files.pool, options, |record| {
+        let fault = sample(&files.pieces, &files.pool, options, limit, |record| {
             inference.observe(record)?;
             Ok(inference.records() < limit)
         })?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
-use tfarrow::options::InferRecords;
+use tfarrow::options::RecordKind;
 use tfarrow::report::Verification;
 use tfarrow::{Batches, Conversion, ReaderBuilder};
 
@@ -80,8 +80,8 @@ fn check(server: &Server, end: &str, after: usize, read: impl Fn(ReaderBuilder, 
     let proxy = Proxy::new(server.port, move |request| seen.hold(request, after));
     let mut builder = reader(&bucket.url(&format!("*.{end}")), &options(proxy.port));
     if end.starts_with("tfrecord") {
-        // What is looked at is kept, and not asked for again.
-        builder = builder.with_infer_records(InferRecords::First(1));
+        // What is looked at for its columns is kept, and not asked for again.
+        builder = builder.with_record(RecordKind::Raw);
     }
     read(builder, &watch.reading);
     let mut lines = watch.lines.lock().unwrap().clone();

@@ -41,7 +41,7 @@ pub(crate) enum Known {
 pub(crate) fn recognise(files: &RecordFiles, options: &OpenOptions) -> Result<Option<Known>> {
     let (mut elwc, mut event, mut sure) = (true, true, false);
     let mut probed = 0;
-    let probe = sample(&files.pieces, &files.pool, options, |record| {
+    let probe = sample(&files.pieces, &files.pool, options, 1, |record| {
         elwc &= elwc::fits(record);
         let fit = event::fit(record);
         event &= fit != Fit::No;
@@ -242,7 +242,7 @@ fn learn_elwc(files: &RecordFiles, options: &OpenOptions) -> Result<Ranking> {
     };
     let mut records = 0;
     if limit > 0 {
-        sample(&files.pieces, &files.pool, options, |record| {
+        sample(&files.pieces, &files.pool, options, limit, |record| {
             let mut merged = Vec::new();
             elwc::visit(record, |part, _| match part {
                 Part::Context(context) => {

@@ -28,7 +28,9 @@ use super::select::Selector;
 use super::{ReadOptions, Selection, Unit, Units};
 use crate::column::record::RecordDecoder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::input::Expect;
 use crate::options::{OnError, Phrase};
+use crate::wire::tfrecord;
 
 /// Takes batches as they are made.
 pub(crate) type Emit<'a> = &'a mut dyn FnMut(RecordBatch) -> Result<()>;
@@ -221,7 +223,8 @@ impl Shared {
     }
 }
 
-/// Gives the first records of `pieces` to `take`, until it returns `false`. What the options tolerate
+/// Gives the first records of `pieces` to `take`, until it returns `false`; `records` are known to be taken, if there
+/// are as many, so that they are fetched at once from where that takes a while. What the options tolerate
 /// is passed over, and is told of when it is read again; the first of it comes back.
 ///
 /// # Errors
@@ -230,6 +233,7 @@ pub(crate) fn sample(
     pieces: &[Piece],
     pool: &Arc<BufferPool>,
     options: &OpenOptions,
+    records: u64,
     mut take: impl FnMut(&[u8]) -> Result<bool>,
 ) -> Result<Option<Error>> {
     const RUN_RECORDS: usize = 64;
@@ -241,7 +245,9 @@ pub(crate) fn sample(
     let mut scratch = RunScratch::default();
     // Mostly the first of many files are enough.
     let sampled = pieces.get(..pieces.len().min(SAMPLED_IN_TURN)).unwrap_or_default();
-    let read = ReadOptions::default().to_sample(sampled);
+    let expect = move |head: &[u8]| bytes_of(head, records, max_record_bytes);
+    let expect = (records > 1).then(|| Box::new(expect) as Expect);
+    let read = ReadOptions::default().sampling(sampled, expect);
     let mut first_fault = None;
     for piece in pieces {
         let mut stream = piece.file.open_to_sample(&shared, &read)?;
@@ -294,6 +300,20 @@ pub(crate) fn sample(
         }
     }
     Ok(first_fault)
+}
+
+/// About how many bytes `records` records have in a plain file of frames that begins with `head`; none where
+/// it is no such file.
+fn bytes_of(head: &[u8], records: u64, max_record_bytes: u64) -> u64 {
+    let (mut frames, mut bytes) = (0, 0u64);
+    while let Ok(Some(frame)) = usize::try_from(bytes)
+        .map(|at| head.get(at..).unwrap_or_default())
+        .map_or(Ok(None), |rest| tfrecord::frame_bytes(rest, max_record_bytes))
+    {
+        frames += 1;
+        bytes = bytes.saturating_add(frame);
+    }
+    bytes.checked_div(frames).unwrap_or(0).saturating_mul(records)
 }
 
 /// Counts records, which are read and checked.

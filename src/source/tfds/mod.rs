@@ -389,7 +389,7 @@ pub(crate) fn count(folder: &Place, options: &OpenOptions) -> Result<u64> {
         None => {
             let mut count = 0;
             let options = OpenOptions { on_error: OnError::Fail, ..options.clone() };
-            sample(&selected.pieces, &Arc::default(), &options, |_| {
+            sample(&selected.pieces, &Arc::default(), &options, u64::MAX, |_| {
                 count += 1;
                 Ok(true)
             })?;
@@ -460,7 +460,7 @@ fn guess_unknown(pieces: &[Piece], options: &OpenOptions) -> Result<Vec<FeatureS
         InferRecords::First(limit) => limit.max(1),
         InferRecords::All => u64::MAX,
     };
-    sample(pieces, &Arc::default(), options, |record| {
+    sample(pieces, &Arc::default(), options, limit, |record| {
         inference.observe(record)?;
         Ok(inference.records() < limit)
     })?;
