@@ -130,13 +130,17 @@ impl Kept {
         self.lock().take().filter(|beginning| beginning.of == *of)
     }
 
-    /// `forward`, a file of which nothing was read yet, in the version `of`, that keeps in `spool` what is read.
+    /// `forward`, a file of which nothing was read yet, in the version `of`, that keeps in `spool` what is read. Where
+    /// nothing tells versions apart nothing is kept: another may be there when it is read.
     pub(super) fn keeping(
         self: &Arc<Self>,
         forward: Forward,
         of: &Stat,
         spool: &Arc<Spool>,
     ) -> Box<dyn Read + Send> {
+        if of.version.is_none() {
+            return Box::new(forward);
+        }
         let mut kept = self.lock();
         let forward = match &*kept {
             // It is looked at again.
@@ -214,7 +218,7 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Slow {
         bytes: Arc<Vec<u8>>,
-        version: &'static str,
+        version: Option<&'static str>,
         read: Arc<Mutex<Vec<Range<u64>>>>,
         begun: Arc<Mutex<Vec<Range<u64>>>>,
     }
@@ -223,7 +227,7 @@ mod tests {
         fn new(bytes: usize) -> Self {
             let bytes: Vec<u8> = (0..bytes).map(|i| (i % 251) as u8).collect();
             let (read, begun) = Default::default();
-            Self { bytes: Arc::new(bytes), version: "1", read, begun }
+            Self { bytes: Arc::new(bytes), version: Some("1"), read, begun }
         }
 
         fn input(&self) -> Input {
@@ -241,7 +245,8 @@ mod tests {
         }
 
         fn stat(&self, _: &Path) -> io::Result<Stat> {
-            Ok(Stat::file(self.bytes.len() as u64).with_version(self.version))
+            let stat = Stat::file(self.bytes.len() as u64);
+            Ok(self.version.map_or(stat.clone(), |version| stat.with_version(version)))
         }
 
         fn open(&self, _: &Path, _: Option<&Stat>) -> io::Result<Arc<dyn ReadAt>> {
@@ -368,6 +373,11 @@ mod tests {
         let mut kept = input.opened(None).unwrap();
         kept.stat = kept.stat.with_version("2");
         assert!(kept.forward(0..1000).read_kept(&mut [0; 8]).is_none());
+        let slow = Slow { version: None, ..Slow::new(1000) };
+        let input = slow.input();
+        sample(&input, &turns(), 300);
+        assert!(all(&input) == *slow.bytes);
+        assert_eq!(slow.fetched(), 1300);
     }
 
     #[test]
