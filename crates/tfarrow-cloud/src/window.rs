@@ -24,7 +24,7 @@ const FEWEST: usize = 2;
 const MOST: usize = 16;
 /// Bytes that are under way at a time, beyond one request of each window; more where whoever reads
 /// them waits for them, so that they are read as soon as they are there.
-const IN_FLIGHT_BYTES: u64 = 32 << 20;
+const IN_FLIGHT_BYTES: u64 = 28 << 20;
 const AWAITED_BYTES: u64 = 48 << 20;
 
 /// Whether the last request that was read to its end was waited for.
